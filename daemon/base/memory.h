@@ -1,0 +1,13 @@
+/* malloc that does not fail: out of memory ends the process, which loses nothing that was acknowledged. */
+#ifndef VB_BASE_MEMORY_H
+#define VB_BASE_MEMORY_H
+
+#include <stddef.h>
+
+void *memory_new(size_t n) __attribute__((malloc, returns_nonnull));		/* zeroed */
+void *memory_resize(void *p, size_t n) __attribute__((returns_nonnull));
+char *memory_text(const char *p, size_t n) __attribute__((returns_nonnull));	/* a copy with NUL */
+/* Wipes a secret, then frees it. NULL is fine. */
+void memory_purge(char *secret);
+
+#endif

@@ -1,0 +1,221 @@
+/* The lane: a queue, a batch in flight, and what to do when it fails. */
+#include "lane.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+enum { RETRIES = 20, HOLD_CHECK_MS = 200 };
+
+struct lane {
+	unsigned index;
+	struct lane_limits limits;
+	const struct lane_ops *ops;
+	void *ctx;
+	struct pg *pg;
+	struct event *kick, *watch;
+	struct lane_list queue, flight;
+	size_t weight;
+	bool in_flight;
+	unsigned retries;		/* of the batch in flight, after transient errors */
+	size_t split_items;		/* while looking for a bad item: batches of at most this many */
+	size_t split_left;		/* items of the failed batch still to go */
+};
+
+static size_t
+list_count(const struct lane_list *list)
+{
+	const struct lane_item *i;
+	size_t n = 0;
+
+	STAILQ_FOREACH(i, list, link)
+		n++;
+	return n;
+}
+
+static void lane_kick(struct lane *lane);
+
+/* The batch goes back to the front of the queue, in order. */
+static void
+lane_requeue(struct lane *lane)
+{
+	STAILQ_CONCAT(&lane->flight, &lane->queue);
+	STAILQ_CONCAT(&lane->queue, &lane->flight);
+}
+
+static void
+lane_split(struct lane *lane, const struct pg_outcome *outcome)
+{
+	size_t n = list_count(&lane->flight);
+
+	log_warn("lane.batch_failed", "lane=%u items=%zu sqlstate=%s why=\"%s\"", lane->index, n, outcome->sqlstate, outcome->message);
+	lane->retries = 0;
+	if (n == 1) {
+		struct lane_item *item = STAILQ_FIRST(&lane->flight);
+		STAILQ_INIT(&lane->flight);
+		lane->weight -= item->weight;
+		if (lane->split_left > 0)
+			lane->split_left--;
+		lane->ops->failed(lane->ctx, item, LANE_REFUSED, outcome->message);
+		return;
+	}
+	lane->split_items = n / 2;
+	if (lane->split_left < n)
+		lane->split_left = n;
+	lane_requeue(lane);
+}
+
+static void
+lane_committed(struct lane *lane)
+{
+	struct lane_list done = STAILQ_HEAD_INITIALIZER(done);
+	struct lane_item *i;
+	size_t n = 0;
+
+	lane->retries = 0;
+	STAILQ_CONCAT(&done, &lane->flight);
+	STAILQ_FOREACH(i, &done, link) {
+		lane->weight -= i->weight;
+		n++;
+	}
+	lane->split_left = lane->split_left > n ? lane->split_left - n : 0;
+	lane->ops->done(lane->ctx, &done);
+}
+
+static void
+lane_on_done(void *arg, const struct pg_outcome *outcome)
+{
+	struct lane *lane = arg;
+
+	lane->in_flight = false;
+	if (outcome->verdict == PG_DONE)
+		lane_committed(lane);
+	else if (outcome->verdict == PG_LOST)
+		lane_requeue(lane);
+	else if (pg_is_transient(outcome) && lane->retries++ < RETRIES)
+		lane_requeue(lane);
+	else
+		lane_split(lane, outcome);
+	lane_kick(lane);
+}
+
+static void
+lane_dispatch(struct lane *lane)
+{
+	struct lane_item *item;
+	size_t weight = 0, n = 0;
+	size_t most = lane->split_left > 0 ? lane->split_items : SIZE_MAX;
+
+	if (lane->in_flight || STAILQ_EMPTY(&lane->queue) || !pg_is_ready(lane->pg))
+		return;
+	if (most == 0)
+		most = 1;
+	while ((item = STAILQ_FIRST(&lane->queue)) != NULL && n < most && (n == 0 || weight + item->weight <= lane->limits.batch_weight)) {
+		STAILQ_REMOVE_HEAD(&lane->queue, link);
+		STAILQ_INSERT_TAIL(&lane->flight, item, link);
+		weight += item->weight;
+		n++;
+	}
+	lane->in_flight = true;
+	if (lane->ops->send(lane->ctx, lane->pg, &lane->flight) != 0)
+		log_warn("lane.send", "lane=%u why=\"the connection was not ready\"", lane->index);
+	pg_commit(lane->pg, lane_on_done, lane);
+}
+
+static void
+lane_on_kick(evutil_socket_t fd, short events, void *arg)
+{
+	(void)fd, (void)events;
+	lane_dispatch(arg);
+}
+
+/* At the end of this turn of the loop, so that a burst of messages is one batch. */
+static void
+lane_kick(struct lane *lane)
+{
+	event_active(lane->kick, EV_TIMEOUT, 0);
+}
+
+static void
+lane_on_state(void *arg, bool ready)
+{
+	struct lane *lane = arg;
+
+	if (ready)
+		lane_kick(lane);
+}
+
+/* While the database is away, items that have waited for too long are given back. */
+static void
+lane_on_watch(evutil_socket_t fd, short events, void *arg)
+{
+	struct lane *lane = arg;
+	struct lane_item *item;
+	int64_t now = clock_monotonic();
+
+	(void)fd, (void)events;
+	if (pg_is_ready(lane->pg))
+		return;
+	while (!lane->in_flight && (item = STAILQ_FIRST(&lane->queue)) != NULL && now - item->queued_at > lane->limits.hold_us) {
+		STAILQ_REMOVE_HEAD(&lane->queue, link);
+		lane->weight -= item->weight;
+		lane->ops->failed(lane->ctx, item, LANE_UNAVAILABLE, "the database is away");
+	}
+}
+
+struct lane *
+lane_new(struct event_base *base, const struct pg_config *config, unsigned index, const struct lane_limits *limits, const struct lane_ops *ops,
+    void *ctx)
+{
+	struct lane *lane = memory_new(sizeof(*lane));
+	struct timeval every = {0, HOLD_CHECK_MS * 1000};
+	char name[24];
+
+	lane->index = index;
+	lane->limits = *limits;
+	lane->ops = ops;
+	lane->ctx = ctx;
+	STAILQ_INIT(&lane->queue);
+	STAILQ_INIT(&lane->flight);
+	lane->kick = event_new(base, -1, 0, lane_on_kick, lane);
+	lane->watch = event_new(base, -1, EV_PERSIST, lane_on_watch, lane);
+	event_add(lane->watch, &every);
+	snprintf(name, sizeof(name), "lane%u", index);
+	lane->pg = pg_new(base, config, name, lane_on_state, lane);
+	return lane;
+}
+
+void
+lane_free(struct lane *lane)
+{
+	if (lane == NULL)
+		return;
+	event_free(lane->kick);
+	event_free(lane->watch);
+	pg_free(lane->pg);
+	free(lane);
+}
+
+void
+lane_push(struct lane *lane, struct lane_item *item)
+{
+	item->queued_at = clock_monotonic();
+	lane->weight += item->weight;
+	STAILQ_INSERT_TAIL(&lane->queue, item, link);
+	lane_kick(lane);
+}
+
+bool
+lane_is_ready(const struct lane *lane)
+{
+	return pg_is_ready(lane->pg);
+}
+
+size_t
+lane_weight(const struct lane *lane)
+{
+	return lane->weight;
+}

@@ -1,0 +1,50 @@
+/* Group commit. A lane owns one pipelined connection and has one batch in flight. What arrives meanwhile forms the next batch: no timer, so one
+ * item alone is as fast as PostgreSQL, and load makes batches larger. A batch is one transaction. One that fails is tried again when
+ * the error is transient, else split until the one item that fails is found. What was in flight when the connection broke is sent again:
+ * items carry their own idempotency. The lane does not know what items mean; its user does. */
+#ifndef VB_DB_LANE_H
+#define VB_DB_LANE_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pg.h"
+
+/* Embedded at the front of what is queued. */
+struct lane_item {
+	STAILQ_ENTRY(lane_item) link;
+	size_t weight;			/* lines, at least 1 */
+	int64_t queued_at;		/* monotonic, microseconds */
+};
+STAILQ_HEAD(lane_list, lane_item);
+
+enum lane_failure { LANE_UNAVAILABLE, LANE_REFUSED };
+
+struct lane_ops {
+	/* Sends the calls of a batch on pg (pg_call only). Must leave the list as it is. 0, or -1 when a call was not taken. */
+	int (*send)(void *ctx, struct pg *pg, struct lane_list *batch);
+	/* The batch is committed: every item has its outcome. Takes the items over. */
+	void (*done)(void *ctx, struct lane_list *batch);
+	/* This one item cannot be done: the database refused it alone, or has been away for too long. Takes it over. */
+	void (*failed)(void *ctx, struct lane_item *item, enum lane_failure why, const char *message);
+};
+
+struct lane_limits {
+	size_t batch_weight;		/* at most this much in a batch (one heavier item goes alone) */
+	int64_t hold_us;		/* how long items wait for a lost database before they fail */
+};
+
+struct lane;
+
+struct lane *lane_new(struct event_base *base, const struct pg_config *config, unsigned index, const struct lane_limits *limits,
+    const struct lane_ops *ops, void *ctx);
+/* Items still queued are dropped without a word: drain first. */
+void lane_free(struct lane *lane);
+
+/* Takes the item over. It is sent when this turn of the loop is over, or when the batch in flight is back. */
+void lane_push(struct lane *lane, struct lane_item *item);
+
+bool lane_is_ready(const struct lane *lane);
+size_t lane_weight(const struct lane *lane);	/* queued and in flight */
+
+#endif

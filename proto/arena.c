@@ -1,0 +1,82 @@
+/* The arena: chunks from malloc, handed out from front to back. It does not track what it gave. */
+#include "arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct arena_chunk {
+	struct arena_chunk *next;
+	_Alignas(max_align_t) char bytes[];
+};
+
+static void
+arena_grow(struct arena *a, size_t n)
+{
+	struct arena_chunk *c = malloc(sizeof(*c) + n);
+
+	if (c == NULL)
+		abort();
+	c->next = a->chunk;
+	a->chunk = c;
+	a->used = 0;
+	a->size = n;
+	a->total += n;
+}
+
+void
+arena_init(struct arena *a, size_t hint)
+{
+	*a = (struct arena){0};
+	arena_grow(a, hint < 256 ? 256 : hint);
+}
+
+void
+arena_free(struct arena *a)
+{
+	while (a->chunk != NULL) {
+		struct arena_chunk *c = a->chunk;
+		a->chunk = c->next;
+		free(c);
+	}
+	*a = (struct arena){0};
+}
+
+void *
+arena_alloc(struct arena *a, size_t n)
+{
+	size_t need = (n + 15) & ~(size_t)15;
+
+	if (a->size - a->used < need) {
+		size_t chunk = a->size < 65536 ? a->size * 2 + 1024 : a->size;
+		arena_grow(a, chunk < need ? need : chunk);
+	}
+	void *p = a->chunk->bytes + a->used;
+	a->used += need;
+	return memset(p, 0, n);
+}
+
+struct view
+arena_copy(struct arena *a, const char *p, size_t n)
+{
+	char *copy = arena_alloc(a, n + 1);
+
+	if (n > 0)
+		memcpy(copy, p, n);
+	return (struct view){copy, n};
+}
+
+const char *
+arena_printf(struct arena *a, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	int n = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	char *text = arena_alloc(a, (size_t)n + 1);
+	va_start(args, format);
+	vsnprintf(text, (size_t)n + 1, format, args);
+	va_end(args);
+	return text;
+}

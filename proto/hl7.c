@@ -1,0 +1,189 @@
+/* Reading HL7 v2: split first, unescape after. */
+#include "hl7.h"
+
+#include <ctype.h>
+
+int
+hl7_delimiters_of(struct view line, struct hl7_delimiters *ret)
+{
+	struct hl7_delimiters d = {0};
+
+	if (line.n < 5)
+		return -1;
+	d.field = line.p[3];
+	const char *end = memchr(line.p + 4, d.field, line.n - 4);
+	size_t n = end != NULL ? (size_t)(end - line.p - 4) : line.n - 4;
+	if (n < 3 || n > 5)	/* some old senders have no subcomponent delimiter */
+		return -1;
+	const char *c = line.p + 4;
+	d.component = c[0];
+	d.repetition = c[1];
+	d.escape = c[2];
+	d.subcomponent = n > 3 ? c[3] : '\0';
+	d.truncation = n > 4 ? c[4] : '\0';
+	char all[] = {d.field, d.component, d.repetition, d.escape, d.subcomponent};
+	for (size_t i = 0; i < sizeof(all); i++) {
+		if (all[i] == '\0' && i == 4)
+			continue;
+		if (!ispunct((unsigned char)all[i]))
+			return -1;
+		for (size_t k = 0; k < i; k++)
+			if (all[k] == all[i])
+				return -1;
+	}
+	*ret = d;
+	return 0;
+}
+
+bool
+hl7_next_segment(struct view *rest, struct hl7_segment *ret)
+{
+	while (rest->n > 0 && (*rest->p == '\r' || *rest->p == '\n' || *rest->p == ' ' || *rest->p == '\t'))
+		rest->p++, rest->n--;
+	if (rest->n == 0)
+		return false;
+	size_t n = 0;
+	while (n < rest->n && rest->p[n] != '\r' && rest->p[n] != '\n')
+		n++;
+	ret->line = (struct view){rest->p, n};
+	rest->p += n;
+	rest->n -= n;
+	memset(ret->id, 0, sizeof(ret->id));
+	if (n >= 3 && (n == 3 || !isalnum((unsigned char)ret->line.p[3]))) {
+		for (size_t i = 0; i < 3; i++) {
+			unsigned char c = (unsigned char)ret->line.p[i];
+			if (!isalnum(c)) {
+				ret->id[0] = '\0';
+				break;
+			}
+			ret->id[i] = (char)toupper(c);
+		}
+	}
+	return true;
+}
+
+void
+hl7_split(const struct hl7_segment *segment, const struct hl7_delimiters *d, struct hl7_fields *ret)
+{
+	const char *p = segment->line.p, *end = p + segment->line.n;
+	size_t n = 0;
+	bool header = strcmp(segment->id, "MSH") == 0 || strcmp(segment->id, "BHS") == 0 || strcmp(segment->id, "FHS") == 0;
+
+	if (header && segment->line.n >= 4) {
+		ret->f[n++] = (struct view){p, 3};
+		ret->f[n++] = (struct view){p + 3, 1};
+		p += 4;
+	}
+	while (n < HL7_FIELDS) {
+		const char *stop = memchr(p, d->field, (size_t)(end - p));
+		ret->f[n++] = (struct view){p, (size_t)((stop != NULL ? stop : end) - p)};
+		if (stop == NULL)
+			break;
+		p = stop + 1;
+	}
+	ret->n = n - 1;
+}
+
+struct view
+hl7_part(struct view whole, char delimiter, size_t n)
+{
+	const char *p = whole.p, *end = p + whole.n;
+
+	if (delimiter == '\0')
+		return n == 1 ? whole : VIEW_NONE;
+	for (;;) {
+		const char *stop = p < end ? memchr(p, delimiter, (size_t)(end - p)) : NULL;
+		if (--n == 0)
+			return (struct view){p, (size_t)((stop != NULL ? stop : end) - p)};
+		if (stop == NULL)
+			return VIEW_NONE;
+		p = stop + 1;
+	}
+}
+
+struct view
+hl7_component(struct view field, const struct hl7_delimiters *d, size_t n)
+{
+	struct view first = hl7_part(field, d->repetition, 1);
+
+	return hl7_part(hl7_part(first, d->component, n), d->subcomponent, 1);
+}
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+/* The replacement of one escape sequence's inside, written to out; 0 when it stays verbatim. */
+static size_t
+unescape_one(struct view in, const struct hl7_delimiters *d, char *out)
+{
+	if (in.n == 1) {
+		char c = '\0';
+		switch (in.p[0]) {
+		case 'F': c = d->field; break;
+		case 'S': c = d->component; break;
+		case 'T': c = d->subcomponent; break;
+		case 'R': c = d->repetition; break;
+		case 'E': c = d->escape; break;
+		case 'P': c = d->truncation; break;
+		}
+		if (c == '\0')
+			return 0;
+		*out = c;
+		return 1;
+	}
+	if (view_is(in, ".br")) {
+		*out = '\n';
+		return 1;
+	}
+	if (in.n >= 3 && in.p[0] == 'X' && in.n % 2 == 1) {
+		for (size_t i = 1; i < in.n; i += 2) {
+			int high = hex_value(in.p[i]), low = hex_value(in.p[i + 1]);
+			if (high < 0 || low < 0 || (high == 0 && low == 0))
+				return 0;
+			out[i / 2] = (char)(high * 16 + low);
+		}
+		return in.n / 2;
+	}
+	return 0;
+}
+
+struct view
+hl7_text(struct view v, const struct hl7_delimiters *d, struct arena *a)
+{
+	const char *e = v.n > 0 ? memchr(v.p, d->escape, v.n) : NULL;
+
+	if (e == NULL)
+		return v;
+	/* a replacement is never longer than its sequence */
+	char *out = arena_alloc(a, v.n + 1);
+	size_t n = 0;
+	const char *p = v.p, *end = v.p + v.n;
+	while (e != NULL) {
+		memcpy(out + n, p, (size_t)(e - p));
+		n += (size_t)(e - p);
+		const char *close = e + 1 < end ? memchr(e + 1, d->escape, (size_t)(end - e - 1)) : NULL;
+		if (close == NULL) {
+			p = e;
+			break;
+		}
+		size_t put = unescape_one((struct view){e + 1, (size_t)(close - e - 1)}, d, out + n);
+		if (put == 0) {
+			memcpy(out + n, e, (size_t)(close + 1 - e));
+			put = (size_t)(close + 1 - e);
+		}
+		n += put;
+		p = close + 1;
+		e = p < end ? memchr(p, d->escape, (size_t)(end - p)) : NULL;
+	}
+	memcpy(out + n, p, (size_t)(end - p));
+	return (struct view){out, n + (size_t)(end - p)};
+}

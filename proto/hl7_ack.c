@@ -1,0 +1,238 @@
+/* Building acknowledgements. The text is composed in one growing arena buffer. */
+#include "hl7_ack.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "reason.h"
+#include "timestamp.h"
+
+struct text {
+	struct arena *a;
+	char *p;
+	size_t n, room;
+};
+
+static void
+put(struct text *t, const char *p, size_t n)
+{
+	if (t->n + n > t->room) {
+		size_t room = (t->n + n) * 2;
+		char *bigger = arena_alloc(t->a, room);
+		if (t->n > 0)
+			memcpy(bigger, t->p, t->n);
+		t->p = bigger;
+		t->room = room;
+	}
+	if (n > 0)
+		memcpy(t->p + t->n, p, n);
+	t->n += n;
+}
+
+static void
+put_view(struct text *t, struct view v)
+{
+	put(t, v.p, v.n);
+}
+
+static void
+put_string(struct text *t, const char *s)
+{
+	put(t, s, strlen(s));
+}
+
+static void
+put_char(struct text *t, char c)
+{
+	put(t, &c, 1);
+}
+
+/* Text of ours with the delimiters escaped; a line end is sent as \X0D\. */
+static void
+put_escaped(struct text *t, const struct hl7_delimiters *d, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		const char *e = *s == d->field ? "F" : *s == d->component ? "S" : *s == d->repetition ? "R" : *s == d->escape ? "E"
+		    : *s == d->subcomponent ? "T" : *s == '\r' || *s == '\n' ? "X0D" : NULL;
+		if (e == NULL) {
+			put_char(t, *s);
+		} else {
+			put_char(t, d->escape);
+			put_string(t, e);
+			put_char(t, d->escape);
+		}
+	}
+}
+
+/* Our locations are written SEG^n^field; the sender's component delimiter may be another. */
+static void
+put_location(struct text *t, const struct hl7_delimiters *d, const char *location)
+{
+	for (; *location != '\0'; location++)
+		put_char(t, *location == '^' ? d->component : *location);
+}
+
+static bool
+wanted(struct view condition, bool success)
+{
+	return view_is(condition, "AL") || (view_is(condition, "SU") && success) || (view_is(condition, "ER") && !success);
+}
+
+struct ack_plan
+hl7_ack_plan(const struct hl7_header *h, enum ack_verdict verdict)
+{
+	static const char *const commits[] = {"CA", "CE", "CR"}, *const applications[] = {"AA", "AE", "AR"};
+	struct ack_plan plan = {0};
+	bool success = verdict == ACK_ACCEPT;
+
+	if (view_is(h->type, "ACK") || view_is(h->type, "MCF"))
+		return plan;
+	if (h->accept_ack.n == 0 && h->application_ack.n == 0) {
+		plan.application = applications[verdict];
+		return plan;
+	}
+	if (wanted(h->application_ack, success) && verdict != ACK_REJECT) {
+		plan.application = applications[verdict];
+		/* what has errors is safe in quarantine: the commit is positive, the application says the rest */
+		if (wanted(h->accept_ack, true))
+			plan.commit = "CA";
+		return plan;
+	}
+	if (wanted(h->accept_ack, success))
+		plan.commit = commits[verdict];
+	else if (wanted(h->application_ack, success))
+		plan.application = applications[verdict];
+	return plan;
+}
+
+enum ack_verdict
+hl7_ack_verdict(const struct refusal *refused)
+{
+	if (refused->reason == NULL)
+		return ACK_ACCEPT;
+	const struct reason *r = reason_of(refused->reason);
+	bool reject = (r->hl7_code >= 200 && r->hl7_code <= 203) || r->retry;
+	return reject ? ACK_REJECT : ACK_ERROR;
+}
+
+/* ERR-4 of table 0516 and the new fields came with 2.5. */
+static bool
+version_has_new_err(struct view version)
+{
+	return version.n >= 3 && version.p[0] == '2' && version.p[1] == '.' && version.p[2] >= '5';
+}
+
+static void
+put_err(struct text *t, const struct hl7_header *h, const struct refusal *e)
+{
+	const struct hl7_delimiters *d = &h->delimiters;
+	const struct reason *r = reason_of(e->reason);
+	char code[8], sub = d->subcomponent != '\0' ? d->subcomponent : '&';
+	const char *location = e->location != NULL ? e->location : "MSH^1";
+
+	snprintf(code, sizeof(code), "%d", r->hl7_code);
+	put_string(t, "ERR");
+	put_char(t, d->field);
+	if (version_has_new_err(h->version)) {
+		put_char(t, d->field);
+		put_location(t, d, location);
+		put_char(t, d->field);
+		put_string(t, code);
+		put_char(t, d->component);
+		put_string(t, r->hl7_text);
+		put_char(t, d->component);
+		put_string(t, "HL70357");
+		put_char(t, d->field);
+		put_string(t, "E");
+		put_char(t, d->field);
+		put_string(t, r->name);		/* ERR-5: our own code */
+		put_char(t, d->field);
+		put_char(t, d->field);
+		put_escaped(t, d, e->detail != NULL ? e->detail : r->title);
+		put_char(t, d->field);
+		put_escaped(t, d, r->retry ? "send again" : "sending again does not help");
+	} else {
+		put_location(t, d, location);
+		put_char(t, d->component);
+		put_string(t, code);
+		put_char(t, sub);
+		put_string(t, r->hl7_text);
+		put_char(t, sub);
+		put_string(t, "HL70357");
+	}
+	put_char(t, '\r');
+}
+
+static void
+put_msh(struct text *t, const struct hl7_header *h, const struct ack_content *c)
+{
+	const struct hl7_delimiters *d = &h->delimiters;
+	char time[TIMESTAMP_TEXT];
+	struct view fields[] = {
+		h->receiving_application, h->receiving_facility, h->sending_application, h->sending_facility,
+		view_of(timestamp_hl7(c->now, c->offset, time)), VIEW_NONE,
+	};
+
+	put_string(t, "MSH");
+	put_char(t, d->field);
+	put_char(t, d->component);
+	put_char(t, d->repetition);
+	put_char(t, d->escape);
+	if (d->subcomponent != '\0')
+		put_char(t, d->subcomponent);
+	if (d->truncation != '\0')
+		put_char(t, d->truncation);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		put_char(t, d->field);
+		put_view(t, fields[i]);
+	}
+	put_char(t, d->field);
+	put_string(t, "ACK");
+	if (h->event.n > 0) {
+		put_char(t, d->component);
+		put_view(t, h->event);
+		put_char(t, d->component);
+		put_string(t, "ACK");
+	}
+	put_char(t, d->field);
+	put_string(t, c->own_id);
+	put_char(t, d->field);
+	put_view(t, h->processing_id.n > 0 ? h->processing_id : VIEW_LITERAL("P"));
+	put_char(t, d->field);
+	put_view(t, h->version.n > 0 ? h->version : VIEW_LITERAL("2.5"));
+	if (h->charset.n > 0) {
+		for (int i = 13; i <= 18; i++)
+			put_char(t, d->field);
+		put_view(t, h->charset);
+	}
+	put_char(t, '\r');
+}
+
+struct view
+hl7_ack_build(struct arena *a, const struct hl7_header *h, const struct ack_content *c)
+{
+	struct text t = {.a = a};
+	const struct hl7_delimiters *d = &h->delimiters;
+	char code[3] = {c->code[0], c->code[1], '\0'};
+
+	if (h->control_id.n == 0 && code[1] == 'A')
+		code[1] = 'E';
+	t.room = 512;
+	t.p = arena_alloc(a, t.room);
+	put_msh(&t, h, c);
+	put_string(&t, "MSA");
+	put_char(&t, d->field);
+	put_string(&t, code);
+	put_char(&t, d->field);
+	put_view(&t, h->control_id);
+	if (c->n_errors > 0) {
+		const struct refusal *e = &c->errors[0];
+		put_char(&t, d->field);
+		put_escaped(&t, d, e->detail != NULL ? e->detail : reason_of(e->reason)->title);
+	}
+	put_char(&t, '\r');
+	for (size_t i = 0; i < c->n_errors; i++)
+		put_err(&t, h, &c->errors[i]);
+	put_view(&t, c->extra);
+	return (struct view){t.p, t.n};
+}

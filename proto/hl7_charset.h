@@ -1,0 +1,27 @@
+/* MSH-18 (HL7 table 0211) to UTF-8, of a whole message, before its fields are split: GB 18030 and BIG-5 have trail bytes that look like
+ * delimiters (7C 5E 7E 5C). Segments can be told apart before: CR never is a trail byte. */
+#ifndef VB_PROTO_HL7_CHARSET_H
+#define VB_PROTO_HL7_CHARSET_H
+
+#include "arena.h"
+#include "view.h"
+
+enum charset_result {
+	CHARSET_OK,
+	CHARSET_UNKNOWN,	/* MSH-18 names one that we don't have, and the bytes are not plain ASCII */
+	CHARSET_INVALID,	/* the bytes are not text of that character set */
+};
+
+/* MSH-18 of a message whose bytes are still as sent; empty where there is none. A feed's default stands in for an empty one. */
+struct view hl7_charset_name(struct view message);
+
+/* The message in UTF-8: the same view where it is that already, else a copy in the arena. A byte order mark is dropped. Blank means
+ * ASCII by the standard; UTF-8 is accepted. `fallback` (may be NULL) is the feed's character set for a blank MSH-18. */
+enum charset_result hl7_to_utf8(struct view message, const char *fallback, struct arena *a, struct view *ret)
+    __attribute__((warn_unused_result));
+
+/* UTF-8 text back into the sender's character set, for the acknowledgement: the view itself where that is UTF-8 or the text
+ * cannot be said in it. */
+struct view hl7_from_utf8(struct view text, struct view charset, const char *fallback, struct arena *a);
+
+#endif

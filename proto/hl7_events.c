@@ -1,0 +1,229 @@
+/* The HL7 profile: which segment and field means what to billing. Charge lines are in hl7_ft1.c. */
+#include "hl7_events.h"
+
+#include "hl7_ft1.h"
+#include "timestamp.h"
+
+struct event_row {
+	const char *type, *event;
+	enum event_kind kind;
+	bool of_patient;	/* no visit needed */
+};
+
+static const struct event_row events[] = {
+	{"ADT", "A01", EVENT_OPEN, false}, {"ADT", "A04", EVENT_OPEN, false}, {"ADT", "A05", EVENT_OPEN, false},
+	{"ADT", "A02", EVENT_UPDATE, false}, {"ADT", "A08", EVENT_UPDATE, true}, {"ADT", "A03", EVENT_DISCHARGE, false},
+	{"ADT", "A11", EVENT_CANCEL, false}, {"ADT", "A13", EVENT_REOPEN, false}, {"ADT", "A40", EVENT_MERGE, true},
+	{"ADT", "A28", EVENT_UPDATE, true}, {"ADT", "A31", EVENT_UPDATE, true},
+	{"BAR", "P01", EVENT_OPEN, false}, {"BAR", "P05", EVENT_UPDATE, false}, {"BAR", "P06", EVENT_DISCHARGE, false},
+	{"DFT", "P03", EVENT_NONE, false}, {"DFT", "P11", EVENT_NONE, false},
+};
+
+/* The segments that say who and where; FT1 are walked separately. */
+struct body {
+	bool has_pid, has_pv1, has_mrg;
+	struct hl7_fields evn, pid, pv1, mrg;
+	size_t n_ft1;
+};
+
+static const struct event_row *
+event_lookup(const struct hl7_header *h, struct refusal *refused)
+{
+	bool type_known = false;
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (view_is(h->type, events[i].type)) {
+			type_known = true;
+			if (view_is(h->event, events[i].event))
+				return &events[i];
+		}
+	*refused = type_known ? (struct refusal){"event_code", "the event is not one that billing takes", "MSH^1^9^2"}
+	    : (struct refusal){"message_type", "the message type is not one that billing takes", "MSH^1^9^1"};
+	return NULL;
+}
+
+static void
+body_scan(struct view message, const struct hl7_delimiters *d, struct body *b)
+{
+	struct hl7_segment s;
+
+	*b = (struct body){0};
+	while (hl7_next_segment(&message, &s)) {
+		if (strcmp(s.id, "FT1") == 0)
+			b->n_ft1++;
+		else if (strcmp(s.id, "PID") == 0 && !b->has_pid)
+			hl7_split(&s, d, &b->pid), b->has_pid = true;
+		else if (strcmp(s.id, "PV1") == 0 && !b->has_pv1)
+			hl7_split(&s, d, &b->pv1), b->has_pv1 = true;
+		else if (strcmp(s.id, "MRG") == 0 && !b->has_mrg)
+			hl7_split(&s, d, &b->mrg), b->has_mrg = true;
+		else if (strcmp(s.id, "EVN") == 0 && b->evn.n == 0)
+			hl7_split(&s, d, &b->evn);
+	}
+}
+
+static struct value
+value_of(struct view component, const struct hl7_delimiters *d, struct arena *a)
+{
+	if (hl7_is_null(component))
+		return (struct value){VIEW_NONE, true};
+	return (struct value){view_trim(hl7_text(component, d, a)), false};
+}
+
+static struct view
+id_of(struct view field, const struct hl7_delimiters *d, struct arena *a)
+{
+	return value_of(hl7_component(field, d, 1), d, a).text;
+}
+
+/* Family and given name as one: a blank between Latin ones, none between Chinese ones. */
+static struct value
+name_of(struct view field, const struct hl7_delimiters *d, struct arena *a)
+{
+	struct value family = value_of(hl7_component(field, d, 1), d, a), given = value_of(hl7_component(field, d, 2), d, a);
+
+	if (family.deleted || given.text.n == 0)
+		return family;
+	if (family.text.n == 0)
+		return given;
+	const char *blank = (unsigned char)family.text.p[family.text.n - 1] < 0x80 && (unsigned char)given.text.p[0] < 0x80 ? " " : "";
+	const char *both = arena_printf(a, "%.*s%s%.*s", (int)family.text.n, family.text.p, blank, (int)given.text.n, given.text.p);
+	return (struct value){view_of(both), false};
+}
+
+/* PV1-2, table 0004. */
+static const char *
+class_of(struct view v)
+{
+	if (v.n != 1)
+		return NULL;
+	switch (v.p[0]) {
+	case 'I':
+		return "inpatient";
+	case 'E':
+		return "emergency";
+	case 'O': case 'R': case 'B': case 'P':
+		return "outpatient";
+	}
+	return NULL;
+}
+
+static void
+visit_of(const struct body *b, const struct hl7_header *h, struct arena *a, struct visit_ref *ret)
+{
+	const struct hl7_delimiters *d = &h->delimiters;
+
+	ret->facility = h->facility;
+	ret->visit_no = id_of(hl7_field(&b->pv1, 19), d, a);
+	if (ret->visit_no.n == 0)
+		ret->visit_no = id_of(hl7_field(&b->pid, 18), d, a);
+	ret->patient_no.text = id_of(hl7_field(&b->pid, 3), d, a);
+	if (ret->patient_no.text.n == 0)
+		ret->patient_no.text = id_of(hl7_field(&b->pid, 2), d, a);
+	ret->patient_name = name_of(hl7_field(&b->pid, 5), d, a);
+	ret->visit_class = class_of(hl7_component(hl7_field(&b->pv1, 2), d, 1));
+}
+
+/* The first of the fields that holds a time; false when none does. A time that cannot be read is a refusal. */
+static bool
+time_of(struct view field, const struct hl7_delimiters *d, int offset, int64_t *ret, struct refusal *refused, const char *location)
+{
+	struct view v = hl7_component(field, d, 1);
+
+	if (view_trim(v).n == 0 || hl7_is_null(v))
+		return false;
+	if (timestamp_parse(v, offset, ret) != 0) {
+		*refused = (struct refusal){"date_absurd", "this is not a time", location};
+		return false;
+	}
+	return true;
+}
+
+static void
+event_fill(const struct body *b, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
+{
+	const struct hl7_delimiters *d = &h->delimiters;
+	struct visit_event *e = &in->event;
+	struct refusal bad = {0};
+
+	e->at = in->has_sent_at ? in->sent_at : c->now;
+	if (e->kind == EVENT_OPEN || e->kind == EVENT_DISCHARGE) {
+		int64_t at;
+		size_t field = e->kind == EVENT_OPEN ? 44 : 45;
+		const char *location = e->kind == EVENT_OPEN ? "PV1^1^44" : "PV1^1^45";
+		if (time_of(hl7_field(&b->pv1, field), d, c->offset, &at, &bad, location)
+		    || (bad.reason == NULL && time_of(hl7_field(&b->evn, 2), d, c->offset, &at, &bad, location = "EVN^1^2")))
+			e->at = at;
+		if (e->kind == EVENT_DISCHARGE && bad.reason == NULL && !intake_time_is_sane(e->at, c->now))
+			bad = (struct refusal){"date_absurd", "the discharge is before 1990 or in the future", location};
+		if (e->kind == EVENT_DISCHARGE && bad.reason != NULL)
+			e->refused = bad;
+	}
+	struct view birth = hl7_component(hl7_field(&b->pid, 7), d, 1);
+	e->has_birth_date = birth.n > 0 && timestamp_parse_date(birth, &e->birth_date) == 0;
+	e->sex = value_of(hl7_component(hl7_field(&b->pid, 8), d, 1), d, &in->arena);
+	e->department = value_of(hl7_component(hl7_field(&b->pv1, 10), d, 1), d, &in->arena);
+	e->location = value_of(hl7_part(hl7_field(&b->pv1, 3), d->repetition, 1), d, &in->arena);
+	if (e->kind == EVENT_MERGE) {
+		e->other_visit_no = id_of(hl7_field(&b->mrg, 5), d, &in->arena);
+		if (e->other_visit_no.n == 0)
+			e->other_visit_no = id_of(hl7_field(&b->mrg, 3), d, &in->arena);
+		e->other_patient_no = id_of(hl7_field(&b->mrg, 1), d, &in->arena);
+		if (!b->has_mrg)
+			e->refused = (struct refusal){"segment_missing", "a merge has an MRG segment", "MRG^1"};
+	}
+}
+
+static void
+lines_fill(struct view message, const struct body *b, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
+{
+	if (b->n_ft1 == 0) {
+		in->refused = (struct refusal){"no_lines", "a DFT without FT1", "FT1^1"};
+		return;
+	}
+	if (b->n_ft1 > c->max_lines) {
+		in->refused = (struct refusal){"too_large", arena_printf(&in->arena, "%zu FT1 segments, at most %zu are taken", b->n_ft1,
+		    c->max_lines), "FT1^1"};
+		return;
+	}
+	in->lines = arena_alloc(&in->arena, b->n_ft1 * sizeof(*in->lines));
+	in->n_lines = b->n_ft1;
+	hl7_ft1_parse(message, h, c, in);
+}
+
+void
+hl7_events_parse(struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
+{
+	struct body b;
+	const struct event_row *row = event_lookup(h, &in->refused);
+
+	in->message_id = hl7_text(h->control_id, &h->delimiters, &in->arena);
+	in->has_sent_at = timestamp_parse(h->time, c->offset, &in->sent_at) == 0;
+	if (row == NULL)
+		return;
+	body_scan(message, &h->delimiters, &b);
+	in->visits = arena_alloc(&in->arena, sizeof(*in->visits));
+	in->n_visits = 1;
+	visit_of(&b, h, &in->arena, &in->visits[0]);
+	struct visit_ref *visit = &in->visits[0];
+	if (row->kind == EVENT_NONE) {
+		lines_fill(message, &b, h, c, in);
+	} else {
+		in->event.kind = row->kind;
+		if (strcmp(row->event, "A28") == 0 || strcmp(row->event, "A31") == 0)
+			visit->visit_no = VIEW_NONE;
+		event_fill(&b, h, c, in);
+	}
+	if (in->refused.reason == NULL && visit->visit_no.n > 100)
+		in->refused = (struct refusal){"field_invalid", "the visit number is longer than 100 bytes", "PV1^1^19"};
+	if (in->refused.reason == NULL && visit->visit_no.n == 0) {
+		if (!row->of_patient)
+			in->refused = (struct refusal){"visit_missing", "no visit number in PV1-19 nor in PID-18", "PV1^1^19"};
+		else if (visit->patient_no.text.n == 0)
+			in->refused = (struct refusal){"field_missing", "no patient number in PID-3", "PID^1^3"};
+	}
+	if (in->refused.reason == NULL)
+		in->refused = in->event.refused;
+	for (size_t i = 0; in->refused.reason != NULL && i < in->n_lines; i++)
+		in->lines[i].refused = in->refused;
+}

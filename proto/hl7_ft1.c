@@ -1,0 +1,235 @@
+/* FT1: one charge line a segment. What is wrong with one stays with it; its neighbours do not care. */
+#include "hl7_ft1.h"
+
+#include <ctype.h>
+
+#include "money.h"
+#include "timestamp.h"
+
+struct ft1 {
+	const struct hl7_fields *f;
+	const struct hl7_delimiters *d;
+	struct arena *a;
+	struct charge_line *line;
+};
+
+/* ERR-2 of a field of this FT1: FT1^2^10 */
+static const char *
+location_of(const struct ft1 *t, int field)
+{
+	return arena_printf(t->a, "FT1^%d^%d", t->line->ordinal, field);
+}
+
+static const char *
+where(void *arg, enum line_field field)
+{
+	static const int fields[] = {
+		[LINE_FIELD_SOURCE_LINE] = 2, [LINE_FIELD_CODE] = 7, [LINE_FIELD_QUANTITY] = 10, [LINE_FIELD_PRICE] = 12,
+		[LINE_FIELD_AMOUNT] = 11, [LINE_FIELD_CHARGED_AT] = 4,
+	};
+
+	return location_of(arg, fields[field]);
+}
+
+static void
+refuse(const struct ft1 *t, const char *reason, const char *detail, int field)
+{
+	if (t->line->refused.reason == NULL)
+		t->line->refused = (struct refusal){reason, detail, location_of(t, field)};
+}
+
+static struct view
+text_of(const struct ft1 *t, size_t field, size_t component)
+{
+	struct view v = hl7_component(hl7_field(t->f, field), t->d, component);
+
+	return hl7_is_null(v) ? VIEW_NONE : view_trim(hl7_text(v, t->d, t->a));
+}
+
+/* Component 2 of a coded element is its text; the code stands in. */
+static struct view
+name_or_code(const struct ft1 *t, size_t field)
+{
+	struct view name = text_of(t, field, 2);
+
+	return name.n > 0 ? name : text_of(t, field, 1);
+}
+
+/* XCN: family and given name, else the id. */
+static struct view
+person(const struct ft1 *t, size_t field)
+{
+	struct view family = text_of(t, field, 2), given = text_of(t, field, 3);
+
+	if (family.n == 0)
+		return text_of(t, field, 1);
+	if (given.n == 0)
+		return family;
+	const char *blank = (unsigned char)given.p[0] < 0x80 ? " " : "";
+	return view_of(arena_printf(t->a, "%.*s%s%.*s", (int)family.n, family.p, blank, (int)given.n, given.p));
+}
+
+static bool
+number(const struct ft1 *t, struct view text, int field, unsigned digits, int64_t *ret)
+{
+	text = view_trim(text);
+	if (text.n == 0 || hl7_is_null(text))
+		return false;
+	enum decimal_result r = decimal_parse(text, digits, ret);
+	if (r != DECIMAL_OK)
+		refuse(t, r == DECIMAL_RANGE ? "amount_too_large" : "field_invalid",
+		    arena_printf(t->a, "\"%.*s\" %s", (int)(text.n < 40 ? text.n : 40), text.p, decimal_complaint(r)), field);
+	return r == DECIMAL_OK;
+}
+
+/* CP: 100.00&CNY by the standard; 150.00^CNY and a bare 150.00 are common. CP.2 of two letters is a price type, of three a currency. */
+static bool
+money(const struct ft1 *t, int field, unsigned digits, int64_t *ret)
+{
+	struct view first = hl7_part(hl7_field(t->f, (size_t)field), t->d->repetition, 1);
+	struct view price = hl7_part(first, t->d->component, 1), second = view_trim(hl7_part(first, t->d->component, 2));
+	struct view currency = view_trim(hl7_part(price, t->d->subcomponent, 2));
+
+	if (currency.n == 0 && second.n == 3)
+		currency = second;
+	if (currency.n > 0 && !view_is(currency, "CNY") && !view_is(currency, "RMB"))
+		refuse(t, "currency", arena_printf(t->a, "the currency is %.*s, not CNY", (int)(currency.n < 20 ? currency.n : 20),
+		    currency.p), field);
+	return number(t, hl7_part(price, t->d->subcomponent, 1), field, digits, ret);
+}
+
+static void
+read_type(const struct ft1 *t)
+{
+	static const struct {
+		const char *code;
+		enum line_kind kind;
+	} types[] = {{"CG", LINE_CHARGE}, {"CD", LINE_CREDIT}, {"AJ", LINE_ADJUSTMENT}, {"PY", LINE_PAYMENT}, {"CO", LINE_PAYMENT}};
+	struct view v = text_of(t, 6, 1);
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (view_is(v, types[i].code)) {
+			t->line->kind = types[i].kind;
+			return;
+		}
+	if (v.n == 0)
+		refuse(t, "field_missing", "no transaction type", 6);
+	else
+		refuse(t, "type_unknown", "the transaction type is not CG, CD, AJ, PY or CO", 6);
+}
+
+static void
+read_time(const struct ft1 *t, int offset)
+{
+	struct view v = view_trim(hl7_component(hl7_field(t->f, 4), t->d, 1));
+
+	if (v.n == 0)
+		refuse(t, "field_missing", "no transaction date", 4);
+	else if (timestamp_parse(v, offset, &t->line->charged_at) != 0)
+		refuse(t, "date_absurd", "the transaction date is not a date", 4);
+}
+
+/* FT1-41 where it is 01 to 14. */
+static int
+read_category(const struct ft1 *t)
+{
+	struct view v = text_of(t, 41, 1);
+
+	if (v.n == 1 && isdigit((unsigned char)v.p[0]))
+		return v.p[0] - '0';
+	if (v.n != 2 || !isdigit((unsigned char)v.p[0]) || !isdigit((unsigned char)v.p[1]))
+		return 0;
+	int category = (v.p[0] - '0') * 10 + v.p[1] - '0';
+	return category >= 1 && category <= 14 ? category : 0;
+}
+
+static void
+read_fields(const struct ft1 *t, const struct hl7_context *c)
+{
+	struct charge_line *l = t->line;
+
+	read_type(t);
+	read_time(t, c->offset);
+	l->source_line = text_of(t, 2, 1);
+	l->code = text_of(t, 7, 1);
+	l->name = text_of(t, 7, 2);
+	if (l->name.n == 0)
+		l->name = text_of(t, 8, 1);
+	l->national_code = text_of(t, 7, 4);
+	l->has_quantity = number(t, hl7_component(hl7_field(t->f, 10), t->d, 1), 10, QUANTITY_DIGITS, &l->quantity);
+	l->has_amount = money(t, 11, AMOUNT_DIGITS, &l->amount);
+	l->has_price = money(t, 12, PRICE_DIGITS, &l->price);
+	l->department = name_or_code(t, 13);
+	l->performer = person(t, 20);
+	l->orderer = person(t, 21);
+	l->order_no = text_of(t, 23, 1);
+	l->category = read_category(t);
+}
+
+/* FT1-1, else which FT1 of the message it is. */
+static const char *
+place_of(const struct ft1 *t)
+{
+	struct view set_id = text_of(t, 1, 1);
+
+	return set_id.n > 0 ? arena_printf(t->a, "%.*s", (int)set_id.n, set_id.p) : arena_printf(t->a, "%d", t->line->ordinal);
+}
+
+/* A credit takes back what its ZRV names, else the line of its own FT1-2; then it needs an id of its own, the same one in each
+ * resend: FT1-2, MSH-10 and the place in the message. A line without FT1-2 is known by the latter two. */
+static void
+name_line(const struct ft1 *t, struct view reverses, struct view message_id)
+{
+	struct charge_line *l = t->line;
+
+	if (l->kind != LINE_PAYMENT)
+		l->reverses = reverses;
+	if (l->kind == LINE_CREDIT && reverses.n == 0) {
+		l->reverses = l->source_line;
+		if (l->source_line.n == 0)
+			refuse(t, "field_missing", "a credit names the line that it takes back, in ZRV-1 or FT1-2", 2);
+		else
+			l->source_line = view_of(arena_printf(t->a, "%.*s/CD/%.*s/%s", (int)l->source_line.n, l->source_line.p,
+			    (int)message_id.n, message_id.p, place_of(t)));
+	} else if (l->source_line.n == 0) {
+		l->source_line = view_of(arena_printf(t->a, "%.*s/%s", (int)message_id.n, message_id.p, place_of(t)));
+	}
+	if (l->kind == LINE_ADJUSTMENT && l->reverses.n > 0)
+		l->kind = LINE_CREDIT;
+}
+
+/* ZRV-1 behind this FT1 and before the next. */
+static struct view
+following_zrv(struct view rest, const struct hl7_delimiters *d, struct arena *a)
+{
+	struct hl7_segment s;
+	struct hl7_fields f;
+
+	while (hl7_next_segment(&rest, &s) && strcmp(s.id, "FT1") != 0)
+		if (strcmp(s.id, "ZRV") == 0) {
+			hl7_split(&s, d, &f);
+			return view_trim(hl7_text(hl7_component(hl7_field(&f, 1), d, 1), d, a));
+		}
+	return VIEW_NONE;
+}
+
+void
+hl7_ft1_parse(struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
+{
+	struct hl7_segment s;
+	struct hl7_fields f;
+	size_t n = 0;
+
+	while (n < in->n_lines && hl7_next_segment(&message, &s)) {
+		if (strcmp(s.id, "FT1") != 0)
+			continue;
+		struct charge_line *l = &in->lines[n++];
+		struct ft1 t = {&f, &h->delimiters, &in->arena, l};
+		hl7_split(&s, &h->delimiters, &f);
+		l->ordinal = (int)n;
+		read_fields(&t, c);
+		name_line(&t, following_zrv(message, &h->delimiters, &in->arena), in->message_id);
+		charge_line_check(l, c->now, &in->arena, where, &t);
+		charge_line_digest(l);
+	}
+}

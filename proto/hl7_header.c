@@ -1,0 +1,78 @@
+/* Reading MSH, and judging it: a bad MSH-9, 11 or 12 is rejected (AR), anything else missing is an error (AE). */
+#include "hl7_header.h"
+
+#include <ctype.h>
+
+static bool
+version_is_known(struct view v)
+{
+	/* 2, 2.1 … 2.9, 2.5.1 */
+	if (v.n == 0 || v.p[0] != '2' || v.n > 6)
+		return false;
+	for (size_t i = 1; i < v.n; i++)
+		if (i % 2 == 1 ? v.p[i] != '.' : !isdigit((unsigned char)v.p[i]))
+			return false;
+	return v.n % 2 == 1;
+}
+
+static struct view
+event_of_evn(struct view message, const struct hl7_delimiters *d)
+{
+	struct hl7_segment s;
+	struct hl7_fields f;
+
+	while (hl7_next_segment(&message, &s))
+		if (strcmp(s.id, "EVN") == 0) {
+			hl7_split(&s, d, &f);
+			return hl7_component(hl7_field(&f, 1), d, 1);
+		}
+	return VIEW_NONE;
+}
+
+void
+hl7_header_parse(struct view message, const char *processing, struct arena *a, struct hl7_header *h, struct refusal *refused)
+{
+	struct hl7_segment msh;
+	struct hl7_fields f;
+	struct view rest = message;
+	const struct hl7_delimiters *d = &h->delimiters;
+
+	*h = (struct hl7_header){.delimiters = {'|', '^', '~', '\\', '&', 0}};
+	*refused = (struct refusal){0};
+	if (!hl7_next_segment(&rest, &msh) || strcmp(msh.id, "MSH") != 0 || hl7_delimiters_of(msh.line, &h->delimiters) != 0) {
+		*refused = (struct refusal){"not_hl7", "the message does not begin with MSH and its delimiters", "MSH^1"};
+		return;
+	}
+	hl7_split(&msh, d, &f);
+	h->sending_application = hl7_field(&f, 3);
+	h->sending_facility = hl7_field(&f, 4);
+	h->receiving_application = hl7_field(&f, 5);
+	h->receiving_facility = hl7_field(&f, 6);
+	h->application = view_trim(hl7_text(hl7_component(hl7_field(&f, 3), d, 1), d, a));
+	h->facility = view_trim(hl7_text(hl7_component(hl7_field(&f, 4), d, 1), d, a));
+	h->time = hl7_component(hl7_field(&f, 7), d, 1);
+	h->type = view_trim(hl7_component(hl7_field(&f, 9), d, 1));
+	h->event = view_trim(hl7_component(hl7_field(&f, 9), d, 2));
+	h->control_id = hl7_field(&f, 10);
+	h->processing_id = hl7_field(&f, 11);
+	h->version = hl7_field(&f, 12);
+	h->sequence_number = hl7_field(&f, 13);
+	h->accept_ack = view_trim(hl7_field(&f, 15));
+	h->application_ack = view_trim(hl7_field(&f, 16));
+	h->charset = hl7_field(&f, 18);
+	if (h->event.n == 0)
+		h->event = event_of_evn(rest, d);
+
+	struct view id = hl7_component(h->processing_id, d, 1);
+	if (h->type.n == 0)
+		*refused = (struct refusal){"message_type", "the message type is empty", "MSH^1^9"};
+	else if (id.n != 1 || strchr(processing, toupper((unsigned char)id.p[0])) == NULL)
+		*refused = (struct refusal){"processing_id",
+		    arena_printf(a, "processing id \"%.*s\" is not one of %s", (int)(id.n < 20 ? id.n : 20), id.p, processing), "MSH^1^11"};
+	else if (!version_is_known(hl7_component(h->version, d, 1)))
+		*refused = (struct refusal){"version", "the version is not 2.x", "MSH^1^12"};
+	else if (view_trim(h->control_id).n == 0)
+		*refused = (struct refusal){"control_id_missing", "no message control id", "MSH^1^10"};
+	else if (h->control_id.n > 199)
+		*refused = (struct refusal){"field_invalid", "the message control id is longer than 199 bytes", "MSH^1^10"};
+}

@@ -1,0 +1,115 @@
+/* What all feeds have in common about a charge line: its digest and the checks that need no database. */
+#include "intake.h"
+
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "money.h"
+#include "timestamp.h"
+
+static size_t
+digest_put(unsigned char *buf, size_t n, size_t room, const void *p, size_t len)
+{
+	uint16_t short_len = (uint16_t)len;
+
+	if (room - n < len + 2)
+		return room;
+	memcpy(buf + n, &short_len, 2);
+	if (len > 0)
+		memcpy(buf + n + 2, p, len);
+	return n + 2 + len;
+}
+
+void
+charge_line_digest(struct charge_line *l)
+{
+	/* Lengths go in front, so that neighbours cannot borrow from each other. 2 KiB hold every line whose texts are in their limits;
+	 * a longer one is cut at the same place each time. */
+	unsigned char buf[2048], md[EVP_MAX_MD_SIZE];
+	size_t n = 0;
+	struct {
+		int64_t charged_at, quantity, price, amount;
+		int32_t kind, category;
+		uint8_t has[8];
+	} numbers = {
+		.charged_at = l->charged_at, .quantity = l->has_quantity ? l->quantity : 0, .price = l->has_price ? l->price : 0,
+		.amount = l->has_amount ? l->amount : 0, .kind = (int32_t)l->kind, .category = l->category,
+		.has = {l->has_quantity, l->has_price, l->has_amount},
+	};
+	const struct view texts[] = {l->code, l->name, l->national_code, l->department, l->performer, l->orderer, l->order_no, l->reverses};
+	static const EVP_MD *sha256;
+
+	n = digest_put(buf, n, sizeof(buf), &numbers, sizeof(numbers));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		n = digest_put(buf, n, sizeof(buf), texts[i].p, texts[i].n);
+	if (sha256 == NULL)
+		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);	/* looked up once: a fetch costs more than the hash */
+	if (EVP_Digest(buf, n, md, NULL, sha256, NULL) != 1)
+		abort();
+	memcpy(l->digest, md, sizeof(l->digest));
+}
+
+bool
+intake_time_is_sane(int64_t at, int64_t now)
+{
+	const int64_t year_1990 = INT64_C(631152000) * TIMESTAMP_SECOND;
+
+	return at >= year_1990 && at <= now + TIMESTAMP_DAY;
+}
+
+static void
+refuse(struct charge_line *l, const char *reason, const char *detail, const char *location)
+{
+	l->refused = (struct refusal){reason, detail, location};
+}
+
+/* quantity × price against the amount, where all three are there. */
+static void
+check_product(struct charge_line *l, struct arena *a, line_where_fn where, void *arg)
+{
+	int64_t product;
+	char said[MONEY_TEXT], computed[MONEY_TEXT];
+
+	if (!l->has_price)
+		return;
+	if (money_multiply(l->has_quantity ? l->quantity : 10000, l->price, &product) != 0) {
+		refuse(l, "amount_too_large", "quantity × unit price is too large", where(arg, LINE_FIELD_PRICE));
+	} else if (!l->has_amount) {
+		l->amount = l->kind == LINE_CREDIT ? llabs(product) : product;
+		l->has_amount = true;
+	} else if (llabs(llabs(product) - llabs(l->amount)) > 1) {
+		refuse(l, "amount_mismatch", arena_printf(a, "amount %s is not quantity × unit price = %s",
+		    money_format(l->amount, said), money_format(product, computed)), where(arg, LINE_FIELD_AMOUNT));
+	}
+}
+
+void
+charge_line_check(struct charge_line *l, int64_t now, struct arena *a, line_where_fn where, void *arg)
+{
+	if (l->refused.reason != NULL)
+		return;
+	if (l->source_line.n == 0 || l->source_line.n > 200) {
+		refuse(l, "field_invalid", "the line's id is missing or longer than 200 bytes", where(arg, LINE_FIELD_SOURCE_LINE));
+	} else if (!intake_time_is_sane(l->charged_at, now)) {
+		refuse(l, "date_absurd", "the charge's date is before 1990 or in the future", where(arg, LINE_FIELD_CHARGED_AT));
+	} else if (l->kind == LINE_CREDIT) {
+		/* the sign of a credit is in its type: senders write both */
+		l->quantity = llabs(l->quantity);
+		l->amount = llabs(l->amount);
+		l->price = llabs(l->price);
+		check_product(l, a, where, arg);
+	} else if (l->kind == LINE_PAYMENT) {
+		l->amount = llabs(l->amount);
+		if (!l->has_amount || l->amount == 0)
+			refuse(l, "field_missing", "a payment has an amount", where(arg, LINE_FIELD_AMOUNT));
+	} else if (l->kind == LINE_CHARGE && ((l->has_amount && l->amount < 0) || (l->has_quantity && l->quantity < 0)
+	    || (l->has_price && l->price < 0))) {
+		refuse(l, "amount_negative", "a charge is not negative: send a credit (CD) that names the line it takes back",
+		    where(arg, l->has_amount && l->amount < 0 ? LINE_FIELD_AMOUNT : LINE_FIELD_QUANTITY));
+	} else {
+		check_product(l, a, where, arg);
+		if (l->refused.reason == NULL && l->code.n == 0 && l->name.n == 0)
+			refuse(l, "field_missing", "a charge names its item by code or name", where(arg, LINE_FIELD_CODE));
+	}
+}

@@ -1,0 +1,94 @@
+/* What a feed delivered, whatever its wire format: visit events and charge lines of one message or request, each with room for its
+ * outcome. hl7_events.h and api_charges.h fill it; the core books it. All texts are UTF-8 views into the message's bytes or
+ * its arena. A text field that is empty means "not said", unless `deleted` marks it. */
+#ifndef VB_PROTO_INTAKE_H
+#define VB_PROTO_INTAKE_H
+
+#include <stdint.h>
+
+#include "arena.h"
+#include "view.h"
+
+/* Values of HL7's || (not said), |""| (delete) and everything else. */
+struct value {
+	struct view text;
+	bool deleted;
+};
+
+/* The visit that a line or event is of. */
+struct visit_ref {
+	struct view facility;		/* the sender's code */
+	int facility_id;		/* filled in by the feed layer */
+	struct view visit_no;		/* empty only for events of a patient */
+	struct value patient_no, patient_name;
+	const char *visit_class;	/* outpatient, emergency, inpatient; NULL not said */
+};
+
+enum line_kind { LINE_CHARGE, LINE_CREDIT, LINE_ADJUSTMENT, LINE_PAYMENT };
+
+/* Why something cannot be booked, and where that stands. */
+struct refusal {
+	const char *reason;		/* a name of the table in reason.h; NULL: nothing is wrong */
+	const char *detail;		/* for people */
+	const char *location;		/* HL7 ERR-2 "FT1^2^10", or a JSON pointer */
+};
+
+struct charge_line {
+	enum line_kind kind;
+	int ordinal;			/* which line of the message, from 1 */
+	size_t visit;			/* index into the intake's visits */
+	struct view source_line, code, name, national_code, department, performer, orderer, order_no;
+	struct view reverses;		/* source_line of the original; empty: none */
+	int64_t charged_at;		/* microseconds since 1970 UTC */
+	bool has_quantity, has_price, has_amount;
+	int64_t quantity;		/* 4 decimals */
+	int64_t price;			/* 6 decimals */
+	int64_t amount;			/* fen; of a credit its size, without a sign */
+	int category;			/* 1 to 14, 0: not said */
+	unsigned char digest[16];	/* over the content */
+	struct refusal refused;		/* set by the parser, or from the outcome */
+	const char *outcome;		/* what the database said: posted, duplicate, held … */
+	int64_t visit_total;		/* fen, after the batch, where outcome is set */
+	const char *visit_state;
+};
+
+enum event_kind { EVENT_NONE, EVENT_OPEN, EVENT_UPDATE, EVENT_DISCHARGE, EVENT_CANCEL, EVENT_REOPEN, EVENT_MERGE };
+
+struct visit_event {
+	enum event_kind kind;
+	size_t visit;
+	int64_t at;			/* admitted or discharged */
+	bool has_birth_date;
+	int32_t birth_date;		/* days since 1970-01-01 */
+	struct value sex, department, location;
+	struct view other_visit_no, other_patient_no;	/* the losers of a merge */
+	const char *outcome;
+	struct refusal refused;
+};
+
+struct intake {
+	struct arena arena;
+	struct view message_id;		/* MSH-10, or the request's id */
+	bool has_sent_at;
+	int64_t sent_at;		/* MSH-7 or as_of */
+	struct visit_ref *visits;
+	size_t n_visits;
+	struct visit_event event;	/* at most one a message */
+	struct charge_line *lines;	/* grouped by visit, in the message's order within one */
+	size_t n_lines;
+	struct refusal refused;		/* of the message as a whole */
+};
+
+/* The line's digest over everything that is stored of it, by SHA-256 cut to 16 bytes: equal content, equal digest, on any feed. */
+void charge_line_digest(struct charge_line *line);
+
+/* Checks what every source has in common: signs, quantity × price against amount (within 0.01), ranges, the date. Sets line->refused with the
+ * location that `where(field)` gives. now: microseconds, the latest time that makes sense is a day after it. */
+enum line_field { LINE_FIELD_SOURCE_LINE, LINE_FIELD_CODE, LINE_FIELD_QUANTITY, LINE_FIELD_PRICE, LINE_FIELD_AMOUNT, LINE_FIELD_CHARGED_AT };
+typedef const char *(*line_where_fn)(void *arg, enum line_field field);
+void charge_line_check(struct charge_line *line, int64_t now, struct arena *a, line_where_fn where, void *arg);
+
+/* A time between 1990 and a day from now. */
+bool intake_time_is_sane(int64_t at, int64_t now);
+
+#endif

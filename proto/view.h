@@ -1,0 +1,46 @@
+/* A view: bytes that somebody else owns. What it points into must outlive it; it is not terminated by NUL. */
+#ifndef VB_PROTO_VIEW_H
+#define VB_PROTO_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct view {
+	const char *p;
+	size_t n;
+};
+
+#define VIEW_NONE ((struct view){NULL, 0})
+#define VIEW_LITERAL(s) ((struct view){(s), sizeof(s) - 1})
+
+static inline struct view
+view_of(const char *s)
+{
+	return (struct view){s, s != NULL ? strlen(s) : 0};
+}
+
+static inline bool
+view_is(struct view v, const char *s)
+{
+	return v.n == strlen(s) && memcmp(v.p, s, v.n) == 0;
+}
+
+static inline bool
+view_equal(struct view a, struct view b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* Without blanks at either end. */
+static inline struct view
+view_trim(struct view v)
+{
+	while (v.n > 0 && (*v.p == ' ' || *v.p == '\t'))
+		v.p++, v.n--;
+	while (v.n > 0 && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
+		v.n--;
+	return v;
+}
+
+#endif

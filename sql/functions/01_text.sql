@@ -1,0 +1,28 @@
+-- Numbers and ids as the wire shows them.
+
+-- Fen to yuan with two decimals.
+create or replace function yuan(fen bigint) returns text language sql immutable strict parallel safe as $$
+    select case when fen < 0 then '-' else '' end || abs(fen) / 100 || '.' || lpad((abs(fen) % 100)::text, 2, '0')
+$$;
+
+-- A scaled integer without its trailing zeros: 15000 at 4 is 1.5.
+create or replace function decimal_text(scaled bigint, digits int) returns text
+language sql immutable strict parallel safe as $$
+    select trim_scale(scaled / power(10::numeric, digits))::text
+$$;
+
+create or replace function iso_time(t timestamptz) returns text language sql stable strict parallel safe as $$
+    select to_char(t, 'YYYY-MM-DD"T"HH24:MI:SSTZH:TZM')
+$$;
+
+-- 122 random bits as 32 hex digits: ids that cannot be guessed, and order numbers (at most 32 characters).
+create or replace function random_id() returns text language sql volatile as $$
+    select replace(gen_random_uuid()::text, '-', '')
+$$;
+
+create or replace function note_event(p_kind text, p_visit bigint, p_bill bigint, p_payment bigint,
+    p_from text, p_to text, p_feed int default null, p_message text default null, p_detail jsonb default null)
+returns void language sql as $$
+    insert into event (kind, visit_id, bill_id, payment_id, from_state, to_state, feed_id, message_id, detail)
+    values (p_kind, p_visit, p_bill, p_payment, p_from, p_to, p_feed, p_message, p_detail)
+$$;

@@ -1,0 +1,92 @@
+-- What the configuration says, brought into the database at start and at reload.
+
+-- Facilities and feeds by name; a feed that is no longer configured is made inactive, and no bill waits for it.
+-- p: {"facilities": [{"code", "name", "grace_s", "late_grace_s", "due_hours", "outpatient_limit",
+--     "inpatient_limit"}], "feeds": [{"name", "facility", "application", "waits"}]}
+-- Returns {"facilities": {code: id}, "feeds": {name: id}}. Locks the two tables' rows in code and name order.
+create or replace function setup_apply(p json) returns json
+language plpgsql security definer set search_path from current as $$
+begin
+    perform pg_advisory_xact_lock(hashtextextended(current_schema || '.setup', 0));
+    insert into facility (code, name, grace, late_grace, due_after, outpatient_limit, inpatient_limit)
+    select f.code, f.name, make_interval(secs => f.grace_s), make_interval(secs => f.late_grace_s),
+           make_interval(hours => f.due_hours), f.outpatient_limit, f.inpatient_limit
+      from json_to_recordset(p -> 'facilities') f (code text, name text, grace_s float8, late_grace_s float8,
+                                                   due_hours int, outpatient_limit bigint, inpatient_limit bigint)
+     order by f.code
+    on conflict (code) do update
+       set name = excluded.name, grace = excluded.grace, late_grace = excluded.late_grace,
+           due_after = excluded.due_after, outpatient_limit = excluded.outpatient_limit,
+           inpatient_limit = excluded.inpatient_limit;
+    insert into feed (name, facility_id, application, waits)
+    select f.name, facility.facility_id, f.application, f.waits
+      from json_to_recordset(p -> 'feeds') f (name text, facility text, application text, waits boolean)
+      join facility on facility.code = f.facility
+     order by f.name
+    on conflict (name) do update
+       set facility_id = excluded.facility_id, application = excluded.application, waits = excluded.waits,
+           active = true;
+    update feed set active = false
+     where feed_id > 0 and active
+       and name not in (select f ->> 'name' from json_array_elements(p -> 'feeds') f);
+    return json_build_object(
+        'facilities', (select json_object_agg(code, facility_id) from facility),
+        'feeds', (select json_object_agg(name, feed_id) from feed));
+end $$;
+
+-- Moves watermarks forward. Rows are touched in feed order, so two daemons cannot wait for each other.
+create or replace function feed_marks(p_feed int[], p_mark timestamptz[]) returns void
+language sql security definer set search_path from current as $$
+    insert into feed_watermark as w (feed_id, mark, seen_at)
+    select f, max(m), now() from unnest(p_feed, p_mark) as t (f, m) group by f order by f
+    on conflict (feed_id) do update
+       set mark = greatest(w.mark, excluded.mark), seen_at = excluded.seen_at
+$$;
+
+-- Price list rows from `visitbillctl items import`; a row that is there is replaced. Returns the rows changed.
+create or replace function items_import(p_facility text, p json) returns bigint
+language plpgsql security definer set search_path from current as $$
+declare
+    v_facility int := (select facility_id from facility where code = p_facility);
+    v_rows bigint;
+begin
+    if v_facility is null then
+        raise exception 'facility % is not configured', p_facility;
+    end if;
+    insert into item (facility_id, code, valid_from, national_code, name, unit, category, class, self_pay_e4, unit_price_e6)
+    select v_facility, i.code, i.valid_from, i.national_code, i.name, i.unit, i.category, i.class, i.self_pay_e4, i.unit_price_e6
+      from json_to_recordset(p) i (code text, valid_from date, national_code text, name text, unit text,
+           category smallint, class text, self_pay_e4 int, unit_price_e6 bigint)
+    on conflict (facility_id, code, valid_from) do update
+       set national_code = excluded.national_code, name = excluded.name, unit = excluded.unit,
+           category = excluded.category, class = excluded.class, self_pay_e4 = excluded.self_pay_e4,
+           unit_price_e6 = excluded.unit_price_e6
+     where item is distinct from excluded;
+    get diagnostics v_rows = row_count;
+    return v_rows;
+end $$;
+
+-- Makes sure that the charge partition of the newest visit and p_ahead more exist, p_width visits each.
+create or replace function partitions_ahead(p_width bigint default 1000000, p_ahead int default 1) returns int
+language plpgsql security definer set search_path from current as $$
+declare
+    v_newest bigint := coalesce((select max(visit_id) from visit), 1);
+    v_end bigint;
+    v_made int := 0;
+begin
+    perform pg_advisory_xact_lock(hashtextextended(current_schema || '.partitions', 0));
+    loop
+        -- the upper bound of the last partition, read from its definition: widths may differ over the years
+        select coalesce(max((regexp_match(pg_get_expr(c.relpartbound, c.oid), $r$TO \('?(\d+)'?\)$r$))[1]::bigint), 0)
+          into v_end
+          from pg_inherits i join pg_class c on c.oid = i.inhrelid
+         where i.inhparent = 'charge'::regclass;
+        exit when v_end > v_newest + p_ahead * p_width;
+        execute format('create table %I partition of charge for values from (%s) to (%s)',
+                       'charge_' || v_end, v_end, (v_end / p_width + 1) * p_width);
+        execute format('create trigger no_truncate before truncate on %I for each statement execute function refuse_change()',
+                       'charge_' || v_end);
+        v_made := v_made + 1;
+    end loop;
+    return v_made;
+end $$;

@@ -1,0 +1,274 @@
+-- Visits: finding and locking them, and the events that ADT, BAR and the API report.
+
+-- A new visit row; null when another session made it first. The credit limit follows the class.
+create or replace function visit_insert(p_facility int, p_visit_no text, p_class text, p_provisional boolean,
+    p_patient_no text, p_patient_name text) returns bigint language sql as $$
+    insert into visit (facility_id, visit_no, class, provisional, patient_no, patient_name, credit_limit)
+    select f.facility_id, p_visit_no, coalesce(p_class, 'unknown'), p_provisional, p_patient_no, p_patient_name,
+           case when p_class = 'inpatient' then f.inpatient_limit else f.outpatient_limit end
+      from facility f where f.facility_id = p_facility
+       and not exists (select 1 from visit where facility_id = p_facility and visit_no = p_visit_no)
+    on conflict (facility_id, visit_no) do nothing
+    returning visit_id
+$$;
+
+-- The visits of the numbers given, opened as provisional where unknown, each locked, in visit_id order; a merged
+-- visit stands for the one that it went into. Numbers must not repeat. Returns ids in the order of the input.
+create or replace function visits_lock(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[],
+    p_patient_name text[]) returns bigint[]
+language plpgsql set plan_cache_mode = force_generic_plan as $$
+declare
+    v_ids bigint[];
+    v_merged boolean;
+begin
+    loop
+        select array_agg(coalesce(v.merged_into, v.visit_id) order by k.ord)
+          into v_ids
+          from unnest(p_facility, p_visit_no) with ordinality k (facility_id, visit_no, ord)
+          left join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no;
+        if array_position(v_ids, null) is null then
+            select bool_or(l.state = 'merged') into v_merged
+              from (select state from visit where visit_id = any (v_ids) order by visit_id for no key update) l;
+            exit when not v_merged;     -- merged while we waited: look again
+        else
+            perform visit_insert(k.facility_id, k.visit_no, k.class, true, k.patient_no, k.patient_name)
+               from unnest(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name, v_ids)
+                    k (facility_id, visit_no, class, patient_no, patient_name, visit_id)
+              where k.visit_id is null
+              order by k.facility_id, k.visit_no;
+        end if;
+    end loop;
+    return v_ids;
+end $$;
+
+-- settled when no bill of the visit is owed, else billed. The caller has locked the visit.
+create or replace function visit_settle(p_visit bigint) returns text language plpgsql as $$
+declare
+    v_from text;
+    v_to text;
+begin
+    select v.state, case when exists (select 1 from bill_state b where b.visit_id = p_visit and b.state = 'open'
+                                         and b.total > b.paid + b.credited)
+                         then 'billed' else 'settled' end
+      into v_from, v_to from visit v where v.visit_id = p_visit;
+    if v_from in ('discharged', 'billed', 'settled') and v_from <> v_to then
+        update visit set state = v_to, overdue = overdue and v_to = 'billed' where visit_id = p_visit;
+        perform note_event('visit', p_visit, null, null, v_from, v_to);
+    end if;
+    return v_to;
+end $$;
+
+-- HL7's three ways to say a value: null leaves it, '' deletes it, anything else replaces it.
+create or replace function hl7_value(p_old text, p_new text) returns text language sql immutable as $$
+    select case when p_new is null then p_old else nullif(p_new, '') end
+$$;
+
+-- One event of one visit. The fields are those of visit_events. Locks the visit (for a merge both, in visit_id
+-- order) before anything else. Returns the outcome; anything but done and repeated is a refusal, and
+-- nothing has changed but perhaps a flag.
+create or replace function visit_event_one(p_kind text, p_feed int, p_facility int, p_visit_no text, p_message text,
+    p_at timestamptz, p_patient_no text, p_patient_name text, p_birth_date date, p_sex text, p_class text,
+    p_department text, p_location text, p_other_visit_no text, p_other_patient_no text) returns text
+language plpgsql as $$
+declare
+    v visit;
+    v_id bigint;
+    v_new boolean := false;
+begin
+    if p_kind = 'merge' then
+        return visit_merge(p_facility, p_visit_no, p_other_visit_no, p_patient_no, p_other_patient_no, p_feed, p_message);
+    end if;
+    if p_visit_no is null then          -- A28, A31: the person, not a visit
+        update visit set patient_name = hl7_value(patient_name, p_patient_name),
+                         birth_date = coalesce(p_birth_date, birth_date), sex = hl7_value(sex, p_sex)
+         where facility_id = p_facility and patient_no = p_patient_no and state in ('open', 'discharged');
+        return 'done';
+    end if;
+    if p_kind = 'reopen' and not exists (select 1 from visit where facility_id = p_facility and visit_no = p_visit_no) then
+        return 'visit_unknown';
+    end if;
+    v_id := visit_insert(p_facility, p_visit_no, p_class, p_kind in ('update', 'discharge'), nullif(p_patient_no, ''),
+                         nullif(p_patient_name, ''));
+    v_new := v_id is not null;
+    v_id := (visits_lock(array[p_facility], array[p_visit_no], array[p_class], array[p_patient_no],
+                         array[p_patient_name]))[1];
+    select * into v from visit where visit_id = v_id;
+    if v.visit_no <> p_visit_no then    -- merged away: the event of an old number says nothing of the new one
+        return 'repeated';
+    elsif v.state = 'cancelled' then
+        return case when p_kind = 'cancel' then 'repeated' else 'visit_cancelled' end;
+    end if;
+
+    if p_kind in ('open', 'update', 'discharge') then
+        update visit u
+           set patient_no = hl7_value(u.patient_no, p_patient_no), patient_name = hl7_value(u.patient_name, p_patient_name),
+               birth_date = coalesce(p_birth_date, u.birth_date), sex = hl7_value(u.sex, p_sex),
+               class = coalesce(p_class, u.class), department = hl7_value(u.department, p_department),
+               location = hl7_value(u.location, p_location),
+               admitted_at = case when p_kind = 'open' then coalesce(u.admitted_at, p_at) else u.admitted_at end,
+               provisional = u.provisional and p_kind <> 'open',
+               credit_limit = case when p_class is null or p_class = u.class then u.credit_limit
+                                   when p_class = 'inpatient' then f.inpatient_limit else f.outpatient_limit end
+          from facility f
+         where u.visit_id = v_id and f.facility_id = u.facility_id;
+    end if;
+
+    case p_kind
+    when 'open' then
+        if not v_new and not v.provisional then
+            return 'repeated';
+        end if;
+        perform note_event('visit', v_id, null, null, null, 'open', p_feed, p_message);
+    when 'update' then
+        perform note_event('visit_update', v_id, null, null, null, null, p_feed, p_message);
+    when 'discharge' then
+        if v.state <> 'open' then
+            return 'repeated';
+        end if;
+        update visit set state = 'discharged', discharged_at = p_at, discharge_seen_at = now() where visit_id = v_id;
+        perform note_event('visit', v_id, null, null, 'open', 'discharged', p_feed, p_message);
+    when 'cancel' then
+        if v.state in ('billed', 'settled') or exists (select 1 from bill where visit_id = v_id) then
+            return 'visit_closed';
+        elsif v.total <> 0 or exists (select 1 from capture where visit_id = v_id) then
+            update visit set disputed = true where visit_id = v_id;
+            return 'visit_has_charges';
+        end if;
+        if v.line_count > 0 then        -- lines that cancel out still belong on a bill
+            perform bill_issue(v_id, '{}');
+        end if;
+        update visit set state = 'cancelled', late_since = null where visit_id = v_id;
+        perform note_event('visit', v_id, null, null, v.state, 'cancelled', p_feed, p_message);
+    when 'reopen' then
+        if v.state = 'open' then
+            return 'repeated';
+        end if;
+        perform visit_reopen(v_id, p_feed, p_message);
+    end case;
+    return 'done';
+end $$;
+
+-- Takes a discharge back. Bills nobody has begun to pay are voided by notes and their lines are billed anew at the next
+-- close; once money or a live attempt is on any of them they stand, and new lines go to a supplementary bill.
+create or replace function visit_reopen(p_visit bigint, p_feed int, p_message text) returns void
+language plpgsql as $$
+declare
+    v_from text := (select state from visit where visit_id = p_visit);
+    v_touched boolean := exists (select 1 from bill_state where visit_id = p_visit and state <> 'void' and (paid > 0 or live > 0));
+begin
+    if not v_touched then
+        perform bills_void(p_visit);
+    end if;
+    update visit set state = 'open', discharged_at = null, discharge_seen_at = null, late_since = null
+     where visit_id = p_visit;
+    perform note_event('visit', p_visit, null, null, v_from, 'open', p_feed, p_message);
+end $$;
+
+-- Merges p_other_visit_no into p_visit_no. Lines stay where they were booked: each is taken back on the old visit by a transfer
+-- line of feed 0 and booked on the surviving one under its own id, so resends and reversals find it there.
+-- Without visit numbers only the patients are merged.
+create or replace function visit_merge(p_facility int, p_visit_no text, p_other_visit_no text, p_patient_no text,
+    p_other_patient_no text, p_feed int, p_message text) returns text
+language plpgsql as $$
+declare
+    v_ids bigint[];
+    v_from visit;
+    v_into visit;
+    v_total bigint;
+    v_lines int;
+begin
+    if coalesce(p_other_visit_no, '') = '' or p_visit_no is null
+       or not exists (select 1 from visit where facility_id = p_facility and visit_no = p_other_visit_no) then
+        if coalesce(p_other_patient_no, '') <> '' and coalesce(p_patient_no, '') <> '' then
+            update visit set patient_no = p_patient_no
+             where facility_id = p_facility and patient_no = p_other_patient_no and state in ('open', 'discharged', 'billed');
+        end if;
+        if coalesce(p_other_visit_no, '') = '' or p_visit_no is null then
+            return 'done';
+        end if;
+    end if;
+    if p_other_visit_no = p_visit_no then
+        return 'merge_self';
+    end if;
+    v_ids := visits_lock(array[p_facility, p_facility], array[p_visit_no, p_other_visit_no], array[null, null]::text[],
+                         array[p_patient_no, p_other_patient_no], array[null, null]::text[]);
+    if v_ids[1] = v_ids[2] then
+        return 'repeated';
+    end if;
+    select * into v_into from visit where visit_id = v_ids[1];
+    select * into v_from from visit where visit_id = v_ids[2];
+    if v_into.state = 'cancelled' or v_from.state = 'cancelled' then
+        return 'visit_cancelled';
+    end if;
+    if exists (select 1 from bill_state where visit_id = v_from.visit_id and state <> 'void' and (paid > 0 or live > 0))
+       or exists (select 1 from capture where visit_id = v_from.visit_id) then
+        return 'visit_paid';
+    end if;
+    perform bills_void(v_from.visit_id);
+
+    -- onto the survivor: in line order; an id that is taken there gets the old visit's number added
+    insert into charge
+    select v_into.visit_id, v_into.line_count + (row_number() over (order by c.line_no))::int, c.feed_id, c.kind, c.category, c.self_pay_e4,
+           c.quantity_e4, c.unit_price_e6, c.amount, c.charged_at, now(), c.digest,
+           case when taken.line_no is null then c.source_line else c.source_line || '@' || v_from.visit_no end,
+           c.message_id, c.item_code, c.item_name, c.national_code, c.class, c.unit, c.department, c.performer,
+           c.orderer, c.order_no,
+           case when c.reverses_line is not null and exists (select 1 from charge o where o.visit_id = v_into.visit_id
+                     and o.feed_id = c.feed_id and o.source_line = c.reverses_line)
+                then c.reverses_line || '@' || v_from.visit_no else c.reverses_line end, c.warning
+      from charge c
+      left join charge taken on taken.visit_id = v_into.visit_id and taken.feed_id = c.feed_id
+                            and taken.source_line = c.source_line
+     where c.visit_id = v_from.visit_id and c.feed_id <> 0;
+    get diagnostics v_lines = row_count;
+    select coalesce(sum(amount), 0) into v_total from charge
+     where visit_id = v_into.visit_id and line_no > v_into.line_count;
+    update visit set total = total + v_total, line_count = line_count + v_lines,
+                     over_limit = over_limit or total + v_total > credit_limit,
+                     late_since = case when state in ('billed', 'settled') and v_lines > 0 then coalesce(late_since, now()) else late_since end
+     where visit_id = v_into.visit_id;
+
+    -- off the old one
+    insert into charge
+    select v_from.visit_id, v_from.line_count + (row_number() over (order by c.line_no))::int, 0, 'AJ', c.category, c.self_pay_e4,
+           c.quantity_e4, c.unit_price_e6, -c.amount, c.charged_at, now(), c.digest,
+           c.feed_id || '/' || c.source_line, p_message, c.item_code, c.item_name, c.national_code, c.class, c.unit,
+           c.department, c.performer, c.orderer, c.order_no, null, null
+      from charge c where c.visit_id = v_from.visit_id and c.feed_id <> 0;
+    update visit set total = total - v_total, line_count = line_count + v_lines where visit_id = v_from.visit_id;
+    if v_lines > 0 or v_from.line_count > 0 then
+        perform bill_issue(v_from.visit_id, '{}');
+    end if;
+    update visit set state = 'merged', merged_into = v_into.visit_id, late_since = null where visit_id = v_from.visit_id;
+    update visit set merged_into = v_into.visit_id where merged_into = v_from.visit_id;
+    perform note_event('visit', v_from.visit_id, null, null, v_from.state, 'merged', p_feed, p_message,
+                       jsonb_build_object('into', v_into.visit_no, 'lines', v_lines, 'amount', yuan(v_total)));
+    perform note_event('visit_merge', v_into.visit_id, null, null, null, null, p_feed, p_message,
+                       jsonb_build_object('from', v_from.visit_no, 'lines', v_lines, 'amount', yuan(v_total)));
+    return 'done';
+end $$;
+
+-- A batch of visit events in the order given; an outcome each, in the same order. Kinds: open, update, discharge,
+-- cancel, reopen, merge, payment (money taken elsewhere). Null leaves a value, '' deletes it.
+create or replace function visit_events(p_kind text[], p_feed int[], p_facility int[], p_visit_no text[], p_message text[],
+    p_at timestamptz[], p_patient_no text[], p_patient_name text[], p_birth_date date[], p_sex text[], p_class text[],
+    p_department text[], p_location text[], p_other_visit_no text[], p_other_patient_no text[],
+    p_amount bigint[], p_source_line text[], p_digest uuid[]) returns text[]
+language plpgsql security definer set search_path from current as $$
+declare
+    v_outcomes text[] := '{}';
+    i int;
+begin
+    for i in 1 .. cardinality(p_kind) loop
+        v_outcomes[i] := case p_kind[i]
+            when 'payment' then
+                capture_elsewhere(p_feed[i], p_facility[i], p_visit_no[i], p_source_line[i], p_amount[i], p_at[i], p_digest[i],
+                                  p_patient_no[i], p_patient_name[i], p_class[i])
+            else
+                visit_event_one(p_kind[i], p_feed[i], p_facility[i], p_visit_no[i], p_message[i], p_at[i], p_patient_no[i],
+                                p_patient_name[i], p_birth_date[i], p_sex[i], p_class[i], p_department[i], p_location[i],
+                                p_other_visit_no[i], p_other_patient_no[i])
+            end;
+    end loop;
+    return v_outcomes;
+end $$;

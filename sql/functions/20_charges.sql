@@ -1,0 +1,202 @@
+-- Posting charge lines: the hot path. One call books the lines of a whole batch, set-based, and gives every line an outcome.
+
+-- The item of a line on the day it was charged.
+create or replace function item_on(p_facility int, p_code text, p_day date) returns setof item
+language sql stable rows 1 as $$
+    select * from item where facility_id = p_facility and code = p_code and valid_from <= p_day
+     order by valid_from desc limit 1
+$$;
+
+-- Books a batch of lines.
+--   p_facility..p_patient_name: the visits of the batch, each once.
+--   p_visit: for each line the position of its visit in those arrays, from 1. p_kind: CG, CD or AJ.
+--   p_quantity: 4 decimals; p_price: 6 decimals, both as integers, null where not given; p_amount: fen, null where not given.
+--   p_category: 1 to 14 or null. p_reverses: the source_line that the line takes back, or null.
+-- Returns an outcome a line (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled,
+-- amount_too_large), and the running total, lines and state of each visit afterwards.
+-- Locks: the visits in visit_id order, first. They are held to the end, so no one else adds or closes lines meanwhile.
+create or replace function charges_post(
+    p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
+    p_visit int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[], p_charged_at timestamptz[],
+    p_quantity bigint[], p_price bigint[], p_amount bigint[], p_category smallint[], p_code text[], p_name text[],
+    p_national_code text[], p_department text[], p_performer text[], p_orderer text[], p_order_no text[],
+    p_reverses text[], p_message text[],
+    out outcomes text[], out totals bigint[], out states text[])
+language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan as $$
+declare
+    v_ids bigint[] := visits_lock(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
+    v_turn int[];
+    v_last int := 0;
+    v_now timestamptz := now();
+    v_part text[];
+begin
+    -- A visit whose batch holds reversals is booked in turns: a reversal starts a new turn, so it sees the lines
+    -- before it, and there is at most one of them in a turn of a visit.
+    if array_length(array_remove(p_reverses, null), 1) > 0 then
+        select array_agg(turn order by ord), max(turn) into v_turn, v_last
+          from (select ord, (count(reverses) over (partition by v_ids[visit] order by ord))::int as turn
+                  from unnest(p_visit, p_reverses) with ordinality l (visit, reverses, ord)) t;
+        outcomes := array_fill(null::text, array[cardinality(p_visit)]);
+    end if;
+
+    for turn in 0 .. v_last loop
+        if turn > 0 then
+            select array_agg(coalesce(r.outcome, o.outcome) order by o.ord) into outcomes
+              from unnest(outcomes) with ordinality o (outcome, ord)
+              left join charges_reverse(turn, v_turn, v_ids, p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at,
+                       p_quantity, p_amount, p_department, p_performer, p_orderer, p_order_no, p_reverses, p_message) r
+                on r.ord = o.ord;
+        end if;
+
+        with line as materialized (
+            select l.*, v_ids[l.visit] as visit_id,
+                   row_number() over (partition by v_ids[l.visit], l.feed_id, l.source_line order by l.ord) as nth,
+                   first_value(l.digest) over (partition by v_ids[l.visit], l.feed_id, l.source_line order by l.ord) as first_digest
+              from unnest(p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount, p_category,
+                          p_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_reverses, p_message)
+                   with ordinality l (visit, feed_id, kind, source_line, digest, charged_at, quantity, price, amount, category,
+                        code, name, national_code, department, performer, orderer, order_no, reverses, message, ord)
+             where v_turn is null or (v_turn[l.ord] = turn and l.reverses is null)
+        ), priced as (
+            select l.*, v.state, v.line_count,
+                   coalesce(l.price, case when l.amount is null then i.unit_price_e6
+                        else round(l.amount::numeric * 100000000 / nullif(l.quantity, 0))::bigint end, 0) as final_price,
+                   coalesce(l.amount, price_amount(coalesce(l.quantity, 10000), coalesce(l.price, i.unit_price_e6))) as final_amount,
+                   coalesce(l.category, i.category, 14) as final_category,
+                   coalesce(l.name, i.name) as final_name, coalesce(l.national_code, i.national_code) as final_national,
+                   i.class, i.unit, coalesce(i.self_pay_e4, 0) as self_pay,
+                   case when i.code is null then case when l.category is null then 'unlisted' end
+                        when l.kind = 'CG' and abs(price_amount(coalesce(l.quantity, 10000), i.unit_price_e6)
+                             - coalesce(l.amount, price_amount(coalesce(l.quantity, 10000), l.price))) > 1 then 'price_differs' end as warning,
+                   old.digest as old_digest
+              from line l
+              join visit v on v.visit_id = l.visit_id
+              left join lateral item_on(v.facility_id, l.code, l.charged_at::date) i on true
+              left join charge old on old.visit_id = l.visit_id and old.feed_id = l.feed_id and old.source_line = l.source_line
+        ), judged as materialized (
+            select p.*,
+                   case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
+                        when nth > 1 then case when first_digest = digest then 'duplicate' else 'conflict' end
+                        when state = 'cancelled' then 'visit_cancelled'
+                        when final_amount is null then 'price_unknown'
+                        when abs(final_amount) > 9999999999999999 then 'amount_too_large'     -- 16,2 of the national interface
+                        when state in ('billed', 'settled') then 'late'
+                        else 'posted' end as outcome
+              from priced p
+        ), booked as (
+            insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount,
+                   charged_at, posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit,
+                   department, performer, orderer, order_no, warning)
+            select visit_id, line_count + row_number() over (partition by visit_id order by ord), feed_id, kind, final_category,
+                   self_pay, coalesce(quantity, 10000), final_price, final_amount, charged_at, v_now, digest, source_line, message,
+                   code, final_name, final_national, class, unit, department, performer, orderer, order_no, warning
+              from judged where outcome in ('posted', 'late')
+            returning visit_id, amount
+        ), summed as (
+            update visit v
+               set total = v.total + s.amount, line_count = v.line_count + s.lines,
+                   over_limit = v.over_limit or v.total + s.amount > v.credit_limit,
+                   late_since = case when v.state in ('billed', 'settled') then coalesce(v.late_since, v_now) else v.late_since end
+              from (select visit_id, sum(amount)::bigint as amount, count(*)::int as lines from booked group by visit_id) s
+             where v.visit_id = s.visit_id
+        )
+        select array_agg(outcome order by ord) into v_part from judged;
+
+        if v_turn is null then
+            outcomes := v_part;
+        elsif v_part is not null then
+            select array_agg(coalesce(o.outcome, m.outcome) order by o.ord) into outcomes
+              from unnest(outcomes) with ordinality o (outcome, ord)
+              left join (select ord, v_part[row_number() over (order by ord)] as outcome
+                           from unnest(v_turn, p_reverses) with ordinality t (turn_of, reverses, ord)
+                          where turn_of = turn and reverses is null) m on m.ord = o.ord;
+        end if;
+    end loop;
+
+    select array_agg(v.total order by i.ord), array_agg(v.state order by i.ord) into totals, states
+      from unnest(v_ids) with ordinality i (visit_id, ord) join visit v using (visit_id);
+    perform intake_count(p_feed, outcomes);
+end $$;
+
+-- quantity × price in fen, rounded half up away from zero, once, on the line (invariant 11).
+create or replace function price_amount(quantity_e4 bigint, price_e6 bigint) returns bigint
+language sql immutable strict parallel safe as $$
+    select round(quantity_e4::numeric * price_e6 / 100000000)::bigint
+$$;
+
+-- Books the reversals of one turn, at most one a visit. A line is never taken back by more than it has, in amount and in
+-- quantity (invariant 4): the visit is locked, so what earlier reversals took is final.
+create or replace function charges_reverse(
+    p_turn int, p_turns int[], p_visit_ids bigint[], p_visit int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[],
+    p_charged_at timestamptz[], p_quantity bigint[], p_amount bigint[], p_department text[], p_performer text[],
+    p_orderer text[], p_order_no text[], p_reverses text[], p_message text[]) returns table (ord bigint, outcome text)
+language plpgsql set plan_cache_mode = force_generic_plan as $$
+begin
+    return query
+    with line as materialized (
+        select l.*, p_visit_ids[l.visit] as visit_id
+          from unnest(p_turns, p_visit, p_feed, p_source_line, p_digest, p_charged_at, p_quantity, p_amount, p_department,
+                      p_performer, p_orderer, p_order_no, p_reverses, p_message)
+               with ordinality l (turn, visit, feed_id, source_line, digest, charged_at, quantity, amount, department,
+                    performer, orderer, order_no, reverses, message, ord)
+         where l.turn = p_turn and l.reverses is not null
+    ), weighed as (
+        select l.*, v.state, v.line_count, o.amount as had, o.quantity_e4 as had_quantity, o.reverses_line as of_reversal,
+               o.category, o.unit_price_e6, o.self_pay_e4, o.item_code, o.item_name, o.national_code, o.class, o.unit,
+               old.digest as old_digest, taken.amount as taken, taken.quantity as taken_quantity,
+               -- what is not said is all that is left; a quantity alone takes its share, the last one takes the rest
+               coalesce(abs(l.quantity), case when l.amount is null then o.quantity_e4 - taken.quantity
+                        else least(o.quantity_e4 - taken.quantity,
+                                   round(o.quantity_e4::numeric * abs(l.amount) / nullif(o.amount, 0))::bigint) end) as back_quantity,
+               coalesce(abs(l.amount), case when l.quantity is null or abs(l.quantity) = o.quantity_e4 - taken.quantity
+                        then o.amount - taken.amount
+                        else round(o.amount::numeric * abs(l.quantity) / nullif(o.quantity_e4, 0))::bigint end) as back
+          from line l
+          join visit v on v.visit_id = l.visit_id
+          left join charge old on old.visit_id = l.visit_id and old.feed_id = l.feed_id and old.source_line = l.source_line
+          left join charge o on o.visit_id = l.visit_id and o.feed_id = l.feed_id and o.source_line = l.reverses
+          left join lateral (select coalesce(-sum(r.amount), 0)::bigint as amount, coalesce(sum(r.quantity_e4), 0)::bigint as quantity
+                               from charge r
+                              where r.visit_id = l.visit_id and r.feed_id = l.feed_id and r.reverses_line = l.reverses) taken on true
+    ), judged as materialized (
+        select w.*,
+               case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
+                    when state = 'cancelled' then 'visit_cancelled'
+                    when had is null then 'held'
+                    when of_reversal is not null or had < 0 then 'reversal_of_reversal'
+                    when taken + coalesce(back, 0) > had or taken_quantity + coalesce(back_quantity, 0) > had_quantity
+                         or (taken >= had and taken_quantity >= had_quantity) then 'reversal_exceeds'
+                    when state in ('billed', 'settled') then 'late'
+                    else 'posted' end as verdict
+          from weighed w
+    ), booked as (
+        insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount, charged_at,
+               posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit, department,
+               performer, orderer, order_no, reverses_line)
+        select visit_id, line_count + 1, feed_id, 'CD', category, self_pay_e4, coalesce(back_quantity, 0), unit_price_e6, -coalesce(back, 0),
+               charged_at, now(), digest, source_line, message, item_code, item_name, national_code, class, unit,
+               department, performer, orderer, order_no, reverses
+          from judged where verdict in ('posted', 'late')
+        returning visit_id, amount
+    ), summed as (
+        update visit v
+           set total = v.total + b.amount, line_count = v.line_count + 1,
+               late_since = case when v.state in ('billed', 'settled') then coalesce(v.late_since, now()) else v.late_since end
+          from booked b where v.visit_id = b.visit_id
+    )
+    select j.ord, j.verdict from judged j;
+end $$;
+
+-- Counts outcomes by feed and day. The shard is this connection's, so lanes do not wait for each other.
+create or replace function intake_count(p_feed int[], p_outcome text[]) returns void
+language sql set plan_cache_mode = force_generic_plan as $$
+    insert into intake_tally as t (feed_id, day, shard, booked, duplicate)
+    select feed_id, current_date, pg_backend_pid() % 32,
+           count(*) filter (where outcome in ('posted', 'late')), count(*) filter (where outcome = 'duplicate')
+      from unnest(p_feed, p_outcome) o (feed_id, outcome)
+     group by feed_id
+    having count(*) filter (where outcome in ('posted', 'late', 'duplicate')) > 0
+     order by feed_id
+    on conflict (feed_id, day, shard) do update
+       set booked = t.booked + excluded.booked, duplicate = t.duplicate + excluded.duplicate
+$$;

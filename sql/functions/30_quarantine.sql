@@ -1,0 +1,91 @@
+-- Quarantine: what could not be booked, kept with its bytes and a reason, until a replay or a person resolves it.
+
+-- Keeps one message and what is wrong in it, a row a line (ordinal from 1; 0 is the whole message). A thing that is there already
+-- is not kept twice; it counts as a duplicate. p_lines: how many of the rows are charge lines. Returns the new rows' ids.
+create or replace function quarantine_put(p_feed int, p_content_type text, p_peer text, p_bytes bytea,
+    p_ordinal int[], p_reason text[], p_detail text[], p_location text[], p_facility text[], p_visit_no text[],
+    p_source_line text[], p_awaits text[], p_lines int) returns bigint[]
+language plpgsql security definer set search_path from current as $$
+declare
+    v_sha bytea := sha256(p_bytes);
+    v_message bigint;
+    v_ids bigint[];
+    v_new int;
+begin
+    insert into quarantine_message (feed_id, content_type, peer, sha256, bytes)
+    values (p_feed, p_content_type, p_peer, v_sha, p_bytes)
+    on conflict (sha256) do nothing
+    returning message_id into v_message;
+    if v_message is null then
+        select message_id into v_message from quarantine_message where sha256 = v_sha;
+    end if;
+    with kept as (
+        insert into quarantine (message_id, ordinal, feed_id, reason, detail, location, facility_code, visit_no, source_line, awaits_line)
+        select v_message, q.ordinal, p_feed, q.reason, q.detail, q.location, q.facility, q.visit_no, q.source_line, q.awaits
+          from unnest(p_ordinal, p_reason, p_detail, p_location, p_facility, p_visit_no, p_source_line, p_awaits)
+               q (ordinal, reason, detail, location, facility, visit_no, source_line, awaits)
+        on conflict (message_id, ordinal, reason) do nothing
+        returning quarantine_id, ordinal
+    )
+    select array_agg(quarantine_id), count(*) filter (where ordinal > 0) into v_ids, v_new from kept;
+    if p_feed is not null and p_lines > 0 then
+        insert into intake_tally as t (feed_id, day, shard, parked, duplicate)
+        values (p_feed, current_date, pg_backend_pid() % 32, v_new, p_lines - v_new)
+        on conflict (feed_id, day, shard) do update
+           set parked = t.parked + excluded.parked, duplicate = t.duplicate + excluded.duplicate;
+    end if;
+    return v_ids;
+end $$;
+
+-- Says how a quarantined thing ended. Once: a second call is 'repeated'. A replay counts its line once more, as booked or
+-- duplicate; the books take the resolved ones off the parked ones, so that received stays what was received.
+create or replace function quarantine_resolve(p_id bigint, p_outcome text, p_by text) returns text
+language plpgsql security definer set search_path from current as $$
+begin
+    if not exists (select 1 from quarantine where quarantine_id = p_id) then
+        return 'quarantine_unknown';
+    end if;
+    insert into quarantine_resolution (quarantine_id, outcome, resolved_by) values (p_id, p_outcome, p_by)
+    on conflict do nothing;
+    return case when found then 'done' else 'repeated' end;
+end $$;
+
+create or replace view quarantine_open as
+    select q.*, m.content_type, m.peer from quarantine q join quarantine_message m using (message_id)
+     where not exists (select 1 from quarantine_resolution r where r.quarantine_id = q.quarantine_id);
+
+-- Held reversals whose original has arrived since, oldest first, with the bytes to replay.
+create or replace function quarantine_ready(p_limit int)
+returns table (quarantine_id bigint, feed_id int, content_type text, bytes bytea, ordinal int)
+language sql stable security definer set search_path from current as $$
+    select q.quarantine_id, q.feed_id, m.content_type, m.bytes, q.ordinal
+      from quarantine q join quarantine_message m using (message_id)
+     where q.awaits_line is not null
+       and not exists (select 1 from quarantine_resolution r where r.quarantine_id = q.quarantine_id)
+       and exists (select 1 from facility f join visit v on v.facility_id = f.facility_id
+                     join charge c on c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id
+                                  and c.source_line = q.awaits_line
+                    where f.code = q.facility_code and v.visit_no = q.visit_no)
+     order by q.quarantine_id limit p_limit
+$$;
+
+create or replace function quarantine_bytes(p_id bigint)
+returns table (quarantine_id bigint, feed_id int, content_type text, bytes bytea, ordinal int)
+language sql stable security definer set search_path from current as $$
+    select q.quarantine_id, q.feed_id, m.content_type, m.bytes, q.ordinal
+      from quarantine q join quarantine_message m using (message_id) where q.quarantine_id = p_id
+$$;
+
+create or replace function quarantine_list(p_state text, p_limit int, out outcome text, out doc text)
+language sql stable security definer set search_path from current as $$
+    select 'done', json_build_object('quarantine', coalesce(json_agg(d), '[]'))::text from (
+        select json_build_object('id', q.quarantine_id, 'received_at', iso_time(q.received_at), 'feed', f.name, 'reason', q.reason,
+                   'detail', q.detail, 'location', q.location, 'facility', q.facility_code, 'visit_no', q.visit_no,
+                   'source_line', q.source_line, 'state', case when r.outcome is null then 'waiting' else 'resolved' end,
+                   'outcome', r.outcome) as d
+          from quarantine q
+          left join feed f using (feed_id)
+          left join quarantine_resolution r using (quarantine_id)
+         where p_state = 'all' or (r.outcome is null) = (p_state = 'waiting')
+         order by q.quarantine_id limit p_limit) q
+$$;

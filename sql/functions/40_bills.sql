@@ -1,0 +1,190 @@
+-- Closing: bills over a visit's unbilled lines, void notes, credit, and which visits are due.
+
+-- Issues a bill over the lines after billed_line. The caller has locked the visit. A visit without unbilled lines gets
+-- none. Books the receivable and the revenue, then applies the credit that the visit has. Returns the bill, or null.
+create or replace function bill_issue(p_visit bigint, p_silent text[]) returns bigint
+language plpgsql as $$
+declare
+    v visit;
+    v_subtotals bigint[];
+    v_total bigint;
+    v_first bigint;     -- documents the visit has had
+    v_bill bigint;
+    v_kind text;
+    v_no text;
+begin
+    select * into v from visit where visit_id = p_visit;
+    if v.line_count = v.billed_line then
+        return null;
+    end if;
+    select array_agg(coalesce(s.amount, 0) order by k.category), coalesce(sum(s.amount), 0) into v_subtotals, v_total
+      from category k
+      left join (select c.category, sum(c.amount)::bigint as amount from charge c
+                  where c.visit_id = p_visit and c.line_no > v.billed_line group by c.category) s using (category);
+    if v_total <> v.total - (select coalesce(sum(total), 0) from bill where visit_id = p_visit) then
+        raise exception 'visit %: lines add up to % fen and the running total says otherwise', p_visit, v_total;
+    end if;
+    select count(*) into v_first from bill where visit_id = p_visit;
+    v_kind := case when v_total < 0 then 'credit_note' when v.billed_line > 0 then 'supplement' else 'bill' end;
+    v_no := v.visit_no || case when v_first = 0 then ''
+                               when v.billed_line = 0 then '/R' || v.generation
+                               else '/A' || (select count(*) from bill where visit_id = p_visit and generation = v.generation
+                                                and kind <> 'void_note') || case when v.generation > 1 then 'R' || v.generation else '' end end;
+    insert into bill (public_id, facility_id, visit_id, sequence, bill_no, kind, generation, first_line, last_line, prev_line, total,
+                      subtotals, personal_cash, silent_feeds, due_at)
+    select random_id(), v.facility_id, p_visit, v_first + 1, v_no, v_kind, v.generation, v.billed_line + 1, v.line_count,
+           nullif(v.billed_line, 0), v_total, v_subtotals, v_total, p_silent, now() + f.due_after
+      from facility f where f.facility_id = v.facility_id
+    returning bill_id into v_bill;
+    insert into bill_state (bill_id, visit_id, state, total)
+    values (v_bill, p_visit, case when v_total = 0 then 'settled' else 'open' end, v_total);
+    update visit set billed_line = line_count, late_since = null where visit_id = p_visit;
+    perform bill_journal('bill', p_visit, v_bill, v_total, v_subtotals);
+    perform note_event('bill', p_visit, v_bill, null, null, 'issued', null, null,
+                       jsonb_build_object('bill_no', v_no, 'kind', v_kind, 'total', yuan(v_total), 'silent_feeds', p_silent));
+    perform credit_apply(p_visit);
+    return v_bill;
+end $$;
+
+-- Debit what patients owe, credit revenue by category; a zero bill has no entry.
+create or replace function bill_journal(p_kind text, p_visit bigint, p_bill bigint, p_total bigint, p_subtotals bigint[])
+returns void language sql as $$
+    insert into journal (kind, visit_id, bill_id, accounts, amounts)
+    select p_kind, p_visit, p_bill, array_prepend('receivable', array_agg('revenue:' || k.code order by s.category)),
+           array_prepend(p_total, array_agg(-s.amount order by s.category))
+      from unnest(p_subtotals) with ordinality s (amount, category) join category k using (category)
+     where s.amount <> 0
+    having count(*) > 0
+$$;
+
+-- Voids the bills of the visit's generation, each by a note of the opposite amount; the lines wait to be billed anew. The caller
+-- has locked the visit and seen that no bill has money or a live attempt on it.
+create or replace function bills_void(p_visit bigint) returns void language plpgsql as $$
+declare
+    b bill;
+    v_note bigint;
+    v_sequence int;
+begin
+    for b in select bill.* from bill join bill_state s using (bill_id) where bill.visit_id = p_visit and s.state <> 'void'
+                and bill.kind <> 'void_note' order by bill.sequence loop
+        select count(*) + 1 into v_sequence from bill where visit_id = p_visit;
+        insert into bill (public_id, facility_id, visit_id, sequence, bill_no, kind, generation, total, subtotals, personal_cash,
+                          voids_bill_id, due_at)
+        values (random_id(), b.facility_id, p_visit, v_sequence, b.bill_no || '/V', 'void_note', b.generation, -b.total,
+                (select array_agg(-n order by ord) from unnest(b.subtotals) with ordinality s (n, ord)), -b.total, b.bill_id, now())
+        returning bill_id into v_note;
+        insert into bill_state (bill_id, visit_id, state, total) values (v_note, p_visit, 'void', -b.total);
+        update bill_state set state = 'void', version = version + 1 where bill_id = b.bill_id;
+        perform bill_journal('void', p_visit, v_note, -b.total, (select subtotals from bill where bill_id = v_note));
+        perform note_event('bill', p_visit, b.bill_id, null, 'issued', 'void');
+    end loop;
+    if found then
+        update visit set billed_line = 0, generation = generation + 1 where visit_id = p_visit;
+    end if;
+end $$;
+
+-- Uses what the visit has in credit (credit notes first, then captured money not applied) for its open bills, oldest first.
+-- Live attempts keep their reserve. The caller has locked the visit; bill rows are locked in bill_id order.
+create or replace function credit_apply(p_visit bigint) returns void language plpgsql as $$
+declare
+    v_bill bill_state;
+    v_source record;
+    v_amount bigint;
+begin
+    for v_bill in select * from bill_state where visit_id = p_visit and state = 'open' and total > 0 order by bill_id for update loop
+        for v_source in
+            select bill_id as credit_bill_id, null::bigint as capture_id, credited - total as rest
+              from bill_state where visit_id = p_visit and state = 'open' and total < credited
+            union all
+            select null, c.capture_id, c.amount - (select coalesce(sum(a.amount), 0) from application a where a.capture_id = c.capture_id)
+              from capture c where c.visit_id = p_visit
+        loop
+            v_amount := least(v_source.rest, v_bill.total - v_bill.paid - v_bill.credited - v_bill.live);
+            continue when v_amount <= 0;
+            insert into application (visit_id, bill_id, capture_id, credit_bill_id, amount)
+            values (p_visit, v_bill.bill_id, v_source.capture_id, v_source.credit_bill_id, v_amount);
+            if v_source.capture_id is not null then
+                v_bill.paid := v_bill.paid + v_amount;
+                insert into journal (kind, visit_id, bill_id, capture_id, accounts, amounts)
+                values ('apply', p_visit, v_bill.bill_id, v_source.capture_id, array['credit', 'receivable'],
+                        array[v_amount, -v_amount]);
+            else
+                v_bill.credited := v_bill.credited + v_amount;
+                update bill_state set credited = credited - v_amount, version = version + 1,
+                                      state = case when credited - v_amount = total then 'settled' else state end
+                 where bill_id = v_source.credit_bill_id;
+            end if;
+            update bill_state set paid = v_bill.paid, credited = v_bill.credited, version = version + 1,
+                                  state = case when v_bill.paid + v_bill.credited = total then 'settled' else state end
+             where bill_id = v_bill.bill_id;
+        end loop;
+    end loop;
+end $$;
+
+-- The feeds that hold a visit's bill back: those of its facility whose watermark has not passed the discharge.
+create or replace function feeds_behind(p_facility int, p_time timestamptz) returns text[]
+language sql stable as $$
+    select coalesce(array_agg(f.name order by f.name), '{}')
+      from feed f left join feed_watermark w using (feed_id)
+     where f.facility_id = p_facility and f.waits and f.active and coalesce(w.mark, '-infinity') < p_time
+$$;
+
+-- Closes what is due, at most p_limit visits: discharged ones whose feeds have all passed the discharge time or whose grace time
+-- is over, and closed ones whose late lines have waited long enough. Visits that another session holds are left for the next
+-- turn, and one that cannot be closed does not hold up the others: it is counted and tried again. Locks the visits in the order
+-- taken; each then its bills. Returns the visits looked at, the bills issued and the visits that failed.
+create or replace function visits_close(p_limit int, out visits int, out bills int, out failed int)
+language plpgsql security definer set search_path from current as $$
+declare
+    v record;
+begin
+    visits := 0;
+    bills := 0;
+    failed := 0;
+    for v in
+        with facility_mark as (
+            select f.facility_id, f.grace, f.late_grace, min(coalesce(w.mark, '-infinity')) filter (where d.waits and d.active) as mark
+              from facility f left join feed d using (facility_id) left join feed_watermark w using (feed_id)
+             group by f.facility_id
+        ), discharged as (
+            select visit.visit_id, visit.facility_id, visit.discharged_at
+              from visit join facility_mark m using (facility_id)
+             where visit.state = 'discharged'
+               and (coalesce(m.mark, 'infinity') >= visit.discharged_at or visit.discharge_seen_at + m.grace < now())
+             order by visit.discharge_seen_at limit p_limit
+               for no key update of visit skip locked
+        ), late as (
+            select visit.visit_id, visit.facility_id, null::timestamptz
+              from visit join facility_mark m using (facility_id)
+             where visit.late_since is not null and visit.late_since + m.late_grace < now()
+               and visit.state in ('billed', 'settled')
+             order by visit.late_since limit p_limit
+               for no key update of visit skip locked
+        )
+        select * from discharged union all select * from late
+    loop
+        begin
+            if bill_issue(v.visit_id, case when v.discharged_at is null then '{}' else feeds_behind(v.facility_id, v.discharged_at) end)
+               is not null then
+                bills := bills + 1;
+            end if;
+            perform visit_settle(v.visit_id);
+        exception when others then
+            raise warning 'visit % cannot be closed: %', v.visit_id, sqlerrm;
+            failed := failed + 1;
+        end;
+        visits := visits + 1;
+    end loop;
+end $$;
+
+-- Flags visits whose bill is past its due time. Returns how many.
+create or replace function visits_overdue() returns bigint
+language sql security definer set search_path from current as $$
+    with late as (
+        update visit set overdue = true
+         where visit_id in (select v.visit_id from visit v join bill b using (visit_id) join bill_state s using (bill_id)
+                             where v.state = 'billed' and not v.overdue and s.state = 'open' and b.due_at < now()
+                             order by v.visit_id limit 1000 for no key update of v skip locked)
+        returning 1)
+    select count(*) from late
+$$;

@@ -1,0 +1,149 @@
+-- The books and their audit: every figure recomputed from rows.
+
+-- The invariants of the ledger, one row each: how many rows break it and by how much money (fen).
+create or replace function audit() returns table (invariant text, broken bigint, unexplained bigint)
+language sql stable security definer set search_path from current as $$
+    -- visits: the running total is the sum of the lines, numbers run from 1 without a gap
+    select 'a visit''s total and line count are those of its lines', count(*), coalesce(sum(abs(v.total - coalesce(c.amount, 0))), 0)::bigint
+      from visit v full join (select visit_id, sum(amount)::bigint as amount, count(*) as lines, max(line_no) as last, count(distinct line_no) as numbers
+                                from charge group by visit_id) c using (visit_id)
+     where v.visit_id is null or v.total <> coalesce(c.amount, 0) or v.line_count <> coalesce(c.lines, 0)
+        or v.line_count <> coalesce(c.last, 0) or v.line_count <> coalesce(c.numbers, 0)
+    union all
+    select 'no line is taken back by more than it has', count(*), coalesce(sum(taken - had), 0)::bigint from (
+        select o.amount as had, o.quantity_e4, -sum(r.amount)::bigint as taken, sum(r.quantity_e4) as quantity
+          from charge r join charge o on o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line
+         where r.reverses_line is not null group by o.visit_id, o.feed_id, o.source_line, o.amount, o.quantity_e4) t
+     where taken > had or quantity > quantity_e4
+    union all
+    select 'a reversal has its original', count(*), coalesce(sum(abs(r.amount)), 0)::bigint
+      from charge r where r.reverses_line is not null
+       and not exists (select 1 from charge o where o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line)
+    union all
+    select 'every line of a closed visit is on exactly one bill, or waits for its supplementary one', count(*), coalesce(sum(abs(c.amount)), 0)::bigint
+      from charge c join visit v using (visit_id)
+     where v.state not in ('open', 'discharged') and (v.late_since is null or c.line_no <= v.billed_line)
+       and (select count(*) from bill b join bill_state s using (bill_id)
+             where b.visit_id = c.visit_id and s.state <> 'void' and c.line_no between b.first_line and b.last_line) <> 1
+    union all
+    select 'a bill is the sum of its lines, category by category', count(*), coalesce(sum(abs(b.total - l.total)), 0)::bigint
+      from bill b
+     cross join lateral (select array_agg(coalesce(s.amount, 0) order by k.category) as subtotals, coalesce(sum(s.amount), 0)::bigint as total
+              from category k left join (select c.category, sum(c.amount)::bigint as amount from charge c
+                    where c.visit_id = b.visit_id and c.line_no between b.first_line and b.last_line group by c.category) s using (category)) l
+     where b.kind <> 'void_note' and (b.subtotals <> l.subtotals or b.total <> l.total)
+    union all
+    select 'a void note is the opposite of its bill', count(*), coalesce(sum(abs(n.total + b.total)), 0)::bigint
+      from bill n join bill b on b.bill_id = n.voids_bill_id where n.total <> -b.total
+    union all
+    select 'what a bill says is paid and credited is what was applied to it', count(*), coalesce(sum(abs(s.paid + s.credited - a.paid - a.credited + a.given)), 0)::bigint
+      from bill_state s
+     cross join lateral (select coalesce(sum(amount) filter (where capture_id is not null and bill_id = s.bill_id), 0)::bigint as paid,
+                                coalesce(sum(amount) filter (where credit_bill_id is not null and bill_id = s.bill_id), 0)::bigint as credited,
+                                coalesce(sum(amount) filter (where credit_bill_id = s.bill_id), 0)::bigint as given
+                           from application where visit_id = s.visit_id and (bill_id = s.bill_id or credit_bill_id = s.bill_id)) a
+     where s.paid <> a.paid or s.credited <> a.credited - a.given
+    union all
+    select 'no capture is applied by more than it is', count(*), coalesce(sum(a.amount - c.amount), 0)::bigint
+      from capture c join (select capture_id, sum(amount)::bigint as amount from application where capture_id is not null group by capture_id) a
+     using (capture_id) where a.amount > c.amount
+    union all
+    select 'live attempts are what bills reserve', count(*), coalesce(sum(abs(s.live - coalesce(p.amount, 0))), 0)::bigint
+      from bill_state s left join (select bill_id, sum(amount)::bigint as amount from payment where state in ('created', 'pending', 'unknown') group by bill_id) p
+     using (bill_id) where s.live <> coalesce(p.amount, 0)
+    union all
+    select 'a payment that succeeded has a capture, and only such', count(*), coalesce(sum(p.amount), 0)::bigint
+      from payment p where (p.state = 'succeeded') <> exists (select 1 from capture c where c.payment_id = p.payment_id)
+    union all
+    select 'every capture of ours has a receipt of its amount', count(*), coalesce(sum(c.amount), 0)::bigint
+      from capture c where c.payment_id is not null and not exists (select 1 from receipt r where r.capture_id = c.capture_id and r.amount = c.amount)
+    union all
+    select 'receipt numbers have no gap', count(*), 0 from (
+        select facility_id, year from receipt group by facility_id, year having max(number) <> count(*) or min(number) <> 1) g
+    union all
+    select 'every journal entry balances and names real accounts', count(*), coalesce(sum(abs(total_of(amounts))), 0)::bigint
+      from journal j where total_of(amounts) <> 0 or exists (select 1 from unnest(accounts) a where a not in (select code from account))
+    union all
+    select 'receivable in the journal is what bills are owed', (d.difference <> 0)::int, abs(d.difference) from (
+        select (coalesce((select sum(amount) from journal_posting where account = 'receivable'), 0)
+                - coalesce((select sum(total - paid - credited) from bill_state where state <> 'void'), 0))::bigint as difference) d
+    union all
+    select 'revenue in the journal is what bills say, category by category', count(*), coalesce(sum(abs(difference)), 0)::bigint from (
+        select k.code, coalesce((select sum(amount) from journal_posting where account = 'revenue:' || k.code), 0)
+                       + coalesce((select sum(b.subtotals[k.category]) from bill b), 0) as difference from category k) r
+     where difference <> 0
+    union all
+    select 'captured = applied + credit', (d.difference <> 0)::int, abs(d.difference) from (
+        select (coalesce((select sum(amount) from capture), 0) - coalesce((select sum(amount) from application where capture_id is not null), 0)
+                + coalesce((select sum(amount) from journal_posting where account = 'credit'), 0))::bigint as difference) d
+    union all
+    select 'lines counted as booked are the lines stored', (d.difference <> 0)::int, 0 from (
+        select coalesce((select sum(booked) from intake_tally), 0) - (select count(*) from charge c join feed using (feed_id)
+                 where feed_id > 0 and not exists (select 1 from visit v join charge t on t.visit_id = v.visit_id and t.feed_id = 0
+                          where v.state = 'merged' and c.visit_id = v.merged_into and t.source_line = c.feed_id || '/' || c.source_line))
+               - (select count(*) from capture where channel = 'elsewhere') as difference) d
+$$;
+
+-- The day's books, or rather all days', as one document.
+create or replace function books() returns json
+language sql stable security definer set search_path from current as $$
+    with tally as (
+        select f.name, coalesce(sum(t.booked), 0)::bigint as booked, coalesce(sum(t.duplicate), 0)::bigint as duplicate,
+               coalesce(sum(t.parked), 0)::bigint as parked
+          from feed f left join intake_tally t using (feed_id) where f.feed_id > 0 group by f.name
+    ), parked as (
+        select coalesce(f.name, 'unknown') as name, q.reason, q.ordinal > 0 as is_line, r.outcome
+          from quarantine q left join feed f using (feed_id) left join quarantine_resolution r using (quarantine_id)
+    ), feeds as (
+        select coalesce(t.name, p.name) as name, coalesce(t.booked, 0) as booked, coalesce(t.duplicate, 0) as duplicate,
+               coalesce(p.waiting, 0) as waiting, coalesce(p.replayed, 0) as replayed, coalesce(p.dismissed, 0) as dismissed
+          from tally t
+          full join (select name, count(*) filter (where is_line and outcome is null) as waiting,
+                            count(*) filter (where is_line and outcome in ('posted', 'late', 'duplicate')) as replayed,
+                            count(*) filter (where is_line and outcome not in ('posted', 'late', 'duplicate')) as dismissed
+                       from parked group by name) p using (name)
+    ), posting as (
+        select account, sum(amount)::bigint as amount from journal_posting group by account
+    )
+    select json_build_object(
+        'lines', (select json_build_object('received', coalesce(sum(booked + duplicate + waiting + dismissed), 0),
+                      'booked', coalesce(sum(booked), 0), 'duplicate', coalesce(sum(duplicate), 0), 'waiting', coalesce(sum(waiting), 0),
+                      'resolved', coalesce(sum(replayed), 0), 'dismissed', coalesce(sum(dismissed), 0),
+                      'quarantined', (select coalesce(json_object_agg(reason, n order by reason), '{}') from
+                                          (select reason, count(*) as n from parked where is_line and outcome is null group by reason) r),
+                      'messages_quarantined', (select count(*) from parked where not is_line and outcome is null)) from feeds),
+        'by_feed', (select json_object_agg(name, json_build_object('received', booked + duplicate + waiting + dismissed, 'booked', booked,
+                      'duplicate', duplicate, 'waiting', waiting, 'resolved', replayed) order by name) from feeds),
+        'visits', (select coalesce(json_object_agg(state, n), '{}') from (select state, count(*) as n from visit group by state order by state) s),
+        'bills', json_build_object('issued', (select count(*) from bill), 'total', (select yuan(coalesce(sum(total), 0)::bigint) from bill),
+                      'by_kind', (select coalesce(json_object_agg(kind, json_build_object('count', n, 'total', yuan(total))), '{}')
+                                    from (select kind, count(*) as n, sum(total)::bigint as total from bill group by kind order by kind) b)),
+        'collected', (select coalesce(json_object_agg(channel, yuan(total)), '{}')
+                        from (select channel, sum(amount)::bigint as total from capture group by channel order by channel) c),
+        'captures', (select coalesce(json_object_agg(channel, n), '{}') from (select channel, count(*) as n from capture group by channel order by channel) c),
+        'receipts', (select count(*) from receipt),
+        'credit', (select yuan(-coalesce(sum(amount), 0)::bigint) from posting where account = 'credit'),
+        'outstanding', (select yuan(coalesce(sum(total - paid - credited), 0)::bigint) from bill_state where state <> 'void'),
+        'unbilled', (select yuan((coalesce((select sum(total) from visit), 0) - coalesce((select sum(total) from bill), 0))::bigint)),
+        'revenue', (select coalesce(json_object_agg(k.code, yuan(-p.amount) order by k.code), '{}')
+                      from posting p join category k on p.account = 'revenue:' || k.code),
+        'trial_balance', (select coalesce(json_agg(json_build_object('account', a.code, 'name', a.name,
+                      'debit', yuan(greatest(p.amount, 0)), 'credit', yuan(greatest(-p.amount, 0))) order by a.type, a.code), '[]')
+                            from posting p join account a on a.code = p.account),
+        'unexplained', (select yuan((select coalesce(sum(unexplained), 0)::bigint from audit()))),
+        'broken', (select coalesce(sum(broken), 0) from audit()))
+$$;
+
+-- For `visitbillctl status` and the gauges of /metrics that only the database knows.
+create or replace function status_doc() returns json
+language sql stable security definer set search_path from current as $$
+    select json_build_object(
+        'visits', (select coalesce(json_object_agg(state, n), '{}') from (select state, count(*) as n from visit group by state) s),
+        'payments', (select coalesce(json_agg(json_build_object('channel', channel, 'state', state, 'count', n)), '[]')
+                       from (select channel, state, count(*) as n from payment group by channel, state) p),
+        'quarantine', (select coalesce(json_object_agg(reason, n), '{}') from (select reason, count(*) as n from quarantine_open group by reason) q),
+        'feeds', (select coalesce(json_agg(json_build_object('feed', f.name, 'waits', f.waits, 'mark', iso_time(w.mark),
+                         'lag_seconds', round(extract(epoch from now() - w.mark))) order by f.name), '[]')
+                    from feed f left join feed_watermark w using (feed_id) where f.feed_id > 0 and f.active),
+        'late_visits', (select count(*) from visit where late_since is not null))
+$$;

@@ -1,0 +1,242 @@
+"""The script of a hospital day, the same for one seed: who comes, what is charged, in which order it is sent.
+
+The day is a list of stages; within one, every connection of every feed plays its steps in order and nothing else matters, so
+that what must come out is certain (the oracle reads the script while it is written). A visit registers in one stage, is cared
+for in the next and discharged later, so all kinds of messages are on the wire at once. What is odd on purpose is in deviants.
+"""
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from . import care, deviants, people
+from .lines import CLINIC, LAB, ONE, PHARMACY, WARD, Line, Message, Step, price_amount
+from .oracle import Oracle
+
+CONNECTIONS = 4                 # of each feed
+SMALLEST = 60                   # visits; fewer have no room for every oddity
+_OFFSET = 8 * 3600              # China's time zone; doors open at seven, or an hour ago if that is later
+_HOURS = 8                      # stages in which patients arrive
+_SHARES = (("inpatient", 0.08), ("emergency", 0.14), ("outpatient", 1.0))
+_PREFIX = {"outpatient": "MZ", "emergency": "JZ", "inpatient": "ZY"}
+_LINE_PREFIX = {CLINIC: "C", PHARMACY: "RX", LAB: "L", WARD: "W-"}
+_BATCH = 30                     # lines in one request of the ward, about
+_LONGEST_DFT = 8
+
+
+@dataclass(eq=False)
+class Visit:
+    visit_no: str
+    kind: str
+    patient: people.Patient
+    department: str
+    doctor: people.Doctor
+    hour: int
+    connection: int
+    opened_at: int
+    role: str = "plain"         # deviants.ROLES: how its life differs
+    oddities: list = field(default_factory=list)    # deviants.RATES: what is odd about its lines
+
+
+@dataclass
+class Stage:
+    name: str
+    steps: list = field(default_factory=list)
+    waits: list = field(default_factory=list)       # what must have happened before: Wait
+
+
+class Wait(NamedTuple):
+    """The daemon does something by itself: a visit has so many lines, or so many documents."""
+
+    visit_no: str
+    what: str                   # lines, bills
+    count: int
+
+
+class Pay(NamedTuple):
+    """One payment, as the payer makes it."""
+
+    channel: str                # wechatpay, cash
+    amount: int
+    notify: str = "normal"      # how the channel tells the daemon: normal, twice, late
+    watches: bool = False       # waits by server-sent events rather than by asking
+    repeats: bool = False       # sends the request twice with one key
+
+
+class Day:
+    def __init__(self, seed, visits, now):
+        self.rng = random.Random(seed)
+        self.now = now
+        self.oracle = Oracle(now)
+        self.deviants = Counter()       # how many of each oddity there are
+        self.stages = []
+        self.showcase = None            # the visit whose bill is printed
+        self.charge_lines = 0           # sent, with every resend
+        self._serials = Counter()
+        self._staff = people.staff(self.rng)
+        self._opens = now - max(3600, (now + _OFFSET) % 86_400 - 7 * 3600)
+        self.visits = [self._visit(i, visits) for i in range(visits)]
+        self.by_no = {visit.visit_no: visit for visit in self.visits}
+        deviants.deal(self)
+        self._write(deviants.Deviants(self))
+        self._plan_payments()
+
+    # ---- who comes --------------------------------------------------------------------------------
+
+    def _visit(self, i, visits):
+        draw, total = self.rng.random(), 0.0
+        for kind, part in _SHARES:
+            total += part
+            if draw < total:
+                break
+        department = self.rng.choice(people.DEPARTMENTS[kind])
+        opened_at = self._opens + (self.now - 120 - self._opens) * i * 3 // (visits * 4)
+        person = people.patient(self.rng, i + 1, kind, 2019)
+        return Visit(self.number(_PREFIX[kind], 6), kind, person, department, self.rng.choice(self._staff[department]),
+                     i * _HOURS // visits, i % CONNECTIONS, opened_at)
+
+    def number(self, prefix, digits=7):
+        self._serials[prefix] += 1
+        return f"{prefix}{self._serials[prefix]:0{digits}}"
+
+    # ---- lines and messages -----------------------------------------------------------------------
+
+    def message(self, visit, feed, event, lines=(), **more):
+        return Message(feed, visit.connection, event, self.number(feed[0].upper() + "M"), visit, tuple(lines), **more)
+
+    def charges(self, visit, feed, lines):
+        """A message of these lines in the feed's own form; the ward's are put into batches later."""
+        return self.message(visit, feed, "charges" if feed == WARD else "DFT^P03", lines)
+
+    def line(self, visit, feed, item, quantity, order_no):
+        """A line as this feed says it: the price list may have to fill in what it leaves out."""
+        price, amount, category = item.price, price_amount(quantity, item.price), item.category
+        draw = self.rng.random()
+        if feed == LAB:
+            price, amount, category = (None, None, None) if draw < 0.6 else (price, None, None)
+        elif feed == PHARMACY and draw < 0.3:
+            amount = quantity * price // 100_000_000        # many pharmacies cut the last digit off
+        elif feed == WARD and draw < 0.2:
+            amount = category = None
+        elif feed == CLINIC and draw < 0.1 and quantity == ONE:
+            quantity = price = None
+        latest = self.now - 60
+        at = min(visit.opened_at + self.rng.randint(60, (latest - self._opens) // 4), latest)
+        return Line(visit.visit_no, self.number(_LINE_PREFIX[feed]), "CG", item.code, item.name, quantity, price, amount, category,
+                    at, visit.department, f"{visit.doctor.code} {visit.doctor.name}", order_no)
+
+    def care(self, visit):
+        """The messages of what the visit consumes."""
+        result = []
+        for order in care.BY_KIND[visit.kind](self.rng, visit.department):
+            order_no = self.number("YZ")
+            lines = [self.line(visit, order.feed, item, quantity, order_no) for item, quantity in order.items]
+            while lines:
+                size = min(len(lines), self.rng.randint(3, _LONGEST_DFT))
+                result.append(self.charges(visit, order.feed, lines[:size]))
+                del lines[:size]
+        return result
+
+    def registration(self, visit):
+        if visit.kind == "inpatient":
+            if self.rng.random() < 0.2:
+                return [self.message(visit, WARD, "visit")]
+            return [self.message(visit, CLINIC, "ADT^A01")]
+        new = [self.message(visit, CLINIC, "ADT^A28")] if self.rng.random() < 0.05 else []
+        return new + [self.message(visit, CLINIC, "ADT^A04")]
+
+    def movements(self, visit):
+        """Updates and transfers on the way."""
+        if visit.kind == "inpatient" and self.rng.random() < 0.3:
+            return [self.message(visit, CLINIC, "ADT^A02")]
+        return [self.message(visit, CLINIC, "ADT^A08")] if self.rng.random() < 0.05 else []
+
+    def discharge(self, visit):
+        draw = self.rng.random()
+        if visit.kind == "inpatient" and draw < 0.5:
+            return self.message(visit, WARD, "discharge")
+        return self.message(visit, CLINIC, "BAR^P06" if draw > 0.9 else "ADT^A03")
+
+    # ---- the script -------------------------------------------------------------------------------
+
+    def _write(self, odd):
+        plans = [[] for _ in range(_HOURS + 4)]
+        for visit in self.visits:
+            for offset, messages in odd.timeline(visit).items():
+                plans[visit.hour + offset].extend(messages)
+        for hour, messages in enumerate(plans):
+            if messages:
+                self._add(Stage(f"hour {hour + 1}"), messages)
+        self._add(Stage("evening", waits=self._lines_of("held")), odd.evening())
+        self._add(Stage("late lines", waits=self._bills_of("late_charge", "late_credit", "reopened")), odd.late())
+        self._add(Stage("last discharges", waits=self._bills_of("elsewhere")), odd.last())
+
+    def _add(self, stage, messages):
+        """Ends a stage: batches for the ward, the oracle's word on each step, and what the daemon then does by itself."""
+        stage.steps = [Step(message) for message in self._batched(messages)]
+        for step in stage.steps:
+            step.expected = self.oracle.deliver(step.message)
+            self.charge_lines += len(step.message.lines)
+        self.oracle.close()
+        self.stages.append(stage)
+
+    def _batched(self, messages):
+        """The ward sends lines of many visits in one request, and one request in ten twice."""
+        result, batches = [], {}
+        for message in messages:
+            if message.event != "charges":
+                result.append(message)
+                continue
+            batch = batches.get(message.connection)
+            if batch is None or len(batch.lines) >= _BATCH:
+                batch = Message(WARD, message.connection, "charges", self.number("WM"))
+                result.append(batch)
+                batches[message.connection] = batch
+            batch.lines += message.lines
+        requests = [m for m in result if m.event == "charges" and len(m.lines) >= 4]
+        again = self.rng.sample(requests, (len(requests) + 9) // 10)
+        self.deviants["resend"] += len(again)
+        return result + again
+
+    def _lines_of(self, role):
+        return [Wait(v.visit_no, "lines", len(self.oracle.accounts[v.visit_no].order)) for v in self.visits if v.role == role]
+
+    def _bills_of(self, *roles):
+        return [Wait(v.visit_no, "bills", len(self.oracle.accounts[v.visit_no].documents)) for v in self.visits if v.role in roles]
+
+    # ---- paying -----------------------------------------------------------------------------------
+
+    def payers(self):
+        """The accounts that someone comes to pay, or at least to look at."""
+        return [a for a in self.oracle.accounts.values() if a.state in ("billed", "settled")]
+
+    def _plan_payments(self):
+        special = iter(("twice", "late", "twice"))
+        for account in self.payers():
+            for document in account.documents:
+                if document.state != "open" or document.total <= 0:
+                    continue
+                document.pays = self._pays(document.outstanding, special)
+                for pay in document.pays:
+                    self.oracle.pay(account, document, pay.channel, pay.amount)
+                if self.showcase is None and self.by_no[account.visit_no].role == "plain" and 10 <= len(account.order) <= 18 \
+                        and [pay.channel for pay in document.pays] == ["wechatpay"]:
+                    self.showcase = account
+
+    def _pays(self, owed, special):
+        draw = self.rng.random()
+        part = owed // 200 * 100            # half, in whole yuan
+        if draw < 0.05:
+            self.deviants["owing"] += 1
+            return []
+        if draw < 0.07 and part:
+            self.deviants["owing_part"] += 1
+            return [Pay("wechatpay", part)]
+        if draw < 0.12 and part:
+            self.deviants["two_parts"] += 1
+            return [Pay("wechatpay", part), Pay(self.rng.choice(("wechatpay", "cash")), owed - part)]
+        if draw < 0.27:
+            return [Pay("cash", owed)]
+        notify = next(special, "normal") if draw < 0.32 else "normal"
+        return [Pay("wechatpay", owed, notify, self.rng.random() < 0.25, self.rng.random() < 0.02)]

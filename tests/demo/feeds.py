@@ -1,0 +1,215 @@
+"""Plays the script: MLLP for the clinic, the pharmacy and the laboratory, JSON for the ward, all at once.
+
+A connection of MLLP keeps a window of messages in flight and compares every acknowledgement with the oracle's word: in order, of
+the right message, AA or AE, an ERR for each line that cannot be booked. What is wrong is reported and the day goes on; a connection
+that breaks ends it.
+"""
+
+import asyncio
+import itertools
+import time
+from collections import deque
+
+from . import wire
+from .api import Api, ApiError
+from .lines import FEEDS, WARD, Expected, Message, Step
+
+WINDOW = 32
+_ANSWER_S = 30
+_WAIT_S = 30
+_POLL_S = 0.05
+_HEARTBEAT_S = 0.25
+_PULSE = -1                     # the connection of the heartbeats
+
+
+class FeedError(Exception):
+    """A feed cannot go on."""
+
+
+async def play(day, env, progress):
+    """All stages, one after the other, with heartbeats beside them."""
+    feeds, done = _Feeds(env, progress), asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_heartbeats(feeds, day.visits[0], done))
+            for stage in day.stages:
+                if stage.waits:
+                    await asyncio.to_thread(_await_all, Api(env.http, env.feed_token), stage.waits, progress)
+                progress.phase = stage.name
+                await feeds.play(stage.steps)
+            done.set()
+    except ExceptionGroup as group:
+        raise _leaf(group) from group
+    finally:
+        feeds.close()
+
+
+def _leaf(error):
+    """The first of the errors that tasks ended with together."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+class _Feeds:
+    """Every connection of every feed, opened when it is first needed."""
+
+    def __init__(self, env, progress):
+        self._env = env
+        self._progress = progress
+        self._connections = {}
+
+    async def play(self, steps):
+        by_connection = {}
+        for step in steps:
+            by_connection.setdefault((step.message.feed, step.message.connection), []).append(step)
+        async with asyncio.TaskGroup() as group:
+            for (feed, number), its_steps in by_connection.items():
+                group.create_task((await self.connection(feed, number)).play(its_steps))
+
+    async def connection(self, feed, number):
+        connection = self._connections.get((feed, number))
+        if connection is None:
+            if feed == WARD:
+                connection = _Json(Api(self._env.http, self._env.feed_token), self._progress)
+            else:
+                connection = await _Mllp.open(feed, self._env.mllp, self._progress)
+            self._connections[feed, number] = connection
+        return connection
+
+    def close(self):
+        for connection in self._connections.values():
+            connection.close()
+
+
+class _Mllp:
+    def __init__(self, feed, reader, writer, progress):
+        self._feed = feed
+        self._reader = reader
+        self._writer = writer
+        self._progress = progress
+        self._flying = deque()
+        self._window = asyncio.Semaphore(WINDOW)
+
+    @classmethod
+    async def open(cls, feed, address, progress):
+        host, _, port = address.rpartition(":")
+        return cls(feed, *await asyncio.open_connection(host, int(port)), progress)
+
+    async def play(self, steps):
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._send(steps))
+                group.create_task(self._receive(len(steps)))
+        except ExceptionGroup as group:
+            error = _leaf(group)
+            if isinstance(error, TimeoutError):
+                raise FeedError(f"{self._feed}: no acknowledgement within {_ANSWER_S} s") from error
+            if isinstance(error, (OSError, EOFError)):
+                raise FeedError(f"{self._feed}: the connection broke: {error!r}") from error
+            raise
+
+    async def _send(self, steps):
+        for step in steps:
+            await self._window.acquire()
+            message = step.message
+            if message.rendered is None:
+                message.rendered = wire.hl7(message, wire.now())
+            self._flying.append(step)
+            self._writer.write(b"\x0b" + message.rendered + b"\x1c\r")
+            await self._writer.drain()
+
+    async def _receive(self, count):
+        for _ in range(count):
+            async with asyncio.timeout(_ANSWER_S):
+                frame = await self._reader.readuntil(b"\x1c\r")
+            step = self._flying.popleft()
+            self._window.release()
+            self._check(step, frame[frame.index(b"\x0b") + 1:-2].split(b"\r"))
+            self._progress.add(lines=len(step.message.lines))
+
+    def _check(self, step, segments):
+        message, expected = step.message, step.expected
+        msa = next((s.split(b"|") for s in segments if s.startswith(b"MSA|")), [b"MSA", b"", b""])
+        code, control = msa[1].decode(), msa[2].decode()
+        errors = [s for s in segments if s.startswith(b"ERR|")]
+        if control != message.control:
+            raise FeedError(f"{self._feed}: {message.control} was sent and {control or 'nothing'} acknowledged in its place")
+        if code != expected.code or len(errors) != expected.refused:
+            said = "; ".join(s.decode(errors="replace") for s in errors) or "no ERR"
+            self._progress.problem(f"{self._feed}: {message.event} {control}: expected {expected.code} with {expected.refused} ERR,"
+                                   f" found {code}: {said}")
+
+    def close(self):
+        self._writer.close()
+
+
+class _Json:
+    def __init__(self, api, progress):
+        self._api = api
+        self._progress = progress
+
+    async def play(self, steps):
+        await asyncio.to_thread(self._play, steps)
+
+    def _play(self, steps):
+        for step in steps:
+            message = step.message
+            if message.rendered is None:
+                message.rendered = wire.request(message, wire.now())
+            method, path, body = message.rendered
+            try:
+                status, answer = self._api.call(method, path, body=body)
+            except (OSError, ApiError) as error:
+                raise FeedError(f"ward: {method} {path}: {error}") from error
+            self._check(step, path, status, answer)
+            self._progress.add(lines=len(message.lines))
+
+    def _check(self, step, path, status, answer):
+        if status not in (200, 201):
+            self._progress.problem(f"ward: POST {path}: expected 200, found {status}: {answer}")
+        elif step.message.event == "charges":
+            outcomes = [line.get("outcome") for line in answer["lines"]]
+            for line, expected, found in itertools.zip_longest(step.message.lines, step.expected.outcomes, outcomes):
+                if expected != found:
+                    self._progress.problem(f"ward: line {line.source if line else '?'}: expected {expected}, found {found}")
+
+    def close(self):
+        self._api.close()
+
+
+# ---- what goes on beside the script ---------------------------------------------------------------
+
+
+async def _heartbeats(feeds, visit, done):
+    """Each feed says now and then that it lives and how far it is, so that no bill waits for one that has nothing to send. The
+    last ones go out after the script's end, for the last discharges."""
+    for number in itertools.count(1):
+        ended = done.is_set()
+        for feed in FEEDS:
+            event = "charges" if feed == WARD else "ADT^A31"
+            connection = await feeds.connection(feed, _PULSE)
+            await connection.play([Step(Message(feed, _PULSE, event, f"HB{feed[0].upper()}{number}", visit), Expected())])
+        if ended:
+            return
+        try:
+            await asyncio.wait_for(done.wait(), _HEARTBEAT_S)
+        except TimeoutError:
+            pass
+
+
+def _await_all(api, waits, progress):
+    """Until the daemon has done by itself what the next stage builds on."""
+    for wait in waits:
+        deadline = time.monotonic() + _WAIT_S
+        while (count := _count(api, wait)) != wait.count:
+            if time.monotonic() > deadline:
+                progress.problem(f"visit {wait.visit_no}: expected {wait.count} {wait.what}, found {count} after {_WAIT_S} s")
+                break
+            time.sleep(_POLL_S)
+    api.close()
+
+
+def _count(api, wait):
+    visit = api.get(f"/v1/visits/{wire.FACILITY}/{wait.visit_no}")
+    return len(visit["bills"]) if wait.what == "bills" else visit["lines"]

@@ -1,0 +1,100 @@
+#!/usr/bin/python3
+"""Plays a hospital day against a running visitbilld and checks its books to the line and the fen.
+
+    play.py --env DIR/env [--seed N] [--visits N]
+
+DIR/env is what scripts/serve writes. The books must be empty: the oracle knows this day only. Exit status 0 means that every figure
+agrees with what was sent; each one that doesn't is named.
+"""
+
+import argparse
+import asyncio
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from demo import books, catalogue, feeds, payers  # noqa: E402
+from demo.api import ApiError  # noqa: E402
+from demo.day import SMALLEST, Day  # noqa: E402
+from demo.progress import Progress  # noqa: E402
+
+_NEEDED = ("http", "mllp", "sim", "conf", "ctl", "feed_token", "kiosk_token", "desk_token")
+
+
+def read_env(path):
+    """The VISITBILL_ variables of DIR/env, by their names in small letters without that."""
+    words = shlex.split(Path(path).read_text(encoding="utf-8"))
+    pairs = dict(word.removeprefix("VISITBILL_").split("=", 1) for word in words)
+    env = SimpleNamespace(**{name.lower(): value for name, value in pairs.items()})
+    missing = [name for name in _NEEDED if not hasattr(env, name)]
+    if missing:
+        raise SystemExit(f"{path} says nothing of VISITBILL_{missing[0].upper()}")
+    return env
+
+
+def import_items(env):
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".csv") as file:
+        catalogue.write_csv(file)
+        file.flush()
+        books.ctl(env, "items", "import", file.name)
+
+
+def show_bill(env, day, progress):
+    """The printed bill of one patient who is about to scan its code and pay."""
+    printed = []
+    with payers.Payer(day, env, progress) as payer:
+        payer.visit(day.showcase, lambda bill, payment: printed.append(books.ctl(env, "bill", "show", bill, "--qr", payment["code_url"])))
+    progress.add(paid=1)
+    return "".join(printed)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="a hospital day, played and checked")
+    parser.add_argument("--env", required=True, help="DIR/env of scripts/serve")
+    parser.add_argument("--seed", type=int, default=20190701, help="the same seed is the same day (default %(default)s)")
+    parser.add_argument("--visits", type=int, default=2000, help=f"at least {SMALLEST} (default %(default)s)")
+    arguments = parser.parse_args()
+    if arguments.visits < SMALLEST:
+        parser.error(f"--visits must be at least {SMALLEST}")
+    return arguments
+
+
+def main():
+    arguments = parse_arguments()
+    env = read_env(arguments.env)
+    received = books.read(env)["lines"]["received"]
+    if received:
+        print(f"the books hold {received:,} lines already: a day needs empty ones (another --dir)", file=sys.stderr)
+        return 1
+    day = Day(arguments.seed, arguments.visits, int(time.time()))
+    import_items(env)
+    with Progress(day) as progress:
+        asyncio.run(feeds.play(day, env, progress))
+        payers.play(day, env, progress)
+        printed = show_bill(env, day, progress)
+        progress.phase = "books"
+        result = books.read(env)
+        books.check(day, env, result, progress)
+    print(printed)
+    print("\n".join(books.table(result)))
+    if progress.problems:
+        print(f"\n{len(progress.problems)} things are not as they were sent:")
+        progress.report()
+        return 1
+    print(f"every figure agrees with what was sent (seed {arguments.seed}, {arguments.visits:,} visits)")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (ApiError, books.BooksError, feeds.FeedError, payers.PayerError, OSError) as error:
+        print(f"the day ended early: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
