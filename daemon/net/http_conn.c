@@ -580,6 +580,10 @@ void
 http_conn_drain(struct http_conn *c)
 {
 	c->draining = true;
-	if (c->state == CONN_IDLE && !c->dead)
+	if (c->dead)
+		return;
+	if (c->state == CONN_STREAMING)
+		conn_die(c, "draining");
+	else if (c->state == CONN_IDLE)
 		conn_close(c, "draining");
 }

@@ -121,8 +121,8 @@ class Day:
             amount = category = None
         elif feed == CLINIC and draw < 0.1 and quantity == ONE:
             quantity = price = None
-        latest = self.now - 60
-        at = min(visit.opened_at + self.rng.randint(60, (latest - self._opens) // 4), latest)
+        # a share of the day and not a number of seconds: drawing must not depend on the time of day
+        at = min(visit.opened_at + (self.now - self._opens) * self.rng.randint(10, 1000) // 4000, self.now - 60)
         return Line(visit.visit_no, self.number(_LINE_PREFIX[feed]), "CG", item.code, item.name, quantity, price, amount, category,
                     at, visit.department, f"{visit.doctor.code} {visit.doctor.name}", order_no)
 
@@ -182,7 +182,8 @@ class Day:
         self.stages.append(stage)
 
     def _batched(self, messages):
-        """The ward sends lines of many visits in one request, and one request in ten twice."""
+        """The ward sends lines of many visits in one request, and one request in ten twice. Not one that holds a reversal before
+        its original: whether the resend or the daemon's own replay books it is a matter of time."""
         result, batches = [], {}
         for message in messages:
             if message.event != "charges":
@@ -194,7 +195,8 @@ class Day:
                 result.append(batch)
                 batches[message.connection] = batch
             batch.lines += message.lines
-        requests = [m for m in result if m.event == "charges" and len(m.lines) >= 4]
+        requests = [m for m in result if m.event == "charges" and len(m.lines) >= 4
+                    and not any(line.reverses and self.by_no[line.visit_no].role == "held" for line in m.lines)]
         again = self.rng.sample(requests, (len(requests) + 9) // 10)
         self.deviants["resend"] += len(again)
         return result + again

@@ -1,7 +1,7 @@
 """Plays the script: MLLP for the clinic, the pharmacy and the laboratory, JSON for the ward, all at once.
 
 A connection of MLLP keeps a window of messages in flight and compares every acknowledgement with the oracle's word: in order, of
-the right message, AA or AE, an ERR for each line that cannot be booked. What is wrong is reported and the day goes on; a connection
+the right message, AA or AE, an ERR that names the reason (ERR-5) for each line that cannot be booked. What is wrong is reported and the day goes on; a connection
 that breaks ends it.
 """
 
@@ -132,16 +132,19 @@ class _Mllp:
         message, expected = step.message, step.expected
         msa = next((s.split(b"|") for s in segments if s.startswith(b"MSA|")), [b"MSA", b"", b""])
         code, control = msa[1].decode(), msa[2].decode()
-        errors = [s for s in segments if s.startswith(b"ERR|")]
+        reasons = [s.split(b"|")[5].decode() for s in segments if s.startswith(b"ERR|") and s.count(b"|") > 4]
         if control != message.control:
             raise FeedError(f"{self._feed}: {message.control} was sent and {control or 'nothing'} acknowledged in its place")
-        if code != expected.code or len(errors) != expected.refused:
-            said = "; ".join(s.decode(errors="replace") for s in errors) or "no ERR"
-            self._progress.problem(f"{self._feed}: {message.event} {control}: expected {expected.code} with {expected.refused} ERR,"
-                                   f" found {code}: {said}")
+        if (code, reasons) != (expected.code, expected.reasons):
+            self._progress.problem(f"{self._feed}: {message.event} {control}: expected {_verdict(expected.code, expected.reasons)},"
+                                   f" found {_verdict(code, reasons)}")
 
     def close(self):
         self._writer.close()
+
+
+def _verdict(code, reasons):
+    return " ".join([code, *reasons])
 
 
 class _Json:

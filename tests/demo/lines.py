@@ -50,11 +50,11 @@ class Expected:
     """What the daemon must answer to one sending of a message."""
 
     outcomes: list = field(default_factory=list)    # one per line
-    refused: int = 0
+    reasons: list = field(default_factory=list)     # of the refused ones
 
     @property
     def code(self):
-        return "AE" if self.refused else "AA"
+        return "AE" if self.reasons else "AA"
 
 
 @dataclass(eq=False)

@@ -8,11 +8,15 @@ within a stage only the order on one connection matters.
 from collections import Counter
 
 from .catalogue import BY_CODE
-from .lines import FEEDS, Expected, price_amount, share
+from .lines import FEEDS, ONE, Expected, price_amount, share
 
 _ACCEPTED = {"posted", "late", "duplicate", "held"}
-LEAD_SECONDS = 86_400           # a service further ahead of the clock than this is absurd
-OLDEST = -2_208_988_800         # and so is one before 1900
+_LEAD_S = 86_400                # a service further ahead of the clock than this is absurd
+_OLDEST = 631_152_000           # and so is one before 1990
+
+
+def _quantity(line):
+    return ONE if line.quantity is None else line.quantity
 
 
 class Document:
@@ -131,7 +135,7 @@ class Oracle:
     def deliver(self, message):
         if message.feed not in self.tally:
             self.strangers.add(message.control)
-            return Expected(refused=1)
+            return Expected(reasons=["feed_unknown"])
         if message.event == "ADT^A28":          # a person, not a visit
             return Expected()
         if message.visit is not None:
@@ -139,7 +143,7 @@ class Oracle:
         event = message.event.partition("^")[2] or message.event
         if event in ("P03", "charges"):
             expected = Expected([self._deliver_line(message, nth) for nth in range(len(message.lines))])
-            expected.refused = sum(outcome not in _ACCEPTED for outcome in expected.outcomes)
+            expected.reasons = [outcome for outcome in expected.outcomes if outcome not in _ACCEPTED]
             return expected
         if event in ("A03", "P06", "discharge"):
             account.state = "discharged"
@@ -198,7 +202,7 @@ class Oracle:
         if line.reverses:
             return self._reverse(feed, account, line)
         item = BY_CODE.get(line.code)
-        quantity = 10_000 if line.quantity is None else line.quantity
+        quantity = _quantity(line)
         price = line.price if line.price is not None else item and item.price
         if line.amount is None and price is None:
             return "price_unknown"
@@ -216,13 +220,12 @@ class Oracle:
         """What is wrong with a line as it stands."""
         if line.currency != "CNY":
             return "currency"
-        if not OLDEST <= line.at <= self.now + LEAD_SECONDS:
+        if not _OLDEST <= line.at <= self.now + _LEAD_S:
             return "date_absurd"
         if line.kind == "CG" and line.amount is not None and line.amount < 0:
             return "amount_negative"
-        if None not in (line.amount, line.price, line.quantity):
-            if abs(line.amount - price_amount(line.quantity, line.price)) > 1:
-                return "amount_mismatch"
+        if None not in (line.amount, line.price) and abs(line.amount - price_amount(_quantity(line), line.price)) > 1:
+            return "amount_mismatch"
         return None
 
     @staticmethod

@@ -1,0 +1,63 @@
+/* Reading: visits, bills, payments, receipts, quarantine. Documents are made by SQL; they pass through as they are. */
+#include <stdlib.h>
+
+#include "api/api.h"
+
+void
+api_get_visit(struct call *c)
+{
+	struct pg_param params[] = {api_text(c->params[0]), api_text(c->params[1]), api_facilities(c)};
+
+	api_reply_sql(c, SQL_VISIT_DOC, params, 3, 200, "visit_unknown");
+}
+
+void
+api_get_visit_bills(struct call *c)
+{
+	struct pg_param params[] = {api_text(c->params[0]), api_text(c->params[1]), api_facilities(c)};
+
+	api_reply_sql(c, SQL_VISIT_BILLS, params, 3, 200, "visit_unknown");
+}
+
+void
+api_get_bill(struct call *c)
+{
+	bool lines = view_is(api_query(c, "lines"), "all");
+	struct pg_param params[] = {api_text(c->params[0]), api_text(view_of(lines ? "t" : "f")), api_facilities(c)};
+
+	api_reply_sql(c, SQL_BILL_DOC, params, 3, 200, "bill_unknown");
+}
+
+void
+api_get_payment(struct call *c)
+{
+	struct pg_param params[] = {api_text(c->params[0]), api_facilities(c)};
+
+	api_reply_sql(c, SQL_PAYMENT_GET, params, 2, 200, "payment_unknown");
+}
+
+void
+api_get_receipt(struct call *c)
+{
+	struct pg_param params[] = {api_text(c->params[0]), api_facilities(c)};
+
+	api_reply_sql(c, SQL_RECEIPT_GET, params, 2, 200, "not_found");
+}
+
+void
+api_get_quarantine(struct call *c)
+{
+	struct view state = api_query(c, "state"), limit = api_query(c, "limit");
+	long n = limit.n > 0 ? strtol(limit.p, NULL, 10) : 100;
+
+	if (state.n > 0 && !view_is(state, "waiting") && !view_is(state, "resolved") && !view_is(state, "all")) {
+		api_problem(c, "field_invalid", "state is waiting, resolved or all", "?state");
+		return;
+	}
+	if (n < 1 || n > 10000) {
+		api_problem(c, "field_invalid", "limit is 1 to 10000", "?limit");
+		return;
+	}
+	struct pg_param params[] = {api_text(state.n > 0 ? state : VIEW_LITERAL("waiting")), api_text(view_of(arena_printf(c->arena, "%ld", n)))};
+	api_reply_sql(c, SQL_QUARANTINE_LIST, params, 2, 200, "not_found");
+}

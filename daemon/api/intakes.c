@@ -1,0 +1,238 @@
+/* What JSON feeds deliver: visits, discharges, charges. Bodies become intakes and go the way of HL7 messages. */
+#include <event2/buffer.h>
+#include <stdio.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "core/booking.h"
+#include "proto/api_json.h"
+#include "proto/money.h"
+#include "proto/problem.h"
+
+struct intake_call {
+	struct booking_job job;		/* first */
+	struct call *call;
+};
+
+static struct api_context
+context_of(struct call *c)
+{
+	return (struct api_context){clock_now(), (int)c->core->config->hospital.utc_offset, (size_t)c->core->config->mllp.message_lines,
+	    view_of(c->who.feed->facility)};
+}
+
+/* An intake with an arena of its own: the request's is not its to free. */
+static struct intake_call *
+intake_begin(struct call *c, void (*done)(struct booking_job *job, enum booking_result result))
+{
+	struct intake_call *ic = arena_alloc(c->arena, sizeof(*ic));
+
+	ic->call = c;
+	ic->job.done = done;
+	ic->job.feed = c->who.feed;
+	ic->job.content_type = "json";
+	ic->job.bytes = c->request->body;
+	if (c->request->body.n == 0)	/* quarantine keeps what was asked */
+		ic->job.bytes = view_of(arena_printf(c->arena, "%.*s %.*s", (int)c->request->method.n, c->request->method.p,
+		    (int)c->request->target.n, c->request->target.p));
+	ic->job.peer = c->request->peer;
+	arena_init(&ic->job.intake.arena, 1024 + c->request->body.n * 3);
+	struct view id = http_header(c->request, "idempotency-key");
+	ic->job.intake.message_id = id.n > 200 ? VIEW_NONE : id;
+	return ic;
+}
+
+/* A feed books at its own facility only. */
+static void
+bind_facilities(struct intake *in, const struct feed *feed, bool lines)
+{
+	for (size_t v = 0; v < in->n_visits; v++) {
+		if (view_is(in->visits[v].facility, feed->facility)) {
+			in->visits[v].facility_id = feed->facility_id;
+			continue;
+		}
+		if (!lines && in->refused.reason == NULL)
+			in->refused = (struct refusal){"facility_unknown", "the feed is bound to another facility", "/facility"};
+		for (size_t i = 0; i < in->n_lines; i++)
+			if (in->lines[i].visit == v && in->lines[i].refused.reason == NULL)
+				in->lines[i].refused = (struct refusal){"facility_unknown", "the feed is bound to another facility",
+				    arena_printf(&in->arena, "/lines/%d/facility", in->lines[i].ordinal - 1)};
+	}
+}
+
+static void
+note_mark(struct intake_call *ic)
+{
+	struct feed *feed = ic->job.feed;
+	int64_t now = clock_now(), at = ic->job.intake.sent_at < now ? ic->job.intake.sent_at : now;
+
+	if (ic->job.intake.has_sent_at && at > feed->mark) {
+		feed->mark = at;
+		feed->mark_moved = true;
+	}
+}
+
+/* ------- charges */
+
+static void
+put_text(struct evbuffer *out, struct arena *a, const char *key, const char *text)
+{
+	struct view quoted = json_quote(a, view_of(text));
+
+	evbuffer_add_printf(out, ",\"%s\":", key);
+	evbuffer_add(out, quoted.p, quoted.n);
+}
+
+static void
+put_line(struct evbuffer *out, struct arena *a, struct charge_line *l)
+{
+	char money[MONEY_TEXT];
+	const char *outcome = l->refused.reason != NULL ? l->refused.reason : l->outcome;
+	struct view id = json_quote(a, l->source_line);
+
+	evbuffer_add_printf(out, "%s{\"index\":%d,\"source_line\":%.*s,\"outcome\":\"%s\"", l->ordinal > 1 ? "," : "", l->ordinal - 1, (int)id.n, id.p, outcome);
+	if (l->refused.reason != NULL) {
+		put_text(out, a, "detail", l->refused.detail);
+		put_text(out, a, "pointer", l->refused.location != NULL ? l->refused.location : arena_printf(a, "/lines/%d", l->ordinal - 1));
+	}
+	if (l->visit_state != NULL)
+		evbuffer_add_printf(out, ",\"total\":\"%s\",\"state\":\"%s\"", money_format(l->visit_total, money), l->visit_state);
+	evbuffer_add(out, "}", 1);
+}
+
+static void
+put_lines(struct evbuffer *out, struct intake *in)
+{
+	struct charge_line **order = arena_alloc(&in->arena, in->n_lines * sizeof(*order));
+	size_t booked = 0, duplicate = 0, held = 0, refused = 0;
+
+	for (size_t i = 0; i < in->n_lines; i++) {
+		struct charge_line *l = &in->lines[i];
+		order[l->ordinal - 1] = l;
+		if (!charge_line_is_fine(l))
+			refused++;
+		else if (l->refused.reason != NULL)
+			held++;
+		else if (strcmp(l->outcome, "duplicate") == 0)
+			duplicate++;
+		else
+			booked++;
+	}
+	evbuffer_add_printf(out, "{\"received\":%zu,\"booked\":%zu,\"duplicate\":%zu,\"held\":%zu,\"refused\":%zu,\"lines\":[", in->n_lines, booked,
+	    duplicate, held, refused);
+	for (size_t i = 0; i < in->n_lines; i++)
+		put_line(out, &in->arena, order[i]);
+	evbuffer_add_printf(out, "]}");
+}
+
+static void
+charges_done(struct booking_job *job, enum booking_result result)
+{
+	struct intake_call *ic = (struct intake_call *)job;
+	struct intake *in = &job->intake;
+	struct arena arena = in->arena;
+	struct call *c = ic->call;
+
+	if (result == BOOKING_UNAVAILABLE) {
+		api_problem(c, "unavailable", NULL, NULL);
+	} else if (in->refused.reason != NULL) {
+		metric_add(job->feed->messages_error, 1);
+		api_refuse(c, &in->refused);
+	} else {
+		struct evbuffer *out = evbuffer_new();
+		put_lines(out, in);
+		arena = in->arena;
+		note_mark(ic);
+		metric_add(job->feed->messages_ok, 1);
+		http_reply_buffer(c->request, 200, "application/json", NULL, out);
+		evbuffer_free(out);
+	}
+	arena_free(&arena);
+}
+
+void
+api_post_charges(struct call *c)
+{
+	struct api_context context = context_of(c);
+
+	if (!api_wants_json(c))
+		return;
+	if (!booking_is_available(c->core->booking)) {
+		api_problem(c, "unavailable", NULL, NULL);
+		return;
+	}
+	struct intake_call *ic = intake_begin(c, charges_done);
+	api_charges_parse(c->request->body, &context, &ic->job.intake);
+	bind_facilities(&ic->job.intake, c->who.feed, true);
+	booking_submit(c->core->booking, &ic->job);
+}
+
+/* ------- visits */
+
+static void
+event_done(struct booking_job *job, enum booking_result result)
+{
+	struct intake_call *ic = (struct intake_call *)job;
+	struct intake *in = &job->intake;
+	struct arena arena = in->arena;
+	struct call *c = ic->call;
+
+	if (result == BOOKING_UNAVAILABLE) {
+		api_problem(c, "unavailable", NULL, NULL);
+	} else if (in->refused.reason != NULL) {
+		metric_add(job->feed->messages_error, 1);
+		api_refuse(c, &in->refused);
+	} else {
+		bool made = in->event.kind == EVENT_OPEN && strcmp(in->event.outcome, "done") == 0;
+		struct view facility = arena_copy(c->arena, in->visits[0].facility.p, in->visits[0].facility.n);
+		struct view visit_no = arena_copy(c->arena, in->visits[0].visit_no.p, in->visits[0].visit_no.n);
+		struct pg_param params[] = {api_text(facility), api_text(visit_no), api_facilities(c)};
+		note_mark(ic);
+		metric_add(job->feed->messages_ok, 1);
+		api_reply_sql(c, SQL_VISIT_DOC, params, 3, made ? 201 : 200, "visit_unknown");
+	}
+	arena_free(&arena);
+}
+
+static void
+submit_event(struct call *c, struct intake_call *ic)
+{
+	bind_facilities(&ic->job.intake, c->who.feed, false);
+	booking_submit(c->core->booking, &ic->job);
+}
+
+void
+api_post_visit(struct call *c)
+{
+	struct api_context context = context_of(c);
+
+	if (!api_wants_json(c))
+		return;
+	struct intake_call *ic = intake_begin(c, event_done);
+	api_visit_parse(c->request->body, &context, &ic->job.intake);
+	submit_event(c, ic);
+}
+
+static void
+discharge(struct call *c, enum event_kind kind)
+{
+	struct api_context context = context_of(c);
+
+	if (!api_wants_json(c))
+		return;
+	struct intake_call *ic = intake_begin(c, event_done);
+	api_discharge_parse(c->request->body, &context, kind, c->params[0], c->params[1], &ic->job.intake);
+	submit_event(c, ic);
+}
+
+void
+api_post_discharge(struct call *c)
+{
+	discharge(c, EVENT_DISCHARGE);
+}
+
+void
+api_delete_discharge(struct call *c)
+{
+	discharge(c, EVENT_REOPEN);
+}

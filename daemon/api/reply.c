@@ -1,0 +1,104 @@
+/* Answers: JSON, problems, and what an SQL function said. */
+#include <stdlib.h>
+
+#include "api/api.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "proto/problem.h"
+#include "proto/reason.h"
+
+void
+api_reply_json(struct call *c, int status, struct view body)
+{
+	http_reply(c->request, status, "application/json", NULL, body);
+}
+
+void
+api_refuse(struct call *c, const struct refusal *r)
+{
+	int status;
+	struct view body = problem_json(c->arena, r, &status);
+	const char *extra = status == 401 ? "WWW-Authenticate: Bearer\r\n" : status == 503 ? "Retry-After: 2\r\n" : NULL;
+
+	http_reply(c->request, status, "application/problem+json", extra, body);
+}
+
+void
+api_problem(struct call *c, const char *reason, const char *detail, const char *pointer)
+{
+	struct refusal r = {reason, detail, pointer};
+
+	api_refuse(c, &r);
+}
+
+void
+api_reply_database(struct call *c, const struct pg_outcome *outcome)
+{
+	if (outcome->verdict == PG_FAILED && !pg_is_transient(outcome)) {
+		log_error("api.database", "sqlstate=%s why=\"%s\"", outcome->sqlstate, outcome->message);
+		api_problem(c, "internal", NULL, NULL);
+	} else {
+		api_problem(c, "unavailable", NULL, NULL);
+	}
+}
+
+void
+api_reply_outcome(struct call *c, struct view outcome, struct view doc, int status)
+{
+	if (view_is(outcome, "done") || view_is(outcome, "replayed") || view_is(outcome, "repeated"))
+		api_reply_json(c, view_is(outcome, "done") ? status : 200, doc);
+	else
+		api_problem(c, reason_of(outcome.p)->name, NULL, NULL);
+}
+
+struct sql_reply {
+	struct call *call;
+	int status;
+	const char *missing;
+};
+
+static void
+on_sql(void *arg, const struct pg_outcome *outcome, const PGresult *result)
+{
+	struct sql_reply *r = arg;
+
+	if (outcome->verdict != PG_DONE)
+		api_reply_database(r->call, outcome);
+	else if (PQntuples(result) == 0)
+		api_problem(r->call, r->missing, NULL, NULL);
+	else
+		api_reply_outcome(r->call, pool_value(result, 0), pool_value(result, 1), r->status);
+}
+
+void
+api_reply_sql(struct call *c, enum statement s, const struct pg_param *params, int n, int status, const char *missing)
+{
+	struct sql_reply *r = arena_alloc(c->arena, sizeof(*r));
+
+	*r = (struct sql_reply){c, status, missing};
+	if (pool_call(c->core->pool, s, params, n, on_sql, r) != 0)
+		api_problem(c, "unavailable", NULL, NULL);
+}
+
+struct pg_param
+api_text(struct view v)
+{
+	return (struct pg_param){v.n > 0 ? v : VIEW_NONE, false};
+}
+
+struct pg_param
+api_facilities(const struct call *c)
+{
+	return (struct pg_param){view_of(c->who.facilities), false};
+}
+
+bool
+api_wants_json(struct call *c)
+{
+	struct view type = http_header(c->request, "content-type");
+
+	if (c->request->body.n == 0 || (type.n >= 16 && strncasecmp(type.p, "application/json", 16) == 0))
+		return true;
+	api_problem(c, "media_type", NULL, NULL);
+	return false;
+}

@@ -1,0 +1,309 @@
+/* The life of a job: its parts are postings on lanes; when all are back, what was refused is parked in quarantine by one more posting; then it is done. */
+#include "booking.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "core/batch.h"
+#include "proto/reason.h"
+
+struct booking {
+	struct core *core;
+	struct lane **lanes;
+	struct batch **batches;
+	unsigned n_lanes;
+	size_t weight;
+	void (*on_progress)(void *arg);
+	void *arg;
+	struct event *later;		/* finishes jobs that had nothing to post */
+	struct lane_list finished;
+	struct metric_series *batches_total, *batch_lines, *batch_seconds;
+};
+
+static uint64_t
+hash_visit(const struct visit_ref *v)
+{
+	/* FNV-1a: short keys, no adversary; a hot lane is the worst that can come of it */
+	uint64_t h = UINT64_C(1469598103934665603) ^ (uint64_t)v->facility_id;
+
+	for (size_t i = 0; i < v->visit_no.n; i++)
+		h = (h ^ (unsigned char)v->visit_no.p[i]) * UINT64_C(1099511628211);
+	if (v->visit_no.n == 0)
+		for (size_t i = 0; i < v->patient_no.text.n; i++)
+			h = (h ^ (unsigned char)v->patient_no.text.p[i]) * UINT64_C(1099511628211);
+	return h ^ (h >> 29);
+}
+
+bool
+charge_line_is_fine(const struct charge_line *l)
+{
+	return l->refused.reason == NULL || strcmp(l->refused.reason, "held") == 0;
+}
+
+static void
+count_outcomes(struct booking *b, const struct booking_job *job)
+{
+	const char *feed = job->feed != NULL ? job->feed->name : "unknown";
+	char labels[160];
+
+	for (size_t i = 0; i < job->intake.n_lines;) {
+		const struct charge_line *l = &job->intake.lines[i];
+		const char *outcome = l->refused.reason != NULL ? l->refused.reason : l->outcome;
+		size_t n = 0;
+		for (; i < job->intake.n_lines; i++, n++) {	/* runs of one outcome: one look-up */
+			const struct charge_line *k = &job->intake.lines[i];
+			const char *other = k->refused.reason != NULL ? k->refused.reason : k->outcome;
+			if (other != outcome && (other == NULL || outcome == NULL || strcmp(other, outcome) != 0))
+				break;
+		}
+		snprintf(labels, sizeof(labels), "feed=\"%s\",outcome=\"%s\"", feed, outcome != NULL ? outcome : "none");
+		metric_add(metrics_series(b->core->metrics, "visitbill_lines_total", METRIC_COUNTER, "Charge lines by feed and outcome.", labels), (int64_t)n);
+	}
+}
+
+static void
+job_finish(struct booking *b, struct booking_job *job)
+{
+	b->weight -= job->weight;
+	if (!job->unavailable && !job->replay)
+		count_outcomes(b, job);
+	job->done(job, job->unavailable ? BOOKING_UNAVAILABLE : BOOKING_DONE);
+	if (b->on_progress != NULL)
+		b->on_progress(b->arg);
+}
+
+static bool
+job_has_refusals(const struct booking_job *job)
+{
+	if (job->intake.refused.reason != NULL)
+		return true;
+	for (size_t i = 0; i < job->intake.n_lines; i++)
+		if (job->intake.lines[i].refused.reason != NULL)
+			return true;
+	return false;
+}
+
+static void
+push(struct booking *b, struct posting *p, uint64_t hash)
+{
+	p->job->pending++;
+	p->hash = hash;
+	lane_push(b->lanes[hash % b->n_lanes], &p->item);
+}
+
+static struct posting *
+posting_new(struct booking_job *job, enum posting_kind kind, size_t weight)
+{
+	struct posting *p = arena_alloc(&job->intake.arena, sizeof(*p));
+
+	p->item.weight = weight;
+	p->job = job;
+	p->kind = kind;
+	return p;
+}
+
+/* After the postings: park what was refused, or finish. */
+static void
+job_next_step(struct booking *b, struct booking_job *job)
+{
+	if (job->pending > 0)
+		return;
+	if (!job->unavailable && !job->parked && !job->replay && job_has_refusals(job)) {
+		job->parked = true;
+		push(b, posting_new(job, POSTING_PARK, 1), job->intake.n_visits > 0 ? hash_visit(&job->intake.visits[0]) : 0);
+		return;
+	}
+	job_finish(b, job);
+}
+
+/* An outcome that is not a booking becomes the line's refusal. */
+static void
+line_settle(struct charge_line *l)
+{
+	if (l->refused.reason != NULL || l->outcome == NULL || strcmp(l->outcome, "posted") == 0 || strcmp(l->outcome, "late") == 0
+	    || strcmp(l->outcome, "duplicate") == 0)
+		return;
+	l->refused = (struct refusal){reason_of(l->outcome)->name, reason_of(l->outcome)->title, NULL};
+}
+
+static void
+posting_settle(struct posting *p)
+{
+	struct intake *in = &p->job->intake;
+
+	if (p->kind == POSTING_LINES)
+		for (size_t i = 0; i < p->n; i++)
+			line_settle(&in->lines[p->first + i]);
+	else if (p->kind == POSTING_EVENT && in->event.outcome != NULL && strcmp(in->event.outcome, "done") != 0
+	    && strcmp(in->event.outcome, "repeated") != 0)
+		in->refused = (struct refusal){reason_of(in->event.outcome)->name, reason_of(in->event.outcome)->title, NULL};
+}
+
+static int
+booking_send(void *ctx, struct pg *pg, struct lane_list *list)
+{
+	return batch_send(ctx, pg, list);
+}
+
+static void
+booking_done(void *ctx, struct lane_list *list)
+{
+	struct batch *batch = ctx;
+	struct booking *b = batch_owner(batch);
+	struct lane_item *item;
+	size_t weight = 0;
+
+	while ((item = STAILQ_FIRST(list)) != NULL) {
+		struct posting *p = (struct posting *)item;
+		STAILQ_REMOVE_HEAD(list, link);
+		weight += item->weight;
+		posting_settle(p);
+		p->job->pending--;
+		job_next_step(b, p->job);
+	}
+	metric_add(b->batches_total, 1);
+	metric_observe(b->batch_lines, (int64_t)weight);
+	metric_observe(b->batch_seconds, clock_monotonic() - batch_sent_at(batch));
+}
+
+static void
+booking_failed(void *ctx, struct lane_item *item, enum lane_failure why, const char *message)
+{
+	struct booking *b = batch_owner(ctx);
+	struct posting *p = (struct posting *)item;
+	struct booking_job *job = p->job;
+
+	if (why == LANE_UNAVAILABLE || p->kind == POSTING_PARK) {
+		/* what cannot even be parked is not acknowledged */
+		job->unavailable = true;
+	} else {
+		log_error("booking.refused", "feed=%s message=%.*s why=\"%s\"", job->feed != NULL ? job->feed->name : "unknown",
+		    (int)job->intake.message_id.n, job->intake.message_id.p, message);
+		struct refusal internal = {"internal", "the database refused it", NULL};
+		if (p->kind == POSTING_EVENT)
+			job->intake.refused = internal;
+		for (size_t i = 0; p->kind == POSTING_LINES && i < p->n; i++)
+			if (job->intake.lines[p->first + i].refused.reason == NULL)
+				job->intake.lines[p->first + i].refused = internal;
+	}
+	job->pending--;
+	job_next_step(b, job);
+}
+
+static const struct lane_ops lane_ops = {booking_send, booking_done, booking_failed};
+
+/* Jobs with nothing to post finish from the loop, so that done is never called from inside submit. */
+static void
+booking_on_later(evutil_socket_t fd, short events, void *arg)
+{
+	struct booking *b = arg;
+	struct lane_list list = STAILQ_HEAD_INITIALIZER(list);
+	struct lane_item *item;
+
+	(void)fd, (void)events;
+	STAILQ_CONCAT(&list, &b->finished);
+	while ((item = STAILQ_FIRST(&list)) != NULL) {
+		STAILQ_REMOVE_HEAD(&list, link);
+		struct posting *p = (struct posting *)item;
+		p->job->pending--;
+		job_next_step(b, p->job);
+	}
+}
+
+struct booking *
+booking_new(struct core *core)
+{
+	struct booking *b = memory_new(sizeof(*b));
+	const struct config *c = core->config;
+	struct pg_config pg = {c->database.conninfo, c->database.schema, 0};
+	struct lane_limits limits = {(size_t)c->database.batch_lines, c->database.hold_ms * 1000};
+
+	b->core = core;
+	b->n_lanes = (unsigned)c->database.lanes;
+	b->lanes = memory_new(b->n_lanes * sizeof(struct lane *));
+	b->batches = memory_new(b->n_lanes * sizeof(struct batch *));
+	STAILQ_INIT(&b->finished);
+	b->later = event_new(core->base, -1, 0, booking_on_later, b);
+	b->batches_total = metrics_series(core->metrics, "visitbill_batches_total", METRIC_COUNTER, "Batches committed.", "");
+	b->batch_lines = metrics_series(core->metrics, "visitbill_batch_lines", METRIC_HISTOGRAM, "Lines and events in a batch.", "");
+	b->batch_seconds = metrics_series(core->metrics, "visitbill_batch_seconds", METRIC_HISTOGRAM, "From sending a batch to its commit.", "");
+	for (unsigned i = 0; i < b->n_lanes; i++) {
+		b->batches[i] = batch_new(b);
+		b->lanes[i] = lane_new(core->base, &pg, i, &limits, &lane_ops, b->batches[i]);
+	}
+	return b;
+}
+
+void
+booking_free(struct booking *b)
+{
+	if (b == NULL)
+		return;
+	for (unsigned i = 0; i < b->n_lanes; i++) {
+		lane_free(b->lanes[i]);
+		batch_free(b->batches[i]);
+	}
+	event_free(b->later);
+	free(b->lanes);
+	free(b->batches);
+	free(b);
+}
+
+void
+booking_submit(struct booking *b, struct booking_job *job)
+{
+	struct intake *in = &job->intake;
+
+	job->pending = 0;
+	job->unavailable = job->parked = false;
+	job->weight = in->n_lines > 0 ? in->n_lines : 1;
+	b->weight += job->weight;
+
+	/* the first posting holds the job together while the others are made */
+	struct posting *hold = posting_new(job, POSTING_LINES, 0);
+	job->pending++;
+	if (in->refused.reason == NULL && in->event.kind != EVENT_NONE)
+		push(b, posting_new(job, POSTING_EVENT, 1), hash_visit(&in->visits[in->event.visit]));
+	for (size_t i = 0; i < in->n_lines;) {
+		size_t first = i, good = 0;
+		for (; i < in->n_lines && in->lines[i].visit == in->lines[first].visit; i++)
+			good += in->lines[i].refused.reason == NULL;
+		if (good == 0)
+			continue;
+		struct posting *p = posting_new(job, POSTING_LINES, good);
+		p->first = first;
+		p->n = i - first;
+		push(b, p, hash_visit(&in->visits[in->lines[first].visit]));
+	}
+	if (job->pending > 1) {
+		job->pending--;
+		return;
+	}
+	STAILQ_INSERT_TAIL(&b->finished, &hold->item, link);
+	event_active(b->later, EV_TIMEOUT, 0);
+}
+
+bool
+booking_is_available(const struct booking *b)
+{
+	for (unsigned i = 0; i < b->n_lanes; i++)
+		if (lane_is_ready(b->lanes[i]))
+			return true;
+	return false;
+}
+
+size_t
+booking_weight(const struct booking *b)
+{
+	return b->weight;
+}
+
+void
+booking_on_progress(struct booking *b, void (*fn)(void *arg), void *arg)
+{
+	b->on_progress = fn;
+	b->arg = arg;
+}

@@ -1,0 +1,32 @@
+/* The daemon's context: what every part above the database needs. One per process, made by main, passed down; it holds no logic. */
+#ifndef VB_CORE_CORE_H
+#define VB_CORE_CORE_H
+
+#include <event2/event.h>
+
+#include "base/config.h"
+#include "base/metrics.h"
+#include "core/directory.h"
+#include "db/lane.h"
+#include "db/pool.h"
+#include "net/http_client.h"
+
+struct booking;
+struct watch;
+struct channels;
+
+struct core {
+	struct event_base *base;
+	const struct config *config;	/* the current one; a reload replaces it */
+	struct metrics *metrics;
+	struct pool *pool;
+	struct booking *booking;
+	struct directory *directory;
+	struct http_client *http;
+	struct channels *channels;
+	struct watch *watch;
+	bool configured;		/* setup_apply has run: feeds and facilities have ids */
+	bool draining;
+};
+
+#endif

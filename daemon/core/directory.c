@@ -1,0 +1,210 @@
+/* The directory: a short list, looked through in order; a hospital has tens of feeds. */
+#include "directory.h"
+
+#include <json-c/json.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+struct facility_entry {
+	char *code;
+	int facility_id;
+};
+
+struct directory {
+	struct metrics *metrics;
+	struct feed *feeds, **tail;
+	struct facility_entry *facilities;
+	size_t n_facilities;
+};
+
+struct directory *
+directory_new(struct metrics *metrics)
+{
+	struct directory *d = memory_new(sizeof(*d));
+
+	d->metrics = metrics;
+	d->tail = &d->feeds;
+	return d;
+}
+
+static void
+feed_clear(struct feed *f)
+{
+	free(f->facility);
+	free(f->application);
+	free(f->sending_facility);
+	memory_purge(f->token);
+	free(f->charset);
+}
+
+static void
+facilities_clear(struct directory *d)
+{
+	for (size_t i = 0; i < d->n_facilities; i++)
+		free(d->facilities[i].code);
+	free(d->facilities);
+	d->facilities = NULL;
+	d->n_facilities = 0;
+}
+
+void
+directory_free(struct directory *d)
+{
+	if (d == NULL)
+		return;
+	while (d->feeds != NULL) {
+		struct feed *f = d->feeds;
+		d->feeds = f->next;
+		feed_clear(f);
+		free(f->name);
+		free(f);
+	}
+	facilities_clear(d);
+	free(d);
+}
+
+static int
+id_of(json_object *ids, const char *kind, const char *name)
+{
+	json_object *group, *id;
+
+	if (!json_object_object_get_ex(ids, kind, &group) || !json_object_object_get_ex(group, name, &id))
+		return 0;
+	return json_object_get_int(id);
+}
+
+static struct feed *
+feed_named(struct directory *d, const char *name)
+{
+	struct feed *f;
+	char labels[128];
+
+	for (f = d->feeds; f != NULL; f = f->next)
+		if (strcmp(f->name, name) == 0)
+			return f;
+	f = memory_new(sizeof(*f));
+	f->name = memory_text(name, strlen(name));
+	*d->tail = f;
+	d->tail = &f->next;
+	snprintf(labels, sizeof(labels), "feed=\"%s\",result=\"ok\"", name);
+	f->messages_ok = metrics_series(d->metrics, "visitbill_messages_total", METRIC_COUNTER, "Messages and requests of feeds by result.", labels);
+	snprintf(labels, sizeof(labels), "feed=\"%s\",result=\"error\"", name);
+	f->messages_error = metrics_series(d->metrics, "visitbill_messages_total", METRIC_COUNTER, "", labels);
+	return f;
+}
+
+static char *
+copy(const char *s)
+{
+	return memory_text(s, strlen(s));
+}
+
+int
+directory_apply(struct directory *d, const struct config *config, const char *ids_json)
+{
+	json_object *ids = json_tokener_parse(ids_json);
+	int result = -1;
+
+	if (ids == NULL)
+		return -1;
+	for (size_t i = 0; i < config->n_facilities; i++)
+		if (id_of(ids, "facilities", config->facilities[i].code) == 0)
+			goto out;
+	for (size_t i = 0; i < config->n_feeds; i++)
+		if (id_of(ids, "feeds", config->feeds[i].name) == 0)
+			goto out;
+	facilities_clear(d);
+	d->facilities = memory_new((config->n_facilities + 1) * sizeof(*d->facilities));
+	for (size_t i = 0; i < config->n_facilities; i++)
+		d->facilities[d->n_facilities++] = (struct facility_entry){copy(config->facilities[i].code),
+		    id_of(ids, "facilities", config->facilities[i].code)};
+	for (struct feed *f = d->feeds; f != NULL; f = f->next)
+		f->active = false;
+	for (size_t i = 0; i < config->n_feeds; i++) {
+		const struct config_feed *c = &config->feeds[i];
+		struct feed *f = feed_named(d, c->name);
+		feed_clear(f);
+		f->feed_id = id_of(ids, "feeds", c->name);
+		f->facility_id = id_of(ids, "facilities", c->facility);
+		f->facility = copy(c->facility);
+		f->application = copy(c->application);
+		f->sending_facility = copy(c->sending_facility[0] != '\0' ? c->sending_facility : c->facility);
+		f->token = copy(c->token);
+		f->charset = copy(c->charset);
+		f->zbl = c->zbl;
+		f->active = true;
+	}
+	result = 0;
+out:
+	json_object_put(ids);
+	return result;
+}
+
+struct feed *
+directory_feed(const struct directory *d, struct view application, struct view facility, const char **ret_reason)
+{
+	struct feed *any = NULL;
+	bool facility_known = false;
+
+	for (struct feed *f = d->feeds; f != NULL; f = f->next) {
+		if (!f->active || f->application[0] == '\0')
+			continue;
+		bool at = view_is(facility, f->sending_facility), star = strcmp(f->sending_facility, "*") == 0;
+		facility_known = facility_known || at || star;
+		if (!at && !star)
+			continue;
+		if (at && view_is(application, f->application))
+			return f;
+		if (any == NULL && (view_is(application, f->application) || strcmp(f->application, "*") == 0))
+			any = f;
+	}
+	if (any == NULL)
+		*ret_reason = facility_known ? "feed_unknown" : "facility_unknown";
+	return any;
+}
+
+bool
+secret_equal(struct view given, const char *secret)
+{
+	size_t n = strlen(secret);
+
+	return n > 0 && given.n == n && CRYPTO_memcmp(given.p, secret, n) == 0;
+}
+
+struct feed *
+directory_feed_by_token(const struct directory *d, struct view token)
+{
+	struct feed *found = NULL;
+
+	for (struct feed *f = d->feeds; f != NULL; f = f->next)
+		if (f->active && secret_equal(token, f->token))
+			found = f;
+	return found;
+}
+
+struct feed *
+directory_feed_by_id(const struct directory *d, int feed_id)
+{
+	struct feed *f = d->feeds;
+
+	while (f != NULL && f->feed_id != feed_id)
+		f = f->next;
+	return f;
+}
+
+int
+directory_facility(const struct directory *d, struct view code)
+{
+	for (size_t i = 0; i < d->n_facilities; i++)
+		if (view_is(code, d->facilities[i].code))
+			return d->facilities[i].facility_id;
+	return 0;
+}
+
+struct feed *
+directory_first(const struct directory *d)
+{
+	return d->feeds;
+}

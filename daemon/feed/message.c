@@ -1,0 +1,197 @@
+/* One message: character set, header, feed, body; and its acknowledgement. */
+#include "message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "proto/hl7_charset.h"
+#include "proto/hl7_events.h"
+#include "proto/money.h"
+#include "proto/utf8.h"
+
+static void
+refuse_all(struct intake *in, struct refusal r)
+{
+	if (in->refused.reason == NULL)
+		in->refused = r;
+	for (size_t i = 0; i < in->n_lines; i++)
+		in->lines[i].refused = in->refused;
+}
+
+/* The feed of a header, as far as it can be read. */
+static struct feed *
+feed_of(struct core *core, const struct hl7_header *h, int feed_id, const char **reason)
+{
+	if (feed_id > 0)
+		return directory_feed_by_id(core->directory, feed_id);
+	return directory_feed(core->directory, h->application, h->facility, reason);
+}
+
+/* MSH-18 says the character set; where it is blank, the feed's setting, for which MSH-3 and 4 are read from the raw bytes: they are codes. */
+static enum charset_result
+to_utf8(struct core *core, struct message *m, struct view bytes, int feed_id, struct view *ret)
+{
+	struct arena *a = &m->job.intake.arena;
+	const char *fallback = NULL, *reason = NULL;
+
+	if (hl7_charset_name(bytes).n == 0 && !ascii_is_valid(bytes)) {
+		struct refusal ignored;
+		hl7_header_parse(bytes, core->config->mllp.processing, a, &m->header, &ignored);
+		struct feed *feed = feed_of(core, &m->header, feed_id, &reason);
+		if (feed != NULL && feed->charset[0] != '\0')
+			fallback = feed->charset;
+	}
+	return hl7_to_utf8(bytes, fallback, a, ret);
+}
+
+struct message *
+message_new(struct core *core, struct view bytes, const char *peer, int feed_id)
+{
+	struct arena arena;
+	struct view text;
+	const char *reason = "feed_unknown";
+
+	/* the message, its bytes and its lines lie in one piece of memory: about 200 bytes of struct a line of 150 bytes */
+	arena_init(&arena, sizeof(struct message) + bytes.n * 4 + 1024);
+	struct message *m = arena_alloc(&arena, sizeof(*m));
+	struct intake *in = &m->job.intake;
+	in->arena = arena;
+	m->job.content_type = "hl7";
+	m->job.bytes = arena_copy(&in->arena, bytes.p, bytes.n);
+	m->job.peer = arena_copy(&in->arena, peer, strlen(peer)).p;
+
+	switch (to_utf8(core, m, m->job.bytes, feed_id, &text)) {
+	case CHARSET_OK:
+		break;
+	case CHARSET_UNKNOWN:
+		in->refused = (struct refusal){"charset_unknown", "the character set in MSH-18 is not one we know", "MSH^1^18"};
+		break;
+	case CHARSET_INVALID:
+		in->refused = (struct refusal){"charset_invalid", "the bytes are not text of the character set in MSH-18 (UTF-8 where it is blank)",
+		    "MSH^1^18"};
+		break;
+	}
+	struct refusal header_refused;
+	if (in->refused.reason != NULL)
+		text = m->job.bytes;	/* raw, for what can be told of its header */
+	hl7_header_parse(text, core->config->mllp.processing, &in->arena, &m->header, &header_refused);
+	if (in->refused.reason == NULL || (header_refused.reason != NULL && strcmp(header_refused.reason, "not_hl7") == 0))
+		in->refused = header_refused;
+	m->job.feed = feed_of(core, &m->header, feed_id, &reason);
+	if (in->refused.reason != NULL || message_is_ack(m))
+		return m;
+
+	struct hl7_context context = {clock_now(), (int)core->config->hospital.utc_offset, (size_t)core->config->mllp.message_lines};
+	hl7_events_parse(text, &m->header, &context, in);
+	if (m->job.feed == NULL) {
+		bool feed = strcmp(reason, "feed_unknown") == 0;
+		refuse_all(in, (struct refusal){reason, feed ? "MSH-3 is not a feed of this facility" : "MSH-4 is not a facility here",
+		    feed ? "MSH^1^3" : "MSH^1^4"});
+		return m;
+	}
+	for (size_t i = 0; i < in->n_visits; i++) {
+		in->visits[i].facility = view_of(m->job.feed->facility);
+		in->visits[i].facility_id = m->job.feed->facility_id;
+	}
+	return m;
+}
+
+void
+message_free(struct message *m)
+{
+	struct arena arena = m->job.intake.arena;
+
+	arena_free(&arena);
+}
+
+bool
+message_is_ack(const struct message *m)
+{
+	return view_is(m->header.type, "ACK") || view_is(m->header.type, "MCF");
+}
+
+/* ZBL|visit|booked|duplicate|refused|running total|state: the proof of the booking, where the feed wants it. */
+static struct view
+zbl_segment(struct message *m)
+{
+	struct intake *in = &m->job.intake;
+	size_t booked = 0, duplicate = 0, refused = 0;
+	int64_t total = 0;
+	const char *state = "";
+	char money[MONEY_TEXT], d = m->header.delimiters.field;
+
+	if (m->job.feed == NULL || !m->job.feed->zbl || in->n_lines == 0)
+		return VIEW_NONE;
+	for (size_t i = 0; i < in->n_lines; i++) {
+		const struct charge_line *l = &in->lines[i];
+		if (l->refused.reason != NULL)
+			refused++;
+		else if (l->outcome != NULL && strcmp(l->outcome, "duplicate") == 0)
+			duplicate++;
+		else
+			booked++;
+		if (l->visit_state != NULL) {
+			total = l->visit_total;
+			state = l->visit_state;
+		}
+	}
+	return view_of(arena_printf(&in->arena, "ZBL%c%.*s%c%zu%c%zu%c%zu%c%s%c%s\r", d, (int)in->visits[0].visit_no.n, in->visits[0].visit_no.p, d,
+	    booked, d, duplicate, d, refused, d, money_format(total, money), d, state));
+}
+
+/* The errors to report: each line that is not fine, or the message as a whole. */
+static size_t
+collect_errors(struct message *m, const struct refusal **ret)
+{
+	enum { MOST = 100 };	/* ERR segments in one acknowledgement; quarantine has them all */
+	struct intake *in = &m->job.intake;
+	struct refusal *errors = arena_alloc(&in->arena, MOST * sizeof(*errors));
+	size_t n = 0;
+
+	for (size_t i = 0; i < in->n_lines && n < MOST && in->refused.reason == NULL; i++)
+		if (!charge_line_is_fine(&in->lines[i])) {
+			errors[n] = in->lines[i].refused;
+			if (errors[n].location == NULL)
+				errors[n].location = arena_printf(&in->arena, "FT1^%d", in->lines[i].ordinal);
+			n++;
+		}
+	if (n == 0 && in->refused.reason != NULL)
+		errors[n++] = in->refused;
+	*ret = errors;
+	return n;
+}
+
+struct message_reply
+message_reply(struct core *core, struct message *m)
+{
+	static const struct refusal unavailable = {"unavailable", "the database cannot be reached; send again", "MSH^1"};
+	static uint64_t sequence;
+	struct arena *a = &m->job.intake.arena;
+	struct message_reply reply = {.verdict = ACK_ACCEPT};
+	struct ack_content content = {.now = clock_now(), .offset = (int)core->config->hospital.utc_offset};
+
+	if (m->result == BOOKING_UNAVAILABLE) {
+		content.errors = &unavailable;
+		content.n_errors = 1;
+		reply.verdict = ACK_REJECT;
+	} else {
+		content.n_errors = collect_errors(m, &content.errors);
+		if (content.n_errors > 0)
+			reply.verdict = hl7_ack_verdict(&content.errors[0]);
+		content.extra = zbl_segment(m);
+	}
+	struct ack_plan plan = hl7_ack_plan(&m->header, reply.verdict);
+	const char *codes[] = {plan.commit, plan.application};
+	struct view *out[] = {&reply.commit, &reply.application};
+	for (int i = 0; i < 2; i++) {
+		if (codes[i] == NULL)
+			continue;
+		content.code = codes[i];
+		content.own_id = arena_printf(a, "VB%llx%04llx", (unsigned long long)content.now, (unsigned long long)(++sequence & 0xFFFF));
+		struct view utf8 = hl7_ack_build(a, &m->header, &content);
+		*out[i] = hl7_from_utf8(utf8, hl7_charset_name(m->job.bytes), m->job.feed != NULL && m->job.feed->charset[0] != '\0' ? m->job.feed->charset : NULL, a);
+	}
+	return reply;
+}

@@ -1,0 +1,32 @@
+/* From the bytes of one HL7 message to a job for booking, and from the finished job to its acknowledgement. No sockets: the operator's replay of a
+ * quarantined message goes the same way. */
+#ifndef VB_FEED_MESSAGE_H
+#define VB_FEED_MESSAGE_H
+
+#include "core/booking.h"
+#include "proto/hl7_ack.h"
+
+struct message {
+	struct booking_job job;		/* first: a job is a message */
+	struct hl7_header header;
+	void *owner;			/* the session's frame, or the replay */
+	bool finished;
+	enum booking_result result;
+};
+
+/* A message over a copy of the bytes; everything it holds is in job.intake.arena. feed_id > 0 takes that feed whatever MSH says (a replay keeps
+ * its sender). What is wrong with it stands in the intake's refusals. */
+struct message *message_new(struct core *core, struct view bytes, const char *peer, int feed_id);
+void message_free(struct message *m);
+
+/* True when the message is an acknowledgement itself: nothing is booked and nothing is answered. */
+bool message_is_ack(const struct message *m);
+
+/* What to send back: UTF-8 turned into the message's own character set. Either may be empty. */
+struct message_reply {
+	struct view commit, application;
+	enum ack_verdict verdict;
+};
+struct message_reply message_reply(struct core *core, struct message *m);
+
+#endif

@@ -1,0 +1,170 @@
+/* Replay. HL7 and JSON take the same path; the entry is resolved in a call of its own after the booking, which is idempotent. */
+#include "replay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "core/booking.h"
+#include "feed/message.h"
+#include "proto/api_json.h"
+
+struct replay {
+	struct core *core;
+	char id[24];
+	char by[80];
+	int ordinal;
+	replay_fn fn;
+	void *arg;
+	char outcome[40];
+};
+
+struct json_job {
+	struct booking_job job;		/* first */
+	struct replay *replay;
+};
+
+static void
+replay_end(struct replay *r, bool resolved)
+{
+	log_info("replay", "quarantine=%s outcome=%s resolved=%d", r->id, r->outcome, resolved);
+	if (r->fn != NULL)
+		r->fn(r->arg, view_of(r->outcome), resolved);
+	free(r);
+}
+
+static void
+on_resolved(void *arg, const struct pg_outcome *outcome, const PGresult *result)
+{
+	struct replay *r = arg;
+
+	(void)result;
+	replay_end(r, outcome->verdict == PG_DONE);
+}
+
+static bool
+is_booked(const char *outcome)
+{
+	static const char *const booked[] = {"posted", "late", "duplicate", "done", "repeated"};
+
+	for (size_t i = 0; i < sizeof(booked) / sizeof(booked[0]); i++)
+		if (strcmp(outcome, booked[i]) == 0)
+			return true;
+	return false;
+}
+
+static void
+replay_judge(struct replay *r, const struct intake *in, enum booking_result result)
+{
+	const char *outcome = "unavailable";
+
+	if (result == BOOKING_DONE)
+		outcome = in->refused.reason != NULL ? in->refused.reason : in->n_lines > 0 && in->lines[0].refused.reason != NULL
+		    ? in->lines[0].refused.reason : in->n_lines > 0 ? in->lines[0].outcome : in->event.outcome != NULL ? in->event.outcome : "done";
+	snprintf(r->outcome, sizeof(r->outcome), "%s", outcome);
+	if (!is_booked(outcome)) {
+		replay_end(r, false);
+		return;
+	}
+	struct pg_param params[] = {{view_of(r->id), false}, {view_of(r->outcome), false}, {view_of(r->by), false}};
+	if (pool_call(r->core->pool, SQL_QUARANTINE_RESOLVE, params, 3, on_resolved, r) != 0)
+		replay_end(r, false);
+}
+
+static void
+on_message(struct booking_job *job, enum booking_result result)
+{
+	struct message *m = (struct message *)job;
+
+	replay_judge(m->owner, &job->intake, result);
+	message_free(m);
+}
+
+static void
+on_json(struct booking_job *job, enum booking_result result)
+{
+	struct json_job *j = (struct json_job *)job;
+	struct arena arena;
+
+	replay_judge(j->replay, &job->intake, result);
+	arena = job->intake.arena;
+	arena_free(&arena);
+}
+
+static void
+keep_line(struct intake *in, int ordinal)
+{
+	for (size_t i = 0; ordinal > 0 && i < in->n_lines; i++)
+		if (in->lines[i].ordinal == ordinal) {
+			in->lines[0] = in->lines[i];
+			in->n_lines = 1;
+			return;
+		}
+}
+
+static void
+replay_json(struct replay *r, struct view bytes, struct feed *feed)
+{
+	struct arena arena;
+	struct api_context context = {clock_now(), (int)r->core->config->hospital.utc_offset, (size_t)r->core->config->mllp.message_lines, VIEW_NONE};
+
+	arena_init(&arena, sizeof(struct json_job) + bytes.n * 4 + 1024);
+	struct json_job *j = arena_alloc(&arena, sizeof(*j));
+	struct intake *in = &j->job.intake;
+	j->replay = r;
+	in->arena = arena;
+	j->job.content_type = "json";
+	j->job.bytes = arena_copy(&in->arena, bytes.p, bytes.n);
+	j->job.peer = "replay";
+	j->job.feed = feed;
+	j->job.replay = true;
+	j->job.done = on_json;
+	context.facility = view_of(feed->facility);
+	if (r->ordinal > 0)
+		api_charges_parse(j->job.bytes, &context, in);
+	else
+		api_visit_parse(j->job.bytes, &context, in);
+	keep_line(in, r->ordinal);
+	for (size_t v = 0; v < in->n_visits; v++)
+		in->visits[v].facility_id = directory_facility(r->core->directory, in->visits[v].facility);
+	booking_submit(r->core->booking, &j->job);
+}
+
+static void
+replay_hl7(struct replay *r, struct view bytes, int feed_id)
+{
+	struct message *m = message_new(r->core, bytes, "replay", feed_id);
+
+	m->owner = r;
+	m->job.replay = true;
+	m->job.done = on_message;
+	keep_line(&m->job.intake, r->ordinal);
+	booking_submit(r->core->booking, &m->job);
+}
+
+void
+replay_row(struct core *core, const PGresult *rows, int row, const char *by, replay_fn fn, void *arg)
+{
+	struct replay *r = memory_new(sizeof(*r));
+	int feed_id = PQgetisnull(rows, row, 1) ? 0 : atoi(PQgetvalue(rows, row, 1));
+	struct feed *feed = directory_feed_by_id(core->directory, feed_id);
+	size_t n;
+	unsigned char *bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, row, 3), &n);
+
+	if (bytes == NULL)
+		fatal("out of memory");
+	r->core = core;
+	snprintf(r->id, sizeof(r->id), "%s", PQgetvalue(rows, row, 0));
+	snprintf(r->by, sizeof(r->by), "%s", by);
+	r->ordinal = atoi(PQgetvalue(rows, row, 4));
+	r->fn = fn;
+	r->arg = arg;
+	/* a message of an unknown feed is looked at again: it may be configured by now */
+	if (strcmp(PQgetvalue(rows, row, 2), "hl7") == 0 || feed == NULL)
+		replay_hl7(r, (struct view){(const char *)bytes, n}, feed != NULL ? feed_id : 0);
+	else
+		replay_json(r, (struct view){(const char *)bytes, n}, feed);
+	PQfreemem(bytes);
+}

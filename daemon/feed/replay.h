@@ -1,0 +1,14 @@
+/* Replaying what is in quarantine: the bytes go the way they came, their line only; what is booked resolves the entry. */
+#ifndef VB_FEED_REPLAY_H
+#define VB_FEED_REPLAY_H
+
+#include "core/core.h"
+
+/* outcome: posted, late, duplicate, done … where it was booked now (resolved), else the reason it is still refused for. Empty: the
+ * database is away. */
+typedef void (*replay_fn)(void *arg, struct view outcome, bool resolved);
+
+/* One row of quarantine_ready or quarantine_bytes. fn may be NULL. Never calls fn from inside. by: who, for the record. */
+void replay_row(struct core *core, const PGresult *rows, int row, const char *by, replay_fn fn, void *arg);
+
+#endif

@@ -1,0 +1,401 @@
+/* Sessions. States of one: open (reading, or paused by back-pressure), ending (the peer sends no more), gone (the connection is closed, work in
+ * flight is waited for). */
+#include "server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "core/booking.h"
+#include "feed/envelope.h"
+#include "feed/message.h"
+#include "net/listener.h"
+#include "net/mllp_conn.h"
+#include "proto/reason.h"
+
+/* One frame: a message, or a batch of them. */
+struct frame {
+	STAILQ_ENTRY(frame) link;
+	struct session *session;
+	struct envelope envelope;
+	struct arena arena;		/* of a batch's envelope */
+	struct message **messages;
+	struct message *single;		/* room for the pointer of the usual case */
+	size_t n, pending;
+};
+
+struct session {
+	TAILQ_ENTRY(session) link;
+	TAILQ_ENTRY(session) paused_link;
+	struct feed_server *server;
+	struct mllp_conn *conn;		/* NULL: gone */
+	struct listener *listener;
+	char peer[64];
+	bool release2, paused, ending;
+	STAILQ_HEAD(, frame) frames;
+	size_t in_work;
+};
+
+struct feed_server {
+	struct core *core;
+	struct listener *release1, *release2;
+	struct mllp_limits limits;
+	TAILQ_HEAD(, session) sessions;
+	TAILQ_HEAD(, session) paused;
+	size_t in_work;
+	bool draining;
+	struct metric_series *junk, *connections, *acks_in;
+};
+
+static void
+session_free_if_done(struct session *s)
+{
+	if (s->conn != NULL || !STAILQ_EMPTY(&s->frames))
+		return;
+	TAILQ_REMOVE(&s->server->sessions, s, link);
+	if (s->paused)
+		TAILQ_REMOVE(&s->server->paused, s, paused_link);
+	free(s);
+}
+
+static bool
+session_should_pause(const struct session *s)
+{
+	const struct config *c = s->server->core->config;
+
+	return s->in_work >= (size_t)c->mllp.in_flight || booking_weight(s->server->core->booking) >= (size_t)c->mllp.queue_lines;
+}
+
+static void
+session_pause(struct session *s)
+{
+	if (s->paused || s->conn == NULL)
+		return;
+	s->paused = true;
+	TAILQ_INSERT_TAIL(&s->server->paused, s, paused_link);
+	mllp_conn_pause(s->conn);
+}
+
+/* Work was finished: who was paused and may go on does. */
+static void
+server_on_progress(void *arg)
+{
+	struct feed_server *server = arg;
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&server->paused); s != NULL && !server->draining; s = next) {
+		next = TAILQ_NEXT(s, paused_link);
+		if (session_should_pause(s))
+			continue;
+		s->paused = false;
+		TAILQ_REMOVE(&server->paused, s, paused_link);
+		if (s->conn != NULL)
+			mllp_conn_resume(s->conn);
+	}
+}
+
+static void
+note_mark(struct message *m)
+{
+	struct feed *feed = m->job.feed;
+	int64_t now = clock_now();
+
+	/* a clock that runs ahead must not let bills out before other lines come */
+	int64_t at = m->job.intake.sent_at < now ? m->job.intake.sent_at : now;
+	if (feed != NULL && m->job.intake.has_sent_at && at > feed->mark) {
+		feed->mark = at;
+		feed->mark_moved = true;
+	}
+}
+
+static void
+frame_send_message(struct frame *f, struct message *m)
+{
+	struct session *s = f->session;
+	struct message_reply reply = message_reply(s->server->core, m);
+
+	if (m->job.feed != NULL)
+		metric_add(reply.verdict == ACK_ACCEPT ? m->job.feed->messages_ok : m->job.feed->messages_error, 1);
+	if (reply.verdict != ACK_ACCEPT)
+		log_info("feed.refused", "peer=%s feed=%s message=%.*s reason=%s", s->peer, m->job.feed != NULL ? m->job.feed->name : "unknown",
+		    (int)m->header.control_id.n, m->header.control_id.p, m->result == BOOKING_UNAVAILABLE ? "unavailable"
+		    : m->job.intake.refused.reason != NULL ? m->job.intake.refused.reason : "lines");
+	if (s->conn == NULL)
+		return;
+	if (s->release2)
+		mllp_conn_send_commit(s->conn, m->result == BOOKING_DONE);
+	if (reply.commit.n > 0)
+		mllp_conn_send(s->conn, reply.commit);
+	if (reply.application.n > 0)
+		mllp_conn_send(s->conn, reply.application);
+}
+
+/* A batch is answered with a batch: an envelope of its own around the acknowledgements. */
+static void
+frame_send_batch(struct frame *f)
+{
+	struct session *s = f->session;
+	struct arena *a = &f->arena;
+	struct view header = f->envelope.header;
+	char d = header.n > 3 ? header.p[3] : '|';
+	const char *codes = header.n > 8 ? arena_printf(a, "%.*s", (int)strcspn(header.p + 4, (char[]){d, '\r', '\0'}), header.p + 4) : "^~\\&";
+	size_t n = 0, total = 0;
+	bool stored = true;
+
+	struct message_reply *replies = arena_alloc(a, f->n * sizeof(*replies));
+	for (size_t i = 0; i < f->n; i++) {
+		replies[i] = message_reply(s->server->core, f->messages[i]);
+		total += replies[i].commit.n + replies[i].application.n;
+		stored = stored && f->messages[i]->result == BOOKING_DONE;
+	}
+	char *text = arena_alloc(a, total + 512);
+	int used = snprintf(text, 256, "BHS%c%s\r", d, codes);
+	for (size_t i = 0; i < f->n; i++) {
+		struct view parts[] = {replies[i].commit, replies[i].application};
+		for (int k = 0; k < 2; k++) {
+			if (parts[k].n == 0)
+				continue;
+			memcpy(text + used, parts[k].p, parts[k].n);
+			used += (int)parts[k].n;
+			n++;
+		}
+	}
+	used += snprintf(text + used, 256, "BTS%c%zu%c%s\r", d, n, d, f->envelope.mismatch != NULL ? f->envelope.mismatch : "");
+	if (f->envelope.mismatch != NULL)
+		log_warn("feed.batch_count", "peer=%s why=\"%s\"", s->peer, f->envelope.mismatch);
+	if (s->conn == NULL)
+		return;
+	if (s->release2)
+		mllp_conn_send_commit(s->conn, stored);
+	if (n > 0)
+		mllp_conn_send(s->conn, (struct view){text, (size_t)used});
+}
+
+static void
+frame_free(struct frame *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		message_free(f->messages[i]);
+	arena_free(&f->arena);
+	free(f);
+}
+
+/* Answers the frames at the front that are finished, in order. */
+static void
+session_answer(struct session *s)
+{
+	struct frame *f;
+
+	while ((f = STAILQ_FIRST(&s->frames)) != NULL && f->pending == 0) {
+		STAILQ_REMOVE_HEAD(&s->frames, link);
+		for (size_t i = 0; i < f->n; i++)
+			if (f->messages[i]->result == BOOKING_DONE)
+				note_mark(f->messages[i]);
+		if (f->envelope.is_batch)
+			frame_send_batch(f);
+		else
+			frame_send_message(f, f->messages[0]);
+		s->in_work -= f->n;
+		s->server->in_work--;
+		frame_free(f);
+	}
+	if (s->conn != NULL && (s->ending || s->server->draining) && STAILQ_EMPTY(&s->frames))
+		mllp_conn_close(s->conn, s->ending ? "closed by peer" : "draining");
+	session_free_if_done(s);
+}
+
+static void
+message_done(struct booking_job *job, enum booking_result result)
+{
+	struct message *m = (struct message *)job;
+	struct frame *f = m->owner;
+
+	m->result = result;
+	m->finished = true;
+	if (--f->pending == 0)
+		session_answer(f->session);
+}
+
+static void
+session_on_frame(void *ctx, struct view content)
+{
+	struct session *s = ctx;
+	struct core *core = s->server->core;
+	struct frame *f = memory_new(sizeof(*f));
+
+	f->session = s;
+	/* a plain message has one MSH at its start: no need to look for an envelope */
+	if (content.n > 3 && memcmp(content.p, "MSH", 3) == 0 && memmem(content.p + 3, content.n - 3, "\rMSH", 4) == NULL) {
+		f->messages = &f->single;
+		f->single = message_new(core, content, s->peer, 0);
+		f->n = 1;
+	} else {
+		arena_init(&f->arena, 512);
+		envelope_open(content, &f->arena, &f->envelope);
+		f->n = f->envelope.n_messages;
+		f->messages = arena_alloc(&f->arena, (f->n + 1) * sizeof(*f->messages));
+		for (size_t i = 0; i < f->n; i++)
+			f->messages[i] = message_new(core, f->envelope.messages[i], s->peer, 0);
+	}
+	f->pending = f->n;
+	s->in_work += f->n;
+	s->server->in_work++;
+	STAILQ_INSERT_TAIL(&s->frames, f, link);
+	for (size_t i = 0, n = f->n; i < n; i++) {
+		struct message *m = f->messages[i];
+		m->owner = f;
+		m->job.done = message_done;
+		if (message_is_ack(m)) {	/* never answered, nothing to book */
+			metric_add(s->server->acks_in, 1);
+			m->finished = true;
+			f->pending--;
+		} else if (!core->configured) {
+			m->result = BOOKING_UNAVAILABLE;
+			f->pending--;
+		} else {
+			booking_submit(core->booking, &m->job);
+		}
+	}
+	if (f->pending == 0) {
+		session_answer(s);
+		return;
+	}
+	if (session_should_pause(s))
+		session_pause(s);
+}
+
+static void
+session_on_junk(void *ctx, size_t bytes)
+{
+	struct session *s = ctx;
+
+	metric_add(s->server->junk, (int64_t)bytes);
+}
+
+static void
+session_on_eof(void *ctx)
+{
+	struct session *s = ctx;
+
+	s->ending = true;
+	if (STAILQ_EMPTY(&s->frames))
+		mllp_conn_close(s->conn, "closed by peer");
+}
+
+static void
+session_on_close(void *ctx, const char *reason)
+{
+	struct session *s = ctx;
+
+	log_info("feed.disconnected", "peer=%s why=\"%s\" in_work=%zu", s->peer, reason, s->in_work);
+	listener_closed(s->listener);
+	metric_add(s->server->connections, -1);
+	s->conn = NULL;
+	session_free_if_done(s);
+}
+
+static const struct mllp_ops session_ops = {session_on_frame, session_on_junk, session_on_eof, session_on_close};
+
+static void
+session_new(struct feed_server *server, evutil_socket_t fd, const char *peer, bool release2)
+{
+	struct session *s = memory_new(sizeof(*s));
+
+	s->server = server;
+	s->release2 = release2;
+	s->listener = release2 ? server->release2 : server->release1;
+	snprintf(s->peer, sizeof(s->peer), "%s", peer);
+	STAILQ_INIT(&s->frames);
+	TAILQ_INSERT_TAIL(&server->sessions, s, link);
+	s->conn = mllp_conn_new(server->core->base, fd, &server->limits, &session_ops, s);
+	metric_add(server->connections, 1);
+	log_info("feed.connected", "peer=%s release=%d", peer, release2 ? 2 : 1);
+}
+
+static void
+on_accept_release1(void *arg, evutil_socket_t fd, const char *peer)
+{
+	session_new(arg, fd, peer, false);
+}
+
+static void
+on_accept_release2(void *arg, evutil_socket_t fd, const char *peer)
+{
+	session_new(arg, fd, peer, true);
+}
+
+struct feed_server *
+feed_server_new(struct core *core)
+{
+	struct feed_server *s = memory_new(sizeof(*s));
+	const struct config *c = core->config;
+	unsigned most = (unsigned)c->mllp.connections;
+
+	s->core = core;
+	s->limits = (struct mllp_limits){(size_t)c->mllp.frame_bytes, 0, (int)(c->mllp.io_ms / 1000)};
+	TAILQ_INIT(&s->sessions);
+	TAILQ_INIT(&s->paused);
+	s->junk = metrics_series(core->metrics, "visitbill_mllp_junk_bytes_total", METRIC_COUNTER, "Bytes outside of MLLP frames.", "");
+	s->acks_in = metrics_series(core->metrics, "visitbill_mllp_acks_received_total", METRIC_COUNTER, "Acknowledgements that feeds sent us.", "");
+	s->connections = metrics_series(core->metrics, "visitbill_connections", METRIC_GAUGE, "Open connections.", "kind=\"mllp\"");
+	if (c->mllp.listen[0] != '\0' && (s->release1 = listener_new(core->base, c->mllp.listen, most, on_accept_release1, s)) == NULL)
+		goto fail;
+	if (c->mllp.listen_release2[0] != '\0'
+	    && (s->release2 = listener_new(core->base, c->mllp.listen_release2, most, on_accept_release2, s)) == NULL)
+		goto fail;
+	booking_on_progress(core->booking, server_on_progress, s);
+	return s;
+fail:
+	feed_server_free(s);
+	return NULL;
+}
+
+void
+feed_server_free(struct feed_server *s)
+{
+	if (s == NULL)
+		return;
+	listener_free(s->release1);
+	listener_free(s->release2);
+	free(s);
+}
+
+void
+feed_server_drain(struct feed_server *server)
+{
+	struct session *s, *next;
+
+	server->draining = true;
+	if (server->release1 != NULL)
+		listener_stop(server->release1);
+	if (server->release2 != NULL)
+		listener_stop(server->release2);
+	for (s = TAILQ_FIRST(&server->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		session_pause(s);
+		session_answer(s);
+	}
+}
+
+unsigned
+feed_server_connections(const struct feed_server *s)
+{
+	return (s->release1 != NULL ? listener_count(s->release1) : 0) + (s->release2 != NULL ? listener_count(s->release2) : 0);
+}
+
+size_t
+feed_server_in_work(const struct feed_server *s)
+{
+	return s->in_work;
+}
+
+const char *
+feed_server_address(const struct feed_server *s, int release)
+{
+	const struct listener *l = release == 2 ? s->release2 : s->release1;
+
+	return l != NULL ? listener_address(l) : NULL;
+}

@@ -1,0 +1,301 @@
+/* Requests of the JSON API. The same structs as HL7 come out, so the same code books them. */
+#include "api_json.h"
+
+#include <stdlib.h>
+
+#include "json_in.h"
+#include "money.h"
+
+enum { ID_MAX = 200, VISIT_NO_MAX = 100, TEXT_MAX = 500 };
+
+static const char *
+line_where(void *arg, enum line_field field)
+{
+	static const char *const keys[] = {
+		[LINE_FIELD_SOURCE_LINE] = "source_line", [LINE_FIELD_CODE] = "code", [LINE_FIELD_QUANTITY] = "quantity",
+		[LINE_FIELD_PRICE] = "unit_price", [LINE_FIELD_AMOUNT] = "amount", [LINE_FIELD_CHARGED_AT] = "charged_at",
+	};
+	const struct json_in *in = arg;
+
+	return arena_printf(in->a, "%s/%s", in->pointer, keys[field]);
+}
+
+static void
+read_kind(const struct json_in *in, struct charge_line *l)
+{
+	static const struct { const char *name; enum line_kind kind; } kinds[] = {
+		{"charge", LINE_CHARGE}, {"credit", LINE_CREDIT}, {"adjustment", LINE_ADJUSTMENT}, {"payment", LINE_PAYMENT},
+	};
+	struct view v = json_in_text(in, "type", 20);
+
+	l->reverses = json_in_text(in, "reverses", ID_MAX);
+	l->kind = l->reverses.n > 0 ? LINE_CREDIT : LINE_CHARGE;
+	if (v.n == 0)
+		return;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (view_is(v, kinds[i].name)) {
+			l->kind = kinds[i].kind;
+			if (l->kind == LINE_ADJUSTMENT && l->reverses.n > 0)
+				l->kind = LINE_CREDIT;
+			if (l->kind == LINE_CREDIT && l->reverses.n == 0)
+				json_in_refuse(in, "field_missing", "a credit names the line that it takes back", "reverses");
+			return;
+		}
+	json_in_refuse(in, "type_unknown", "is charge, credit, adjustment or payment", "type");
+}
+
+static void
+read_category(const struct json_in *in, struct charge_line *l)
+{
+	struct view v = json_in_text(in, "category", 10);
+
+	if (v.n == 0)
+		return;
+	if (v.n == 2 && v.p[0] >= '0' && v.p[0] <= '1' && v.p[1] >= '0' && v.p[1] <= '9')
+		l->category = (v.p[0] - '0') * 10 + v.p[1] - '0';
+	if (l->category < 1 || l->category > 14) {
+		l->category = 0;
+		json_in_refuse(in, "field_invalid", "is one of 01 to 14", "category");
+	}
+}
+
+static void
+read_line(const struct json_in *in, const struct api_context *c, struct charge_line *l)
+{
+	read_kind(in, l);
+	l->source_line = json_in_text(in, "source_line", ID_MAX);
+	l->code = json_in_text(in, "code", 150);
+	l->name = json_in_text(in, "name", TEXT_MAX);
+	l->national_code = json_in_text(in, "national_code", 50);
+	l->department = json_in_text(in, "department", TEXT_MAX);
+	l->performer = json_in_text(in, "performer", TEXT_MAX);
+	l->orderer = json_in_text(in, "orderer", TEXT_MAX);
+	l->order_no = json_in_text(in, "order_no", ID_MAX);
+	l->has_quantity = json_in_decimal(in, "quantity", QUANTITY_DIGITS, &l->quantity);
+	l->has_price = json_in_decimal(in, "unit_price", PRICE_DIGITS, &l->price);
+	l->has_amount = json_in_decimal(in, "amount", AMOUNT_DIGITS, &l->amount);
+	read_category(in, l);
+	struct view currency = json_in_text(in, "currency", 10);
+	if (currency.n > 0 && !view_is(currency, "CNY"))
+		json_in_refuse(in, "currency", "is not CNY", "currency");
+	if (!json_in_time(in, "charged_at", c->offset, &l->charged_at) && l->refused.reason == NULL)
+		json_in_refuse(in, "field_missing", "is required", "charged_at");
+}
+
+static void
+read_visit(const struct json_in *in, const struct api_context *c, struct visit_ref *v)
+{
+	v->facility = json_in_text(in, "facility", VISIT_NO_MAX);
+	if (v->facility.n == 0)
+		v->facility = c->facility;
+	v->visit_no = json_in_text(in, "visit_no", VISIT_NO_MAX);
+	if (v->visit_no.n == 0)
+		json_in_refuse(in, "visit_missing", "is required", "visit_no");
+}
+
+/* Finds visits among those of the request: open addressing, twice as many places as lines. */
+struct visit_table {
+	size_t *places;		/* index + 1 into the intake's visits, 0 free */
+	size_t size;		/* a power of two */
+};
+
+static void
+visit_table_init(struct visit_table *t, size_t lines, struct arena *a)
+{
+	t->size = 16;
+	while (t->size < lines * 2)
+		t->size *= 2;
+	t->places = arena_alloc(a, t->size * sizeof(*t->places));
+}
+
+static size_t
+visit_index(struct visit_table *t, struct intake *in, const struct visit_ref *v)
+{
+	size_t h = v->visit_no.n;
+
+	for (size_t i = 0; i < v->visit_no.n; i++)
+		h = h * 31 + (unsigned char)v->visit_no.p[i];
+	for (h ^= h >> 15;; h++) {
+		size_t *place = &t->places[h & (t->size - 1)];
+		if (*place == 0) {
+			in->visits[in->n_visits] = *v;
+			*place = ++in->n_visits;
+			return in->n_visits - 1;
+		}
+		const struct visit_ref *known = &in->visits[*place - 1];
+		if (view_equal(known->visit_no, v->visit_no) && view_equal(known->facility, v->facility))
+			return *place - 1;
+	}
+}
+
+/* Stable counting sort by visit. */
+static void
+group_by_visit(struct intake *in)
+{
+	size_t *next = arena_alloc(&in->arena, (in->n_visits + 1) * sizeof(*next));
+	struct charge_line *sorted;
+
+	if (in->n_visits < 2)
+		return;
+	sorted = arena_alloc(&in->arena, in->n_lines * sizeof(*sorted));
+	for (size_t i = 0; i < in->n_lines; i++)
+		next[in->lines[i].visit + 1]++;
+	for (size_t v = 1; v <= in->n_visits; v++)
+		next[v] += next[v - 1];
+	for (size_t i = 0; i < in->n_lines; i++)
+		sorted[next[in->lines[i].visit]++] = in->lines[i];
+	in->lines = sorted;
+}
+
+static void
+read_sent_at(const struct json_in *top, const struct api_context *c, struct intake *in)
+{
+	in->has_sent_at = json_in_time(top, "as_of", c->offset, &in->sent_at);
+}
+
+void
+api_charges_parse(struct view body, const struct api_context *c, struct intake *in)
+{
+	struct json_object *root = json_in_body(body, &in->arena, &in->refused), *lines;
+
+	if (root == NULL)
+		return;
+	struct json_in top = {root, "", &in->arena, &in->refused};
+	read_sent_at(&top, c, in);
+	lines = json_in_child(&top, "lines", json_type_array);
+	size_t n = lines != NULL ? json_object_array_length(lines) : 0;
+	if (lines == NULL && in->refused.reason == NULL)
+		json_in_refuse(&top, "field_missing", "is required", "lines");
+	if (n > c->max_lines)
+		json_in_refuse(&top, "too_large", arena_printf(&in->arena, "%zu lines, at most %zu are taken", n, c->max_lines), "lines");
+	if (in->refused.reason == NULL && n > 0) {
+		in->lines = arena_alloc(&in->arena, n * sizeof(*in->lines));
+		in->visits = arena_alloc(&in->arena, n * sizeof(*in->visits));
+		in->n_lines = n;
+		struct visit_table table;
+		visit_table_init(&table, n, &in->arena);
+		for (size_t i = 0; i < n; i++) {
+			struct charge_line *l = &in->lines[i];
+			struct visit_ref visit = {0};
+			struct json_in at = {json_object_array_get_idx(lines, i), arena_printf(&in->arena, "/lines/%zu", i), &in->arena, &l->refused};
+			l->ordinal = (int)i + 1;
+			if (!json_object_is_type(at.object, json_type_object)) {
+				json_in_refuse(&at, "field_invalid", "is an object", "");
+			} else {
+				read_visit(&at, c, &visit);
+				read_line(&at, c, l);
+			}
+			l->visit = visit_index(&table, in, &visit);
+			charge_line_check(l, c->now, &in->arena, line_where, &at);
+			charge_line_digest(l);
+		}
+		group_by_visit(in);
+	}
+	json_object_put(root);
+}
+
+static const char *
+read_class(const struct json_in *in)
+{
+	static const char *const classes[] = {"outpatient", "emergency", "inpatient"};
+	struct view v = json_in_text(in, "class", 20);
+
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (view_is(v, classes[i]))
+			return classes[i];
+	if (v.n > 0)
+		json_in_refuse(in, "field_invalid", "is outpatient, emergency or inpatient", "class");
+	return NULL;
+}
+
+static struct visit_ref *
+event_begin(struct intake *in, enum event_kind kind, const struct api_context *c)
+{
+	in->visits = arena_alloc(&in->arena, sizeof(*in->visits));
+	in->n_visits = 1;
+	in->event.kind = kind;
+	in->event.at = c->now;
+	return &in->visits[0];
+}
+
+static void
+check_event_time(const struct json_in *in, const struct api_context *c, struct intake *intake, const char *key)
+{
+	if (json_in_time(in, key, c->offset, &intake->event.at) && !intake_time_is_sane(intake->event.at, c->now))
+		json_in_refuse(in, "date_absurd", "is before 1990 or in the future", key);
+}
+
+void
+api_visit_parse(struct view body, const struct api_context *c, struct intake *in)
+{
+	struct json_object *root = json_in_body(body, &in->arena, &in->refused);
+	struct visit_ref *v = event_begin(in, EVENT_OPEN, c);
+
+	if (root == NULL)
+		return;
+	struct json_in top = {root, "", &in->arena, &in->refused};
+	read_sent_at(&top, c, in);
+	read_visit(&top, c, v);
+	v->visit_class = read_class(&top);
+	check_event_time(&top, c, in, "admitted_at");
+	in->event.department = json_in_value(&top, "department", TEXT_MAX);
+	in->event.location = json_in_value(&top, "location", TEXT_MAX);
+	struct json_object *patient = json_in_child(&top, "patient", json_type_object);
+	if (patient != NULL) {
+		struct json_in p = {patient, "/patient", &in->arena, &in->refused};
+		int64_t birth;
+		v->patient_no = json_in_value(&p, "patient_no", ID_MAX);
+		v->patient_name = json_in_value(&p, "name", TEXT_MAX);
+		in->event.sex = json_in_value(&p, "sex", 20);
+		if (json_in_time(&p, "birth_date", 0, &birth)) {
+			in->event.has_birth_date = true;
+			in->event.birth_date = (int32_t)(birth / INT64_C(86400000000) - (birth % INT64_C(86400000000) < 0 ? 1 : 0));
+		}
+	}
+	json_object_put(root);
+}
+
+void
+api_discharge_parse(struct view body, const struct api_context *c, enum event_kind kind, struct view facility, struct view visit_no, struct intake *in)
+{
+	struct visit_ref *v = event_begin(in, kind, c);
+
+	v->facility = facility;
+	v->visit_no = visit_no;
+	if (body.n == 0)
+		return;
+	struct json_object *root = json_in_body(body, &in->arena, &in->refused);
+	if (root == NULL)
+		return;
+	struct json_in top = {root, "", &in->arena, &in->refused};
+	read_sent_at(&top, c, in);
+	check_event_time(&top, c, in, "discharged_at");
+	json_object_put(root);
+}
+
+int
+api_payment_parse(struct view body, struct arena *a, struct api_payment *ret, struct refusal *refused)
+{
+	struct json_object *root = json_in_body(body, a, refused);
+	struct api_payment p = {0};
+	int64_t version = 0;
+
+	if (root == NULL)
+		return -1;
+	struct json_in top = {root, "", a, refused};
+	p.channel = json_in_text(&top, "channel", 40);
+	if (p.channel.n == 0)
+		json_in_refuse(&top, "field_missing", "is required", "channel");
+	if (!json_in_decimal(&top, "amount", AMOUNT_DIGITS, &p.amount))
+		json_in_refuse(&top, "field_missing", "is required", "amount");
+	else if (p.amount <= 0)
+		json_in_refuse(&top, "field_invalid", "is greater than 0", "amount");
+	if (json_in_decimal(&top, "version", 0, &version) && (version < 1 || version > INT32_MAX))
+		json_in_refuse(&top, "field_invalid", "is a bill's version", "version");
+	p.version = (int)version;
+	json_object_put(root);
+	if (refused->reason != NULL)
+		return -1;
+	*ret = p;
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* The JSON API's requests: bodies to intakes and request structs. Bounded json-c: depth 8, strict, UTF-8; numbers keep their text, so decimals stay
+ * exact. What is wrong is named by a JSON pointer (RFC 6901). The contract is openapi.yaml. */
+#ifndef VB_PROTO_API_JSON_H
+#define VB_PROTO_API_JSON_H
+
+#include "intake.h"
+
+struct api_context {
+	int64_t now;		/* microseconds */
+	int offset;		/* of times without one, seconds east */
+	size_t max_lines;
+	struct view facility;	/* of the feed: where the body says none */
+};
+
+/* POST /v1/charges: {"as_of", "lines": [{…}]}. Lines are grouped by visit; charge_line.ordinal keeps their place, from 1. An empty list is a
+ * heartbeat. intake->refused is set when the request as a whole is wrong. */
+void api_charges_parse(struct view body, const struct api_context *c, struct intake *intake);
+
+/* POST /v1/visits: one visit, as event EVENT_OPEN. */
+void api_visit_parse(struct view body, const struct api_context *c, struct intake *intake);
+
+/* POST and DELETE /v1/visits/{facility}/{visit_no}/discharge: kind is EVENT_DISCHARGE or EVENT_REOPEN; the body may be empty. */
+void api_discharge_parse(struct view body, const struct api_context *c, enum event_kind kind, struct view facility, struct view visit_no,
+    struct intake *intake);
+
+/* POST /v1/bills/{bill}/payments */
+struct api_payment {
+	struct view channel;
+	int64_t amount;		/* fen, greater than 0 */
+	int version;		/* 0: not said */
+};
+/* Texts are copied into the arena. Sets *ret_refused and returns -1 when the body is wrong. */
+int api_payment_parse(struct view body, struct arena *a, struct api_payment *ret, struct refusal *ret_refused) __attribute__((warn_unused_result));
+
+#endif
