@@ -181,7 +181,7 @@ daemon_start(struct daemon *d)
 {
 	struct config *c = d->config;
 	struct core *core = &d->core;
-	struct pg_config pg = {c->database.conninfo, c->database.schema, 0};
+	struct pg_config pg = {c->database.conninfo, c->database.schema, (int)c->hospital.utc_offset};
 	struct timeval watchdog = {5, 0};
 	char error[512];
 

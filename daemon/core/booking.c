@@ -218,7 +218,7 @@ booking_new(struct core *core)
 {
 	struct booking *b = memory_new(sizeof(*b));
 	const struct config *c = core->config;
-	struct pg_config pg = {c->database.conninfo, c->database.schema, 0};
+	struct pg_config pg = {c->database.conninfo, c->database.schema, (int)c->hospital.utc_offset};
 	struct lane_limits limits = {(size_t)c->database.batch_lines, c->database.hold_ms * 1000};
 
 	b->core = core;

@@ -286,13 +286,16 @@ pg_on_timer(evutil_socket_t fd, short events, void *arg)
 static void
 pg_connect(struct pg *pg)
 {
-	char options[256];
+	char options[400];
 	/* the later one of a repeated keyword wins, so conninfo's own settings stay */
 	const char *keys[] = {"options", "fallback_application_name", "connect_timeout", "keepalives_idle", "dbname", NULL};
 	const char *values[] = {options, "visitbilld", "10", "15", pg->config.conninfo, NULL};
 
-	snprintf(options, sizeof(options), "-c search_path=%s -c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c client_min_messages=warning",
-	    pg->config.schema);
+	/* a POSIX zone: its sign is the other way round */
+	int minutes = abs(pg->config.utc_offset) / 60;
+	char sign = pg->config.utc_offset < 0 ? '-' : '+';
+	snprintf(options, sizeof(options), "-c search_path=%s -c timezone=<%c%02d:%02d>%c%d:%02d -c jit=off -c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c client_min_messages=warning",
+	    pg->config.schema, sign, minutes / 60, minutes % 60, sign == '-' ? '+' : '-', minutes / 60, minutes % 60);
 	pg_enter(pg, PG_CONNECTING);
 	pg->conn = PQconnectStartParams(keys, values, 1);
 	if (pg->conn == NULL)
@@ -307,10 +310,13 @@ static void
 pg_note_error(struct pg *pg, const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-	const char *text = PQresultErrorMessage(result);
+	/* the primary message only: DETAIL shows rows, and rows hold patients */
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
 	if (pg->outcome.verdict == PG_FAILED)
 		return;
+	if (text == NULL)
+		text = "no message";
 	pg->outcome.verdict = PG_FAILED;
 	snprintf(pg->outcome.sqlstate, sizeof(pg->outcome.sqlstate), "%s", state != NULL ? state : "XX000");
 	free(pg->message);

@@ -34,7 +34,7 @@ struct pg;
 struct pg_config {
 	const char *conninfo;
 	const char *schema;
-	int schema_version;		/* what the migrations must have reached; 0: any */
+	int utc_offset;			/* of the hospital, seconds east: the session's time zone */
 };
 
 /* Starts connecting. name is for the log. The config's texts must outlive it. Free with pg_free, not from a callback of its own. */

@@ -30,12 +30,17 @@ struct jobs {
 };
 
 static void
-job_schedule(struct job *job)
+job_schedule_in(struct job *job, int64_t ms)
 {
-	int64_t ms = job->interval(job->jobs->core->config);
 	struct timeval delay = {ms / 1000, (ms % 1000) * 1000};
 
 	evtimer_add(job->timer, &delay);
+}
+
+static void
+job_schedule(struct job *job)
+{
+	job_schedule_in(job, job->interval(job->jobs->core->config));
 }
 
 static void
@@ -220,7 +225,11 @@ job_on_timer(evutil_socket_t fd, short events, void *arg)
 	struct job *job = arg;
 
 	(void)fd, (void)events;
-	if (!job->running && !job->jobs->stopped && job->jobs->core->configured)
+	if (!job->jobs->core->configured) {
+		job_schedule_in(job, MARKS_MS);	/* the first run comes as soon as it can */
+		return;
+	}
+	if (!job->running && !job->jobs->stopped)
 		job->run(job->jobs, job);
 	job_schedule(job);
 }
@@ -237,7 +246,7 @@ jobs_new(struct core *core)
 		struct job *job = &jobs->list[i];
 		*job = (struct job){.jobs = jobs, .interval = table[i].interval, .run = table[i].run};
 		job->timer = evtimer_new(core->base, job_on_timer, job);
-		job_schedule(job);
+		job_schedule_in(job, 0);
 	}
 	return jobs;
 }

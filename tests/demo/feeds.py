@@ -105,8 +105,10 @@ class _Mllp:
             error = _leaf(group)
             if isinstance(error, TimeoutError):
                 raise FeedError(f"{self._feed}: no acknowledgement within {_ANSWER_S} s") from error
-            if isinstance(error, (OSError, EOFError)):
-                raise FeedError(f"{self._feed}: the connection broke: {error!r}") from error
+            if isinstance(error, EOFError):
+                raise FeedError(f"{self._feed}: the daemon closed the connection") from error
+            if isinstance(error, OSError):
+                raise FeedError(f"{self._feed}: the connection broke: {error}") from error
             raise
 
     async def _send(self, steps):

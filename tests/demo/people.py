@@ -22,7 +22,6 @@ DEPARTMENTS = {
     "emergency": ["急诊内科", "急诊外科"],
     "inpatient": ["心血管内科病区", "呼吸内科病区", "普外科病区", "骨科病区", "神经内科病区"],
 }
-_TITLES = ("主任医师", "副主任医师", "主治医师", "住院医师")
 
 
 class Patient(NamedTuple):
@@ -35,7 +34,6 @@ class Patient(NamedTuple):
 class Doctor(NamedTuple):
     code: str
     name: str
-    title: str
 
 
 def full_name(rng, sex):
@@ -62,5 +60,5 @@ def staff(rng):
             doctors = result[department] = []
             for _ in range(6):
                 serial += 1
-                doctors.append(Doctor(f"D{serial:04}", full_name(rng, rng.choice("MF")), rng.choice(_TITLES)))
+                doctors.append(Doctor(f"D{serial:04}", full_name(rng, rng.choice("MF"))))
     return result

@@ -24,6 +24,7 @@ from demo.day import SMALLEST, Day  # noqa: E402
 from demo.progress import Progress  # noqa: E402
 
 _NEEDED = ("http", "mllp", "sim", "conf", "ctl", "feed_token", "kiosk_token", "desk_token")
+_ENDS = (ApiError, books.BooksError, feeds.FeedError, payers.PayerError, OSError)      # what the day cannot go on after
 
 
 def read_env(path):
@@ -73,17 +74,23 @@ def main():
         return 1
     day = Day(arguments.seed, arguments.visits, int(time.time()))
     import_items(env)
-    with Progress(day) as progress:
-        asyncio.run(feeds.play(day, env, progress))
-        payers.play(day, env, progress)
-        printed = show_bill(env, day, progress)
-        progress.phase = "books"
-        result = books.read(env)
-        books.check(day, env, result, progress)
+    progress = Progress(day)
+    try:
+        with progress:
+            asyncio.run(feeds.play(day, env, progress))
+            payers.play(day, env, progress)
+            printed = show_bill(env, day, progress)
+            progress.phase = "books"
+            result = books.read(env)
+            books.check(day, env, result, progress)
+    except _ENDS as error:
+        print(f"the day ended early: {error}")
+        progress.report()
+        return 1
     print(printed)
     print("\n".join(books.table(result)))
     if progress.problems:
-        print(f"\n{len(progress.problems)} things are not as they were sent:")
+        print()
         progress.report()
         return 1
     print(f"every figure agrees with what was sent (seed {arguments.seed}, {arguments.visits:,} visits)")
@@ -93,8 +100,7 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (ApiError, books.BooksError, feeds.FeedError, payers.PayerError, OSError) as error:
-        print(f"the day ended early: {error}", file=sys.stderr)
-        sys.exit(1)
+    except _ENDS as error:
+        sys.exit(f"play.py: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -47,6 +47,8 @@ class Progress:
             self.problems.append(text)
 
     def report(self):
+        if self.problems:
+            print(f"{len(self.problems)} things are not as they were sent:")
         for text in self.problems[:_SHOWN_PROBLEMS]:
             print(f"  {text}")
         if len(self.problems) > _SHOWN_PROBLEMS:
