@@ -53,6 +53,7 @@ static const struct reason reasons[] = {
 	{"charset_invalid", DATATYPE, 422, false, "the bytes are not text of their character set"},
 	{"too_large", DATATYPE, 413, false, "too large"},
 	{"unavailable", INTERNAL, 503, true, "the database cannot be reached; send again"},
+	{"busy", INTERNAL, 503, true, "too much is in work; send again"},
 	{"internal", INTERNAL, 500, false, "something went wrong on our side"},
 	/* the request */
 	{"bad_request", DATATYPE, 400, false, "the request is not valid HTTP"},

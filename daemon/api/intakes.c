@@ -157,8 +157,8 @@ api_post_charges(struct call *c)
 
 	if (!api_wants_json(c))
 		return;
-	if (!booking_is_available(c->core->booking)) {
-		api_problem(c, "unavailable", NULL, NULL);
+	if (!booking_is_available(c->core->booking) || booking_weight(c->core->booking) >= (size_t)c->core->config->mllp.queue_lines) {
+		api_problem(c, booking_is_available(c->core->booking) ? "busy" : "unavailable", NULL, NULL);
 		return;
 	}
 	struct intake_call *ic = intake_begin(c, charges_done);

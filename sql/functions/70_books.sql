@@ -78,9 +78,9 @@ language sql stable security definer set search_path from current as $$
                 + coalesce((select sum(amount) from journal_posting where account = 'credit'), 0))::bigint as difference) d
     union all
     select 'lines counted as booked are the lines stored', (d.difference <> 0)::int, 0 from (
-        select coalesce((select sum(booked) from intake_tally), 0) - (select count(*) from charge c join feed using (feed_id)
-                 where feed_id > 0 and not exists (select 1 from visit v join charge t on t.visit_id = v.visit_id and t.feed_id = 0
-                          where v.state = 'merged' and c.visit_id = v.merged_into and t.source_line = c.feed_id || '/' || c.source_line))
+        -- a merge copies a line and takes the old one back by a line of feed 0
+        select coalesce((select sum(booked) from intake_tally), 0)
+               - (select count(*) filter (where feed_id > 0) - count(*) filter (where feed_id = 0) from charge)
                - (select count(*) from capture where channel = 'elsewhere') as difference) d
 $$;
 

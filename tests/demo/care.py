@@ -36,7 +36,8 @@ def _named(category, serial, times=1):
 def _herbs(rng):
     """So many grams of each herb a dose, seven or fourteen doses."""
     doses = rng.choice((7, 14))
-    return [(herb, rng.choice((3, 6, 9, 10, 12, 15, 30)) * doses * ONE) for herb in rng.sample(cat.BY_CATEGORY[cat.HERB], rng.randint(9, 14))]
+    herbs = rng.sample(cat.BY_CATEGORY[cat.HERB], rng.randint(9, 14))
+    return [(herb, rng.choice((3, 6, 9, 10, 12, 15, 30)) * doses * ONE) for herb in herbs]
 
 
 def outpatient(rng, department):
@@ -82,7 +83,8 @@ def inpatient(rng, _department):
         orders.append(Order(LAB, _some(rng, cat.LABORATORY, 4, 8)))
         orders.append(Order(PHARMACY, _some(rng, cat.DRUG, 3, 8, (1, 2, 3, 7, 14))))
     bed = rng.choice((1, 1, 2, 3, 4))
-    orders.append(Order(WARD, [_named(cat.BED, bed, days), _named(cat.CONSULTATION, 5, days), _named(cat.NURSING, rng.choice((2, 3, 4)), days)]))
+    nursing = rng.choice((2, 3, 4))
+    orders.append(Order(WARD, [_named(cat.BED, bed, days), _named(cat.CONSULTATION, 5, days), _named(cat.NURSING, nursing, days)]))
     orders.append(Order(WARD, _some(rng, cat.TREATMENT, 2, 5, (1, 2, days)) + _supplies(rng, 2, 6, (1, 2, 5))))
     if rng.random() < 0.35:
         operation = rng.choice(cat.BY_CATEGORY[cat.SURGERY][:-1]), ONE

@@ -181,7 +181,7 @@ class Deviants:
 
     def _add_conflict(self, visit, messages):
         feed, line = self._original(visit)
-        messages.append(self.day.charges(visit, feed, [line._replace(quantity=(line.quantity or ONE) + ONE, price=line.price, amount=None)]))
+        messages.append(self.day.charges(visit, feed, [line._replace(quantity=(line.quantity or ONE) + ONE, amount=None)]))
 
     def _add_unlisted(self, visit, messages):
         message = self._charges_of(messages, (CLINIC,))

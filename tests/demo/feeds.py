@@ -1,8 +1,8 @@
 """Plays the script: MLLP for the clinic, the pharmacy and the laboratory, JSON for the ward, all at once.
 
 A connection of MLLP keeps a window of messages in flight and compares every acknowledgement with the oracle's word: in order, of
-the right message, AA or AE, an ERR that names the reason (ERR-5) for each line that cannot be booked. What is wrong is reported and the day goes on; a connection
-that breaks ends it.
+the right message, AA or AE, an ERR that names the reason (ERR-5) for each line that cannot be booked, and where the feed gets a
+ZBL, its counts. What is wrong is reported and the day goes on; a connection that breaks ends it.
 """
 
 import asyncio
@@ -140,6 +140,10 @@ class _Mllp:
         if (code, reasons) != (expected.code, expected.reasons):
             self._progress.problem(f"{self._feed}: {message.event} {control}: expected {_verdict(expected.code, expected.reasons)},"
                                    f" found {_verdict(code, reasons)}")
+        proof = next((s.decode().split("|")[2:5] for s in segments if s.startswith(b"ZBL|")), None)
+        if proof and "held" not in expected.outcomes and proof != _proof(expected):
+            self._progress.problem(f"{self._feed}: {message.event} {control}: expected booked, duplicate, refused {_proof(expected)} in"
+                                   f" ZBL, found {proof}")
 
     def close(self):
         self._writer.close()
@@ -147,6 +151,12 @@ class _Mllp:
 
 def _verdict(code, reasons):
     return " ".join([code, *reasons])
+
+
+def _proof(expected):
+    """ZBL-2 to ZBL-4."""
+    duplicate, refused = expected.outcomes.count("duplicate"), len(expected.reasons)
+    return [str(n) for n in (len(expected.outcomes) - duplicate - refused, duplicate, refused)]
 
 
 class _Json:

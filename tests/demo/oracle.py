@@ -8,7 +8,7 @@ within a stage only the order on one connection matters.
 from collections import Counter
 
 from .catalogue import BY_CODE
-from .lines import FEEDS, ONE, Expected, price_amount, share
+from .lines import FEEDS, ONE, UNKNOWN, Expected, price_amount, share
 
 _ACCEPTED = {"posted", "late", "duplicate", "held"}
 _LEAD_S = 86_400                # a service further ahead of the clock than this is absurd
@@ -122,10 +122,9 @@ class Oracle:
     def __init__(self, now):
         self.now = now
         self.accounts = {}          # visit_no -> Account
-        self.tally = {feed: Counter() for feed in FEEDS}    # booked, duplicate
+        self.tally = {feed: Counter() for feed in (*FEEDS, UNKNOWN)}    # booked, duplicate
         self.parked = {}            # (MSH-10, nth line) -> (feed, reason), waiting in quarantine
         self.resolved = 0           # held reversals whose original came
-        self.strangers = set()      # MSH-10 of senders that nobody configured
         self.collected = Counter()
         self.payments = 0           # each has a receipt
         self._held = {}             # (visit, feed, source of the original) -> parked key and line
@@ -134,8 +133,8 @@ class Oracle:
 
     def deliver(self, message):
         if message.feed not in self.tally:
-            self.strangers.add(message.control)
-            return Expected(reasons=["feed_unknown"])
+            self.parked.update({(message.control, nth): (UNKNOWN, "feed_unknown") for nth in range(len(message.lines))})
+            return Expected(["feed_unknown"] * len(message.lines), ["feed_unknown"])
         if message.event == "ADT^A28":          # a person, not a visit
             return Expected()
         if message.visit is not None:
@@ -298,7 +297,7 @@ class Oracle:
         for _, reason in self.parked.values():
             result[f"quarantined.{reason}"] += 1
         result["lines.resolved"] = self.resolved
-        result["messages_quarantined"] = len(self.strangers)
+        result["messages_quarantined"] = 0      # nothing but lines is amiss in this script
 
     @staticmethod
     def _count_document(result, document):
