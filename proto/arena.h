@@ -27,6 +27,6 @@ void *arena_alloc(struct arena *a, size_t n);
 struct view arena_copy(struct arena *a, const char *p, size_t n);
 
 /* Formatted text, NUL-terminated. */
-const char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2), returns_nonnull));
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 
+#include "utf8.h"
+
 int
 hl7_delimiters_of(struct view line, struct hl7_delimiters *ret)
 {
@@ -87,6 +89,8 @@ hl7_split(const struct hl7_segment *segment, const struct hl7_delimiters *d, str
 struct view
 hl7_part(struct view whole, char delimiter, size_t n)
 {
+	if (whole.n == 0)
+		return VIEW_NONE;
 	const char *p = whole.p, *end = p + whole.n;
 
 	if (delimiter == '\0')
@@ -185,5 +189,7 @@ hl7_text(struct view v, const struct hl7_delimiters *d, struct arena *a)
 		e = p < end ? memchr(p, d->escape, (size_t)(end - p)) : NULL;
 	}
 	memcpy(out + n, p, (size_t)(end - p));
-	return (struct view){out, n + (size_t)(end - p)};
+	/* \Xhh\ may have made bytes that are no text: then it stays as it was written */
+	struct view text = {out, n + (size_t)(end - p)};
+	return utf8_is_valid(text) ? text : v;
 }

@@ -152,8 +152,14 @@ put_err(struct text *t, const struct hl7_header *h, const struct refusal *e)
 		put_char(t, d->field);
 		put_escaped(t, d, r->retry ? "send again" : "sending again does not help");
 	} else {
-		put_location(t, d, location);
-		put_char(t, d->component);
+		/* ELD: segment, sequence, field, then the code: always the fourth */
+		int separators = 0;
+		for (const char *p = location; *p != '\0' && (*p != '^' || separators < 2); p++) {
+			separators += *p == '^';
+			put_char(t, *p == '^' ? d->component : *p);
+		}
+		for (; separators < 3; separators++)
+			put_char(t, d->component);
 		put_string(t, code);
 		put_char(t, sub);
 		put_string(t, r->hl7_text);

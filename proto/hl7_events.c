@@ -37,8 +37,8 @@ event_lookup(const struct hl7_header *h, struct refusal *refused)
 			if (view_is(h->event, events[i].event))
 				return &events[i];
 		}
-	*refused = type_known ? (struct refusal){"event_code", "the event is not one that billing takes", "MSH^1^9^2"}
-	    : (struct refusal){"message_type", "the message type is not one that billing takes", "MSH^1^9^1"};
+	*refused = type_known ? (struct refusal){"event_code", "the event is not one that billing takes", "MSH^1^9^1^2"}
+	    : (struct refusal){"message_type", "the message type is not one that billing takes", "MSH^1^9^1^1"};
 	return NULL;
 }
 

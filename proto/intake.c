@@ -8,26 +8,23 @@
 #include "money.h"
 #include "timestamp.h"
 
+/* The length goes in front, so that neighbours cannot borrow from each other. */
 static size_t
-digest_put(unsigned char *buf, size_t n, size_t room, const void *p, size_t len)
+digest_put(unsigned char *buf, size_t n, const void *p, size_t len)
 {
-	uint16_t short_len = (uint16_t)len;
+	uint32_t length = (uint32_t)len;
 
-	if (room - n < len + 2)
-		return room;
-	memcpy(buf + n, &short_len, 2);
+	memcpy(buf + n, &length, sizeof(length));
 	if (len > 0)
-		memcpy(buf + n + 2, p, len);
-	return n + 2 + len;
+		memcpy(buf + n + sizeof(length), p, len);
+	return n + sizeof(length) + len;
 }
 
 void
 charge_line_digest(struct charge_line *l)
 {
-	/* Lengths go in front, so that neighbours cannot borrow from each other. 2 KiB hold every line whose texts are in their limits;
-	 * a longer one is cut at the same place each time. */
-	unsigned char buf[2048], md[EVP_MAX_MD_SIZE];
-	size_t n = 0;
+	unsigned char small[2048], *buf = small, md[EVP_MAX_MD_SIZE];
+	size_t n = 0, need;
 	struct {
 		int64_t charged_at, quantity, price, amount;
 		int32_t kind, category;
@@ -40,14 +37,22 @@ charge_line_digest(struct charge_line *l)
 	const struct view texts[] = {l->code, l->name, l->national_code, l->department, l->performer, l->orderer, l->order_no, l->reverses};
 	static const EVP_MD *sha256;
 
-	n = digest_put(buf, n, sizeof(buf), &numbers, sizeof(numbers));
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		n = digest_put(buf, n, sizeof(buf), texts[i].p, texts[i].n);
+	enum { TEXTS = sizeof(texts) / sizeof(texts[0]) };
+	need = sizeof(numbers) + (TEXTS + 1) * sizeof(uint32_t);
+	for (size_t i = 0; i < TEXTS; i++)
+		need += texts[i].n;
+	if (need > sizeof(small) && (buf = malloc(need)) == NULL)
+		abort();
+	n = digest_put(buf, n, &numbers, sizeof(numbers));
+	for (size_t i = 0; i < TEXTS; i++)
+		n = digest_put(buf, n, texts[i].p, texts[i].n);
 	if (sha256 == NULL)
 		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);	/* looked up once: a fetch costs more than the hash */
 	if (EVP_Digest(buf, n, md, NULL, sha256, NULL) != 1)
 		abort();
 	memcpy(l->digest, md, sizeof(l->digest));
+	if (buf != small)
+		free(buf);
 }
 
 bool
@@ -98,7 +103,10 @@ charge_line_check(struct charge_line *l, int64_t now, struct arena *a, line_wher
 		l->quantity = llabs(l->quantity);
 		l->amount = llabs(l->amount);
 		l->price = llabs(l->price);
+		l->has_price = l->has_price && (l->has_quantity || l->has_amount);	/* alone it says nothing: all that is left goes back */
 		check_product(l, a, where, arg);
+	} else if (l->kind == LINE_CHARGE && l->reverses.n > 0) {
+		refuse(l, "field_invalid", "a charge takes nothing back: a reversal is a credit (CD)", where(arg, LINE_FIELD_SOURCE_LINE));
 	} else if (l->kind == LINE_PAYMENT) {
 		l->amount = llabs(l->amount);
 		if (!l->has_amount || l->amount == 0)

@@ -4,8 +4,13 @@
 enum mllp_result
 mllp_next(struct mllp_scan *scan, struct view bytes, struct view *ret_content, size_t *ret_junk, size_t *ret_used)
 {
+	if (bytes.n == 0) {
+		*ret_junk = *ret_used = 0;
+		scan->seen = 0;
+		return MLLP_MORE;
+	}
 	const char *end = bytes.p + bytes.n;
-	const char *sb = bytes.n > 0 ? memchr(bytes.p, MLLP_SB, bytes.n) : NULL;
+	const char *sb = memchr(bytes.p, MLLP_SB, bytes.n);
 
 	if (sb == NULL) {
 		*ret_junk = *ret_used = bytes.n;

@@ -108,9 +108,10 @@ take_iso_time(struct view *v, struct civil *c)
 {
 	if (take_digits(v, 2, &c->hour) != 0 || !take_char(v, ':') || take_digits(v, 2, &c->minute) != 0)
 		return -1;
-	if (take_char(v, ':') && take_digits(v, 2, &c->second) != 0)
+	bool seconds = take_char(v, ':');
+	if (seconds && take_digits(v, 2, &c->second) != 0)
 		return -1;
-	if (take_char(v, '.') && take_fraction(v, &c->micro) != 0)
+	if (seconds && take_char(v, '.') && take_fraction(v, &c->micro) != 0)
 		return -1;
 	return take_offset(v, c);
 }
@@ -120,10 +121,12 @@ take_hl7_rest(struct view *v, struct civil *c)
 {
 	int *parts[] = {&c->month, &c->day, &c->hour, &c->minute, &c->second};
 
-	for (size_t i = 0; i < 5 && v->n > 0 && *v->p >= '0' && *v->p <= '9'; i++)
+	size_t i;
+
+	for (i = 0; i < 5 && v->n > 0 && *v->p >= '0' && *v->p <= '9'; i++)
 		if (take_digits(v, 2, parts[i]) != 0)
 			return -1;
-	if (take_char(v, '.') && take_fraction(v, &c->micro) != 0)
+	if (i == 5 && take_char(v, '.') && take_fraction(v, &c->micro) != 0)
 		return -1;
 	return take_offset(v, c);
 }

@@ -23,7 +23,7 @@ view_of(const char *s)
 static inline bool
 view_is(struct view v, const char *s)
 {
-	return v.n == strlen(s) && memcmp(v.p, s, v.n) == 0;
+	return v.n == strlen(s) && (v.n == 0 || memcmp(v.p, s, v.n) == 0);
 }
 
 static inline bool
