@@ -213,12 +213,11 @@ characters_length(struct view text, size_t most)
 	size_t n = 0;
 
 	for (size_t count = 0; count < most && n < text.n; count++) {
-		size_t more = 1;
-		while (n + more < text.n && more < 4 && ((unsigned char)text.p[n + more] & 0xC0) == 0x80)
-			more++;
-		if (!utf8_is_valid((struct view){text.p + n, more}))
+		unsigned char lead = (unsigned char)text.p[n];
+		size_t length = lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+		if (length > text.n - n || !utf8_is_valid((struct view){text.p + n, length}))
 			break;
-		n += more;
+		n += length;
 	}
 	return n;
 }

@@ -11,13 +11,13 @@
 
 enum visit_column { V_FACILITY, V_NO, V_CLASS, V_PATIENT_NO, V_PATIENT_NAME, V_COLUMNS };
 enum line_column {
-	L_VISIT, L_FEED, L_KIND, L_SOURCE, L_DIGEST, L_AT, L_QUANTITY, L_PRICE, L_AMOUNT, L_CATEGORY, L_CODE, L_NAME, L_NATIONAL,
+	L_VISIT, L_PLACE, L_FEED, L_KIND, L_SOURCE, L_DIGEST, L_AT, L_QUANTITY, L_PRICE, L_AMOUNT, L_CATEGORY, L_CODE, L_NAME, L_NATIONAL,
 	L_DEPARTMENT, L_PERFORMER, L_ORDERER, L_ORDER, L_REVERSES, L_MESSAGE, L_COLUMNS
 };
 
 static const enum pg_type visit_types[V_COLUMNS] = {PG_INT4, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT};
 static const enum pg_type line_types[L_COLUMNS] = {
-	PG_INT4, PG_INT4, PG_TEXT, PG_TEXT, PG_UUID, PG_TIMESTAMPTZ, PG_INT8, PG_INT8, PG_INT8, PG_INT2, PG_TEXT, PG_TEXT, PG_TEXT,
+	PG_INT4, PG_INT4, PG_INT4, PG_TEXT, PG_TEXT, PG_UUID, PG_TIMESTAMPTZ, PG_INT8, PG_INT8, PG_INT8, PG_INT2, PG_TEXT, PG_TEXT, PG_TEXT,
 	PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT,
 };
 
@@ -41,6 +41,7 @@ struct visit_mark {
 	unsigned step;			/* last one with something of this visit: even charges, odd events */
 	unsigned charge_step;		/* step that `position` is of, plus one */
 	uint32_t position;
+	int32_t lines;			/* of this visit in that step */
 };
 
 /* Even steps are charges, odd ones events. */
@@ -190,6 +191,7 @@ charge_step_visit(struct charge_step *s, struct visit_mark *m, unsigned step, co
 	column_text_or_null(&s->visits[V_PATIENT_NAME], v->patient_name.text);
 	m->charge_step = step + 1;
 	m->position = s->n_visits;
+	m->lines = 0;
 	return s->n_visits++;
 }
 
@@ -203,7 +205,7 @@ number_or_null(struct column *c, bool has, int64_t v)
 }
 
 static void
-charge_step_add(struct charge_step *s, uint32_t visit, const struct booking_job *job, struct charge_line *l, struct arena *arena)
+charge_step_add(struct charge_step *s, uint32_t visit, int32_t place, const struct booking_job *job, struct charge_line *l, struct arena *arena)
 {
 	static const struct view kinds[] = {{"CG", 2}, {"CD", 2}, {"AJ", 2}, {"PY", 2}};
 	struct column *c = s->lines;
@@ -214,6 +216,7 @@ charge_step_add(struct charge_step *s, uint32_t visit, const struct booking_job 
 	}
 	s->slots[s->n++] = (struct line_slot){l, arena, visit};
 	column_int4(&c[L_VISIT], (int32_t)visit + 1);
+	column_int4(&c[L_PLACE], place);
 	column_int4(&c[L_FEED], job->feed->feed_id);
 	column_text(&c[L_KIND], kinds[l->kind]);
 	column_text(&c[L_SOURCE], l->source_line);
@@ -255,7 +258,8 @@ add_lines(struct batch *b, const struct posting *p)
 		}
 		unsigned step = step_for(b, m, true);
 		struct charge_step *s = b->all[step].charges;
-		charge_step_add(s, charge_step_visit(s, m, step, v), p->job, l, &in->arena);
+		uint32_t visit = charge_step_visit(s, m, step, v);
+		charge_step_add(s, visit, ++m->lines, p->job, l, &in->arena);
 	}
 }
 
@@ -299,9 +303,10 @@ charge_step_result(void *arg, const PGresult *result)
 		visits[v].total = strtoll(word.p, NULL, 10);
 		visits[v].state = state;
 	}
-	for (size_t i = 0; i < s->n && next_word(&outcomes, &word); i++) {
+	bool all_posted = PQgetisnull(result, 0, 0);
+	for (size_t i = 0; i < s->n && (all_posted || next_word(&outcomes, &word)); i++) {
 		struct line_slot *slot = &s->slots[i];
-		slot->line->outcome = outcome_name(word, slot->arena);
+		slot->line->outcome = all_posted ? "posted" : outcome_name(word, slot->arena);
 		slot->line->visit_total = visits[slot->visit].total;
 		slot->line->visit_state = outcome_name(visits[slot->visit].state, slot->arena);
 	}

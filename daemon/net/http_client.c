@@ -401,7 +401,7 @@ void
 http_client_send(struct http_client *c, const struct http_client_request *request, http_client_fn fn, void *arg)
 {
 	struct exchange *x = memory_new(sizeof(*x));
-	struct timeval wait = {request->timeout_ms / 1000, request->timeout_ms % 1000 * 1000};
+	struct timeval wait = {request->timeout_ms / 1000, request->timeout_ms % 1000 * 1000L};
 
 	assert(request->timeout_ms > 0);
 	x->client = c;

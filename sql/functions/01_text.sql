@@ -22,7 +22,8 @@ $$;
 
 create or replace function note_event(p_kind text, p_visit bigint, p_bill bigint, p_payment bigint,
     p_from text, p_to text, p_feed int default null, p_message text default null, p_detail jsonb default null)
-returns void language sql as $$
+returns void language plpgsql as $$   -- plpgsql here and below where a plan is worth keeping: SQL functions plan anew in each call
+begin
     insert into event (kind, visit_id, bill_id, payment_id, from_state, to_state, feed_id, message_id, detail)
-    values (p_kind, p_visit, p_bill, p_payment, p_from, p_to, p_feed, p_message, p_detail)
-$$;
+    values (p_kind, p_visit, p_bill, p_payment, p_from, p_to, p_feed, p_message, p_detail);
+end $$;

@@ -2,43 +2,57 @@
 
 -- A new visit row; null when another session made it first. The credit limit follows the class.
 create or replace function visit_insert(p_facility int, p_visit_no text, p_class text, p_provisional boolean,
-    p_patient_no text, p_patient_name text) returns bigint language sql as $$
+    p_patient_no text, p_patient_name text) returns bigint language plpgsql as $$
+declare
+    v_id bigint;
+begin
     insert into visit (facility_id, visit_no, class, provisional, patient_no, patient_name, credit_limit)
     select f.facility_id, p_visit_no, coalesce(p_class, 'unknown'), p_provisional, p_patient_no, p_patient_name,
            case when p_class = 'inpatient' then f.inpatient_limit else f.outpatient_limit end
       from facility f where f.facility_id = p_facility
        and not exists (select 1 from visit where facility_id = p_facility and visit_no = p_visit_no)
     on conflict (facility_id, visit_no) do nothing
-    returning visit_id
-$$;
+    returning visit_id into v_id;
+    return v_id;
+end $$;
 
--- The visits of the numbers given, opened as provisional where unknown, each locked, in visit_id order; a merged
--- visit stands for the one that it went into. Numbers must not repeat. Returns ids in the order of the input.
-create or replace function visits_lock(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[],
-    p_patient_name text[]) returns bigint[]
+-- The visits of the numbers given, opened as provisional where unknown, each locked, in visit_id order; a merged visit stands for the
+-- one that it went into. Numbers must not repeat. All arrays come in the order of the input: ids, newest line numbers, and
+-- whether the visit is closed (billed or settled). distinct_open: no visit stands twice and none is cancelled.
+create or replace function visits_take(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
+    out ids bigint[], out line_counts int[], out closed boolean[], out distinct_open boolean)
 language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
-    v_ids bigint[];
     v_merged boolean;
 begin
     loop
         select array_agg(coalesce(v.merged_into, v.visit_id) order by k.ord)
-          into v_ids
+          into ids
           from unnest(p_facility, p_visit_no) with ordinality k (facility_id, visit_no, ord)
           left join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no;
-        if array_position(v_ids, null) is null then
-            select bool_or(l.state = 'merged') into v_merged
-              from (select state from visit where visit_id = any (v_ids) order by visit_id for no key update) l;
+        if array_position(ids, null) is null then
+            select array_agg(l.line_count order by k.ord), array_agg(l.state in ('billed', 'settled') order by k.ord),
+                   not bool_or(l.state = 'cancelled') and count(distinct k.visit_id) = count(*), bool_or(l.state = 'merged')
+              into line_counts, closed, distinct_open, v_merged
+              from unnest(ids) with ordinality k (visit_id, ord)
+              join (select visit_id, state, line_count from visit where visit_id = any (ids) order by visit_id for no key update) l
+             using (visit_id);
             exit when not v_merged;     -- merged while we waited: look again
         else
             perform visit_insert(k.facility_id, k.visit_no, k.class, true, k.patient_no, k.patient_name)
-               from unnest(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name, v_ids)
+               from unnest(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name, ids)
                     k (facility_id, visit_no, class, patient_no, patient_name, visit_id)
               where k.visit_id is null
               order by k.facility_id, k.visit_no;
         end if;
     end loop;
-    return v_ids;
+end $$;
+
+-- The same, for callers that only need the ids.
+create or replace function visits_lock(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[])
+returns bigint[] language plpgsql as $$
+begin
+    return (select ids from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name));
 end $$;
 
 -- settled when no bill of the visit is owed, else billed. The caller has locked the visit.

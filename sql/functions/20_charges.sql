@@ -7,29 +7,103 @@ language sql stable rows 1 as $$
      order by valid_from desc limit 1
 $$;
 
+-- quantity × price in fen, rounded half up away from zero, once, on the line (invariant 11). These four are inlined.
+create or replace function price_amount(quantity_e4 bigint, price_e6 bigint) returns bigint
+language sql immutable parallel safe as $$
+    select round(quantity_e4::numeric * price_e6 / 100000000)::bigint
+$$;
+
+-- A line's amount: as sent, else quantity × the price sent or listed; null when there is none.
+create or replace function line_amount(quantity bigint, price bigint, amount bigint, listed bigint) returns bigint
+language sql immutable parallel safe as $$
+    select coalesce(amount, price_amount(coalesce(quantity, 10000), coalesce(price, listed)))
+$$;
+
+-- A line's unit price: as sent, else what the amount makes of it, else the listed one.
+create or replace function line_price(quantity bigint, price bigint, amount bigint, listed bigint) returns bigint
+language sql immutable parallel safe as $$
+    select coalesce(price, case when amount is null then listed
+                           else round(amount::numeric * 100000000 / nullif(coalesce(quantity, 10000), 0))::bigint end, 0)
+$$;
+
+-- What a person should look at: no category and not in the list, or a charge that differs from the list by more than a fen.
+create or replace function line_warning(kind text, category smallint, quantity bigint, price bigint, amount bigint, item text, listed bigint)
+returns text language sql immutable parallel safe as $$
+    select case when item is null then case when category is null then 'unlisted' end
+                when kind = 'CG' and abs(price_amount(coalesce(quantity, 10000), listed)
+                     - coalesce(amount, price_amount(coalesce(quantity, 10000), price))) > 1 then 'price_differs' end
+$$;
+
 -- Books a batch of lines.
 --   p_facility..p_patient_name: the visits of the batch, each once.
 --   p_visit: for each line the position of its visit in those arrays, from 1. p_kind: CG, CD or AJ.
 --   p_quantity: 4 decimals; p_price: 6 decimals, both as integers, null where not given; p_amount: fen, null where not given.
---   p_category: 1 to 14 or null. p_reverses: the source_line that the line takes back, or null.
--- Returns an outcome a line (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled,
+--   p_place: which line of its visit in this batch, from 1. p_category: 1 to 14 or null. p_reverses: the source_line that the line takes back, or null.
+-- Returns an outcome a line; null instead of the array when all are posted (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled,
 -- amount_too_large), and the running total, lines and state of each visit afterwards.
 -- Locks: the visits in visit_id order, first. They are held to the end, so no one else adds or closes lines meanwhile.
 create or replace function charges_post(
     p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
-    p_visit int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[], p_charged_at timestamptz[],
+    p_visit int[], p_place int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[], p_charged_at timestamptz[],
     p_quantity bigint[], p_price bigint[], p_amount bigint[], p_category smallint[], p_code text[], p_name text[],
     p_national_code text[], p_department text[], p_performer text[], p_orderer text[], p_order_no text[],
     p_reverses text[], p_message text[],
     out outcomes text[], out totals bigint[], out states text[])
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan as $$
 declare
-    v_ids bigint[] := visits_lock(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
+    v_ids bigint[];
+    v_counts int[];
+    v_closed boolean[];
+    v_simple boolean;
     v_turn int[];
     v_last int := 0;
     v_now timestamptz := now();
     v_part text[];
 begin
+    select ids, line_counts, closed, distinct_open into v_ids, v_counts, v_closed, v_simple
+      from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
+
+    -- Nearly every batch is new charges of open visits: they are simply inserted. Where a key is there already, an amount is missing or
+    -- too large, the insert fails as a whole, and the lines are judged one by one below.
+    if v_simple and array_length(array_remove(p_reverses, null), 1) is null then
+        begin
+            with booked as (
+                insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount,
+                       charged_at, posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit,
+                       department, performer, orderer, order_no, warning)
+                select v_ids[l.visit], v_counts[l.visit] + l.place, l.feed_id, l.kind, coalesce(l.category, i.category, 14), coalesce(i.self_pay_e4, 0),
+                       coalesce(l.quantity, 10000), line_price(l.quantity, l.price, l.amount, i.unit_price_e6),
+                       line_amount(l.quantity, l.price, l.amount, i.unit_price_e6), l.charged_at, v_now, l.digest, l.source_line, l.message, l.code,
+                       coalesce(l.name, i.name), coalesce(l.national_code, i.national_code), i.class, i.unit, l.department, l.performer,
+                       l.orderer, l.order_no, line_warning(l.kind, l.category, l.quantity, l.price, l.amount, i.code, i.unit_price_e6)
+                  from unnest(p_visit, p_place, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount,
+                              p_category, p_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_message)
+                       l (visit, place, feed_id, kind, source_line, digest, charged_at, quantity, price, amount, category, code, name,
+                          national_code, department, performer, orderer, order_no, message)
+                  left join lateral item_on(p_facility[l.visit], l.code, l.charged_at::date) i on true
+                returning visit_id, amount
+            ), summed as (
+                update visit v
+                   set total = v.total + s.amount, line_count = v.line_count + s.lines,
+                       over_limit = v.over_limit or v.total + s.amount > v.credit_limit,
+                       late_since = case when v.state in ('billed', 'settled') then coalesce(v.late_since, v_now) else v.late_since end
+                  from (select visit_id, sum(amount)::bigint as amount, count(*)::int as lines from booked group by visit_id) s
+                 where v.visit_id = s.visit_id
+                returning v.visit_id, v.total, v.state
+            )
+            select array_agg(u.total order by i.ord), array_agg(u.state order by i.ord) into totals, states
+              from unnest(v_ids) with ordinality i (visit_id, ord) join summed u using (visit_id);
+            if true = any (v_closed) then
+                outcomes := (select array_agg(case when v_closed[l.visit] then 'late' else 'posted' end order by l.ord)
+                               from unnest(p_visit) with ordinality l (visit, ord));
+            end if;
+            perform intake_count(p_feed, null);
+            return;
+        exception when unique_violation or not_null_violation or check_violation then
+            null;
+        end;
+    end if;
+
     -- A visit whose batch holds reversals is booked in turns: a reversal starts a new turn, so it sees the lines
     -- before it, and there is at most one of them in a turn of a visit.
     if array_length(array_remove(p_reverses, null), 1) > 0 then
@@ -59,15 +133,12 @@ begin
              where v_turn is null or (v_turn[l.ord] = turn and l.reverses is null)
         ), priced as (
             select l.*, v.state, v.line_count,
-                   coalesce(l.price, case when l.amount is null then i.unit_price_e6
-                        else round(l.amount::numeric * 100000000 / nullif(l.quantity, 0))::bigint end, 0) as final_price,
-                   coalesce(l.amount, price_amount(coalesce(l.quantity, 10000), coalesce(l.price, i.unit_price_e6))) as final_amount,
+                   line_price(l.quantity, l.price, l.amount, i.unit_price_e6) as final_price,
+                   line_amount(l.quantity, l.price, l.amount, i.unit_price_e6) as final_amount,
                    coalesce(l.category, i.category, 14) as final_category,
                    coalesce(l.name, i.name) as final_name, coalesce(l.national_code, i.national_code) as final_national,
                    i.class, i.unit, coalesce(i.self_pay_e4, 0) as self_pay,
-                   case when i.code is null then case when l.category is null then 'unlisted' end
-                        when l.kind = 'CG' and abs(price_amount(coalesce(l.quantity, 10000), i.unit_price_e6)
-                             - coalesce(l.amount, price_amount(coalesce(l.quantity, 10000), l.price))) > 1 then 'price_differs' end as warning,
+                   line_warning(l.kind, l.category, l.quantity, l.price, l.amount, i.code, i.unit_price_e6) as warning,
                    old.digest as old_digest
               from line l
               join visit v on v.visit_id = l.visit_id
@@ -117,12 +188,6 @@ begin
       from unnest(v_ids) with ordinality i (visit_id, ord) join visit v using (visit_id);
     perform intake_count(p_feed, outcomes);
 end $$;
-
--- quantity × price in fen, rounded half up away from zero, once, on the line (invariant 11).
-create or replace function price_amount(quantity_e4 bigint, price_e6 bigint) returns bigint
-language sql immutable strict parallel safe as $$
-    select round(quantity_e4::numeric * price_e6 / 100000000)::bigint
-$$;
 
 -- Books the reversals of one turn, at most one a visit. A line is never taken back by more than it has, in amount and in
 -- quantity (invariant 4): the visit is locked, so what earlier reversals took is final.
@@ -187,16 +252,23 @@ begin
     select j.ord, j.verdict from judged j;
 end $$;
 
--- Counts outcomes by feed and day. The shard is this connection's, so lanes do not wait for each other.
+-- Counts outcomes by feed and day; without outcomes all are booked. The shard is this connection's, so lanes do not wait for each other.
 create or replace function intake_count(p_feed int[], p_outcome text[]) returns void
-language sql set plan_cache_mode = force_generic_plan as $$
-    insert into intake_tally as t (feed_id, day, shard, booked, duplicate)
-    select feed_id, current_date, pg_backend_pid() % 32,
-           count(*) filter (where outcome in ('posted', 'late')), count(*) filter (where outcome = 'duplicate')
-      from unnest(p_feed, p_outcome) o (feed_id, outcome)
-     group by feed_id
-    having count(*) filter (where outcome in ('posted', 'late', 'duplicate')) > 0
-     order by feed_id
-    on conflict (feed_id, day, shard) do update
-       set booked = t.booked + excluded.booked, duplicate = t.duplicate + excluded.duplicate
-$$;
+language plpgsql set plan_cache_mode = force_generic_plan as $$
+begin
+    if p_outcome is null then
+        insert into intake_tally as t (feed_id, day, shard, booked)
+        select f, current_date, pg_backend_pid() % 32, count(*) from unnest(p_feed) f group by f order by f
+        on conflict (feed_id, day, shard) do update set booked = t.booked + excluded.booked;
+    else
+        insert into intake_tally as t (feed_id, day, shard, booked, duplicate)
+        select feed_id, current_date, pg_backend_pid() % 32,
+               count(*) filter (where outcome in ('posted', 'late')), count(*) filter (where outcome = 'duplicate')
+          from unnest(p_feed, p_outcome) o (feed_id, outcome)
+         group by feed_id
+        having count(*) filter (where outcome in ('posted', 'late', 'duplicate')) > 0
+         order by feed_id
+        on conflict (feed_id, day, shard) do update
+           set booked = t.booked + excluded.booked, duplicate = t.duplicate + excluded.duplicate;
+    end if;
+end $$;

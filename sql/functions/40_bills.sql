@@ -48,14 +48,15 @@ end $$;
 
 -- Debit what patients owe, credit revenue by category; a zero bill has no entry.
 create or replace function bill_journal(p_kind text, p_visit bigint, p_bill bigint, p_total bigint, p_subtotals bigint[])
-returns void language sql as $$
+returns void language plpgsql as $$
+begin
     insert into journal (kind, visit_id, bill_id, accounts, amounts)
     select p_kind, p_visit, p_bill, array_prepend('receivable', array_agg('revenue:' || k.code order by s.category)),
            array_prepend(p_total, array_agg(-s.amount order by s.category))
       from unnest(p_subtotals) with ordinality s (amount, category) join category k using (category)
      where s.amount <> 0
-    having count(*) > 0
-$$;
+    having count(*) > 0;
+end $$;
 
 -- Voids the bills of the visit's generation, each by a note of the opposite amount; the lines wait to be billed anew. The caller
 -- has locked the visit and seen that no bill has money or a live attempt on it.
@@ -123,11 +124,12 @@ end $$;
 
 -- The feeds that hold a visit's bill back: those of its facility whose watermark has not passed the discharge.
 create or replace function feeds_behind(p_facility int, p_time timestamptz) returns text[]
-language sql stable as $$
-    select coalesce(array_agg(f.name order by f.name), '{}')
-      from feed f left join feed_watermark w using (feed_id)
-     where f.facility_id = p_facility and f.waits and f.active and coalesce(w.mark, '-infinity') < p_time
-$$;
+language plpgsql stable as $$
+begin
+    return (select coalesce(array_agg(f.name order by f.name), '{}')
+              from feed f left join feed_watermark w using (feed_id)
+             where f.facility_id = p_facility and f.waits and f.active and coalesce(w.mark, '-infinity') < p_time);
+end $$;
 
 -- Closes what is due, at most p_limit visits: discharged ones whose feeds have all passed the discharge time or whose grace time
 -- is over, and closed ones whose late lines have waited long enough. Visits that another session holds are left for the next

@@ -2,11 +2,12 @@
 -- Lock order everywhere: visit, then payment, then bill_state, then the receipt counter.
 
 -- Moves an attempt to another state and says so in event. The caller has locked it.
-create or replace function payment_enter(p payment, p_to text, p_reason text default null) returns void language sql as $$
+create or replace function payment_enter(p payment, p_to text, p_reason text default null) returns void language plpgsql as $$
+begin
     update payment set state = p_to, reason = coalesce(p_reason, reason) where payment_id = p.payment_id;
-    select note_event('payment', p.visit_id, p.bill_id, p.payment_id, p.state, p_to, null, null,
-                      case when p_reason is not null then jsonb_build_object('reason', p_reason) end)
-$$;
+    perform note_event('payment', p.visit_id, p.bill_id, p.payment_id, p.state, p_to, null, null,
+                       case when p_reason is not null then jsonb_build_object('reason', p_reason) end);
+end $$;
 
 -- Creates an attempt and reserves its amount on the bill, or says why not. The client's key makes it happen once: the same key and
 -- digest again is 'replayed', another digest 'idempotency_mismatch'. p_facilities: those that the client may see, null for all.
@@ -176,22 +177,24 @@ end $$;
 
 -- Debit the channel, credit what patients owe and, for the rest, what is owed to them.
 create or replace function capture_journal(p_visit bigint, p_bill bigint, p_capture bigint, p_account text, p_amount bigint, p_applied bigint)
-returns void language sql as $$
+returns void language plpgsql as $$
+begin
     insert into journal (kind, visit_id, bill_id, capture_id, accounts, amounts)
     select 'capture', p_visit, p_bill, p_capture, array_prepend(p_account, array_agg(account)), array_prepend(p_amount, array_agg(-amount))
-      from (values ('receivable', p_applied), ('credit', p_amount - p_applied)) t (account, amount) where amount > 0
-$$;
+      from (values ('receivable', p_applied), ('credit', p_amount - p_applied)) t (account, amount) where amount > 0;
+end $$;
 
 create or replace function receipt_issue(p_facility int, p_visit bigint, p_bill bigint, p_capture bigint, p_amount bigint, p_at timestamptz)
-returns void language sql as $$
+returns void language plpgsql as $$
+begin
     with counter as (
         insert into receipt_counter as c (facility_id, year, last) values (p_facility, extract(year from now())::int, 1)
         on conflict (facility_id, year) do update set last = c.last + 1
         returning year, last
     )
     insert into receipt (public_id, facility_id, year, number, visit_id, bill_id, capture_id, amount)
-    select random_id(), p_facility, counter.year, counter.last, p_visit, p_bill, p_capture, p_amount from counter
-$$;
+    select random_id(), p_facility, counter.year, counter.last, p_visit, p_bill, p_capture, p_amount from counter;
+end $$;
 
 -- Money that another system took (FT1-6 PY or CO): a capture of the visit, applied to its open bills, the rest waits for the next.
 -- Once per feed, visit and source_line, like a charge.

@@ -40,7 +40,7 @@ create table feed_watermark (
 -- Lines by feed, day and outcome, counted in the transaction that gave the outcome. Shards keep lanes from
 -- waiting for each other; readers sum them.
 create table intake_tally (
-    feed_id   int not null references feed,
+    feed_id   int not null,
     day       date not null,
     shard     smallint not null,
     booked    bigint not null default 0,        -- posted and late
@@ -126,7 +126,7 @@ create table charge (
     self_pay_e4   smallint not null,
     quantity_e4   bigint not null,
     unit_price_e6 bigint not null,
-    amount        bigint not null,                  -- fen, signed
+    amount        bigint not null check (abs(amount) <= 9999999999999999),   -- fen, signed; 16,2 of the national interface
     charged_at    timestamptz not null,
     posted_at     timestamptz not null,
     digest        uuid not null,                    -- 16 bytes over the content: a resend or a conflict
