@@ -581,6 +581,7 @@ main(void)
 	SRunner *runner = srunner_create(suite());
 	int failed;
 
+	setenv("CK_VERBOSITY", "silent", 0);	/* only TAP on stdout, unless somebody wants to read more */
 	srunner_set_tap(runner, "-");
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

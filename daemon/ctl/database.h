@@ -1,0 +1,35 @@
+/* The tool's one connection: plain, synchronous libpq. What fails is said on stderr here, in a line. */
+#ifndef VB_CTL_DATABASE_H
+#define VB_CTL_DATABASE_H
+
+#include <libpq-fe.h>
+
+#include "ctl.h"
+
+enum database_access {
+	DATABASE_READ,		/* one snapshot, read only */
+	DATABASE_WRITE,		/* one transaction, see database_commit */
+	DATABASE_OWNER,		/* as the schema's owner, outside a transaction, the schema may be missing */
+};
+
+/* Connects, with names resolved in the configured schema and times shown at the hospital's offset. Without DATABASE_OWNER the schema must
+ * be at the version of this binary. Returns NULL after having said why. Free with PQfinish. */
+PGconn *database_open(const struct ctl *c, enum database_access access);
+
+/* Runs one statement with text parameters (NULL is null). Returns its result, or NULL after having said why. */
+PGresult *database_query(PGconn *db, const char *sql, int n, const char *const *values) __attribute__((warn_unused_result));
+
+/* Runs statements for their effect. Returns 0, or -1 after having said why. */
+int database_run(PGconn *db, const char *sql) __attribute__((warn_unused_result));
+int database_commit(PGconn *db) __attribute__((warn_unused_result));
+
+/* A value; NULL where it is null. */
+const char *database_value(const PGresult *r, int row, int column);
+
+/* What PostgreSQL said was wrong, in a line. Returns buf. */
+const char *database_complaint(const PGconn *db, const PGresult *r, char *buf, size_t size);
+
+/* The version that the schema has reached, 0 where visitbill is not in it; -1 after having said why. */
+int database_schema_version(PGconn *db);
+
+#endif

@@ -1,0 +1,82 @@
+"""The private PostgreSQL of the tests: started, given the schema, copied and removed. What the schema does is not its business."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import psycopg2
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = "hospital"
+
+
+def shell(script, *args):
+    return subprocess.run(["bash", "-c", ". scripts/lib.sh && " + script, "-", *map(str, args)],
+                          cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Cluster:
+    """One server in a folder. The schema is loaded once, into a database that the others are copied from."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.copies = 0
+
+    def start(self):
+        shell('cluster_start "$1" && cluster_prepare "$1"', self.folder)
+        # the server's folder may lie elsewhere, and the shell is slow: asked once
+        self.place = shell('cluster_conninfo "$1" ROLE DATABASE', self.folder)
+        self.migrate()
+
+    def remove(self):
+        shell('cluster_remove "$1"', self.folder)
+
+    def conninfo(self, role="visitbill", database="visitbill"):
+        return self.place.replace("ROLE", role).replace("DATABASE", database)
+
+    def connect(self, role="visitbill", database="visitbill", durable=False):
+        # no test here pulls the plug, so commits need not wait for the disk
+        options = f"-c search_path={SCHEMA} -c client_min_messages=error" + ("" if durable else " -c synchronous_commit=off")
+        connection = psycopg2.connect(self.conninfo(role, database), options=options)
+        connection.autocommit = True
+        return connection
+
+    def migrate(self):
+        """As an operator does it: with visitbillctl, as the owner of the schema."""
+        ctl = Path(os.environ.get("VISITBILL_BUILD", ROOT / "build")).absolute() / "daemon/ctl/visitbillctl"
+        if not ctl.exists():
+            return self.load_files()
+        conf = Path(self.folder) / "migrate.conf"
+        conf.write_text(f"[database]\nconninfo = {self.conninfo('visitbill_owner')}\nschema = {SCHEMA}\nrole = visitbill\n")
+        subprocess.run([ctl, "-c", conf, "migrate"], check=True)
+
+    def load_files(self):
+        files = sorted((ROOT / "sql/migrations").glob("*.sql")) + sorted((ROOT / "sql/functions").glob("*.sql"))
+        text = f"create schema {SCHEMA}; set search_path to {SCHEMA}; set check_function_bodies to off;"
+        text += "".join(file.read_text() for file in files).replace("@role@", "visitbill").replace("@schema@", SCHEMA)
+        connection = psycopg2.connect(self.conninfo("visitbill_owner"))
+        with connection, connection.cursor() as cursor:
+            cursor.execute(text)
+        connection.close()
+
+    def copy(self):
+        """A database of its own for a test that looks at all of it."""
+        self.copies += 1
+        name = f"copy{self.copies}"
+        connection = psycopg2.connect(self.conninfo("postgres", "postgres"))
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"create database {name} template visitbill owner visitbill_owner")
+        connection.close()
+        return name
+
+
+def setup(facilities, feeds):
+    """What the daemon hands to setup_apply. Feeds: name -> (facility, waits). Facilities: code -> settings that differ."""
+    usual = {"grace_s": 3600, "late_grace_s": 0, "due_hours": 48, "outpatient_limit": 500_000, "inpatient_limit": 1_500_000}
+    return json.dumps({
+        "facilities": [{"code": code, "name": code + " hospital", **usual, **settings} for code, settings in facilities.items()],
+        "feeds": [{"name": name, "facility": facility, "application": name.upper(), "waits": waits}
+                  for name, (facility, waits) in feeds.items()],
+    })

@@ -1,0 +1,110 @@
+"""Fixtures: one cluster a session; `ledger` shares the daemon's database, `fresh` has one of its own.
+
+H01 waits for no feed, so a discharged visit is due at once. W01 waits for its two feeds, for an hour. S01 waits for one, and its
+grace is over at once. A test keeps apart from the others by a visit number of its own."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cluster import Cluster, setup  # noqa: E402
+from ledger import Ledger, fresh_number  # noqa: E402
+
+FACILITIES = {"H01": {}, "W01": {}, "S01": {"grace_s": 0}}
+FEEDS = {
+    "clinic": ("H01", False), "pharmacy": ("H01", False), "ward": ("H01", False),
+    "lab": ("W01", True), "theatre": ("W01", True), "silent": ("S01", True),
+}
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    folder = tempfile.mkdtemp(prefix="visitbill-db-")
+    cluster = Cluster(folder)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Desk:
+    """Opens ledgers on one database, and closes them when the test is over."""
+
+    def __init__(self, cluster, database):
+        self.cluster, self.database, self.connections = cluster, database, []
+
+    def ledger(self, role="visitbill", **more):
+        connection = self.cluster.connect(role, self.database, **more)
+        self.connections.append(connection)
+        ledger = Ledger(connection)
+        ledger.facilities = dict(ledger.ask("select code, facility_id from facility"))
+        ledger.feeds = dict(ledger.ask("select name, feed_id from feed"))
+        return ledger
+
+    def close(self):
+        for connection in self.connections:
+            connection.close()
+        self.connections.clear()
+
+
+def prepare(cluster, database):
+    desk = Desk(cluster, database)
+    ledger = desk.ledger()
+    ledger.configure(setup(FACILITIES, FEEDS))
+    ledger.value("select partitions_ahead(100000)")
+    desk.close()
+
+
+@pytest.fixture(scope="session")
+def database(cluster):
+    name = cluster.copy()
+    prepare(cluster, name)
+    return name
+
+
+@pytest.fixture(name="desk")
+def _desk(cluster, database):
+    """For more ledgers on the shared database: owners, and connections for threads."""
+    desk = Desk(cluster, database)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture(scope="session", name="shared")
+def _shared(cluster, database):
+    desk = Desk(cluster, database)
+    yield desk.ledger()
+    desk.close()
+
+
+@pytest.fixture
+def ledger(shared):
+    """The daemon's role on the shared database."""
+    return shared
+
+
+@pytest.fixture(name="fresh_desk")
+def _fresh_desk(cluster):
+    """A database that is this test's alone."""
+    name = cluster.copy()
+    prepare(cluster, name)
+    desk = Desk(cluster, name)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def fresh(fresh_desk):
+    return fresh_desk.ledger()
+
+
+@pytest.fixture
+def visit():
+    return fresh_number()

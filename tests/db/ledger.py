@@ -1,0 +1,264 @@
+"""The schema's functions as Python, so that a test reads like a sentence. One Ledger is one connection.
+
+    ledger.post(charge(visit, "a", 1200), reversal(visit, "b", of="a"))  ->  ["posted", "posted"]
+
+Amounts are fen; quantities and prices are decimal text. It calls, and asks for rows; it checks nothing."""
+
+import hashlib
+import itertools
+from collections import namedtuple
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+
+CHINA = timezone(timedelta(hours=8))
+NOON = datetime(2026, 1, 15, 12, tzinfo=CHINA)
+
+numbers = itertools.count(1)
+
+
+def fresh_number(prefix="V"):
+    return f"{prefix}-{next(numbers)}"
+
+
+def scaled(value, digits):
+    return None if value is None else int(Decimal(value).scaleb(digits))
+
+
+@dataclass
+class Line:
+    visit: str
+    id: str
+    amount: int = None
+    kind: str = "CG"
+    of: str = None
+    quantity: str = None
+    price: str = None
+    category: int = 9
+    code: str = None
+    name: str = "阿莫西林"
+    at: datetime = NOON
+    feed: str = "clinic"
+    facility: str = "H01"
+    department: str = None
+    digest: str = None
+    message: str = "M1"
+
+    def sum_of_content(self):
+        """A feed computes it over what it sent, but the visit and the id."""
+        content = (self.kind, self.of, self.amount, self.quantity, self.price, self.category, self.code, self.name,
+                   self.at.isoformat(), self.department)
+        return self.digest or hashlib.md5(repr(content).encode()).hexdigest()
+
+
+def charge(visit, id, amount=None, **more):
+    return Line(visit, id, amount, **more)
+
+
+def reversal(visit, id, of, amount=None, **more):
+    return Line(visit, id, amount, kind="CD", of=of, category=None, name=None, **more)
+
+
+def adjustment(visit, id, amount, **more):
+    return Line(visit, id, amount, kind="AJ", **more)
+
+
+class Outcomes(list):
+    totals = {}
+    states = {}
+
+
+@dataclass
+class Event:
+    kind: str
+    visit: str = None
+    feed: str = "clinic"
+    facility: str = "H01"
+    message: str = "M1"
+    at: datetime = NOON
+    patient_no: str = None
+    patient_name: str = None
+    birth_date: date = None
+    sex: str = None
+    class_: str = None
+    department: str = None
+    location: str = None
+    other_visit: str = None
+    other_patient: str = None
+    amount: int = None
+    source_line: str = None
+    digest: str = None
+
+
+EVENT_TYPES = ("text int int text text timestamptz text text date text text text text text text bigint text uuid").split()
+LINE_TYPES = ("int int int text text uuid timestamptz bigint bigint bigint smallint text text text text text text text text text").split()
+VISIT_TYPES = "int text text text text".split()
+
+
+def arrays(rows, types):
+    columns = [list(column) for column in zip(*rows)] if rows else [[] for _ in types]
+    return columns, ", ".join(f"%s::{type}[]" for type in types)
+
+
+Payment = namedtuple("Payment", "outcome doc payment_id order")
+
+
+@dataclass
+class Ledger:
+    connection: object
+    facilities: dict = field(default_factory=dict)
+    feeds: dict = field(default_factory=dict)
+
+    # ---- SQL
+
+    def ask(self, sql, *args):
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, args)
+            return cursor.fetchall() if cursor.description else None
+
+    def row(self, sql, *args):
+        rows = self.ask(sql, *args)
+        assert len(rows) == 1, rows
+        return rows[0]
+
+    def value(self, sql, *args):
+        return self.row(sql, *args)[0]
+
+    def rows(self, sql, *args):
+        """Rows by name."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, args)
+            Row = namedtuple("Row", [column.name for column in cursor.description])
+            return [Row(*row) for row in cursor.fetchall()]
+
+    # ---- feeds
+
+    def configure(self, setup):
+        found = self.value("select setup_apply(%s)", setup)
+        self.facilities, self.feeds = found["facilities"], found["feeds"]
+        return found
+
+    def post(self, *lines):
+        """The outcome of each line; .totals and .states by visit number."""
+        visits = list(dict.fromkeys((line.facility, line.visit) for line in lines))
+        places, rows = {}, []
+        for line in lines:
+            visit = visits.index((line.facility, line.visit)) + 1
+            places[visit] = places.get(visit, 0) + 1
+            rows.append((visit, places[visit], self.feeds[line.feed], line.kind, line.id, line.sum_of_content(), line.at,
+                         scaled(line.quantity, 4), scaled(line.price, 6), line.amount, line.category, line.code, line.name, None,
+                         line.department, None, None, None, line.of, line.message))
+        of_visits, visit_marks = arrays([(self.facilities[code], number, None, None, None) for code, number in visits], VISIT_TYPES)
+        of_lines, line_marks = arrays(rows, LINE_TYPES)
+        outcomes, totals, states = self.row(
+            f"select outcomes, totals, states from charges_post({visit_marks}, {line_marks})", *of_visits, *of_lines)
+        result = Outcomes(outcomes if outcomes is not None else ["posted"] * len(lines))
+        result.totals = dict(zip((number for _, number in visits), totals or []))
+        result.states = dict(zip((number for _, number in visits), states or []))
+        return result
+
+    def events(self, *events):
+        rows = [(e.kind, self.feeds[e.feed], self.facilities[e.facility], e.visit, e.message, e.at, e.patient_no, e.patient_name,
+                 e.birth_date, e.sex, e.class_, e.department, e.location, e.other_visit, e.other_patient, e.amount, e.source_line,
+                 e.digest) for e in events]
+        columns, marks = arrays(rows, EVENT_TYPES)
+        return self.value(f"select visit_events({marks})", *columns)
+
+    def event(self, kind, visit, **more):
+        return self.events(Event(kind, visit, **more))[0]
+
+    def open(self, visit, **more):
+        return self.event("open", visit, **more)
+
+    def discharge(self, visit, **more):
+        return self.event("discharge", visit, **more)
+
+    def reopen(self, visit, **more):
+        return self.event("reopen", visit, **more)
+
+    def cancel(self, visit, **more):
+        return self.event("cancel", visit, **more)
+
+    def merge(self, loser, into, **more):
+        return self.event("merge", into, other_visit=loser, **more)
+
+    def pay_elsewhere(self, visit, id, amount, **more):
+        digest = hashlib.md5(repr((amount, more)).encode()).hexdigest()
+        return self.event("payment", visit, source_line=id, amount=amount, digest=digest, **more)
+
+    def mark(self, **times):
+        """feed = time, several at once."""
+        self.ask("select feed_marks(%s::int[], %s::timestamptz[])", [self.feeds[feed] for feed in times], list(times.values()))
+
+    # ---- closing
+
+    def close(self, limit=100_000):
+        """visits looked at, bills issued, visits that failed"""
+        return self.row("select visits, bills, failed from visits_close(%s)", limit)
+
+    def close_now(self, visit, **more):
+        """Discharges a visit of a facility that waits for no feed, and issues what is due."""
+        self.discharge(visit, **more)
+        self.close()
+        return self.bills(visit)
+
+    # ---- what there is
+
+    def visit(self, number, facility="H01"):
+        return self.rows("select * from visit where visit_no = %s and facility_id = %s", number, self.facilities[facility])[0]
+
+    def lines(self, number):
+        return self.rows("select c.*, f.name as feed from charge c join visit v using (visit_id) join feed f using (feed_id)"
+                         " where v.visit_no = %s order by line_no", number)
+
+    def bills(self, number):
+        """The visit's documents in order, each with its state."""
+        return self.rows("select b.*, s.state, s.version, s.paid, s.credited, s.live, b.total - s.paid - s.credited as owed"
+                         " from bill b join bill_state s using (bill_id) join visit v on v.visit_id = b.visit_id"
+                         " where v.visit_no = %s order by b.sequence", number)
+
+    def audit(self):
+        """What is broken; nothing is well."""
+        return self.ask("select * from audit() where broken <> 0 or unexplained <> 0")
+
+    def books(self):
+        return self.value("select books()")
+
+    # ---- money
+
+    def pay(self, bill, amount, channel="wechatpay", version=None, key=None, digest=None, client="kiosk", facilities=None,
+            lifetime="5 min"):
+        key = key or fresh_number("key")
+        digest = digest or hashlib.md5(repr((bill.public_id, amount, version)).encode()).hexdigest()
+        outcome, doc, payment_id, order = self.row(
+            "select outcome, doc::json, payment_id, out_trade_no from payment_create(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            bill.public_id, version, channel, "" if channel == "cash" else "m1", amount, client, key, digest, lifetime, facilities)
+        return Payment(outcome, doc, payment_id, order)
+
+    def pay_cash(self, bill, amount=None):
+        payment = self.pay(bill, bill.owed if amount is None else amount, channel="cash")
+        assert payment.outcome == "done", payment
+        return payment
+
+    def capture(self, order, amount, transaction=None, channel="wechatpay", merchant="m1"):
+        return self.value("select outcome from payment_capture(%s, %s, %s, %s, %s, now())",
+                          channel, merchant, order, transaction or fresh_number("tx"), amount)
+
+    def pending(self, payment):
+        return self.row("select outcome, doc::json from payment_pending(%s, 'weixin://x')", payment.payment_id)
+
+    def unknown(self, payment):
+        return self.row("select outcome, doc::json from payment_unknown(%s, 'timeout')", payment.payment_id)
+
+    def end(self, payment, state="closed"):
+        return self.row("select outcome, doc::json from payment_end(%s, %s, 'expired')", payment.payment_id, state)
+
+    def credit_of(self, number):
+        """Captured for the visit and not applied."""
+        return self.value("select coalesce(-sum(amount), 0)::bigint from journal_posting join visit using (visit_id)"
+                          " where account = 'credit' and visit_no = %s", number)
+
+
+def ids(line, names):
+    """The same line under several ids."""
+    return [replace(line, id=name) for name in names]
