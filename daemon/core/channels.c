@@ -30,6 +30,7 @@ enum question { ASK_PLACE, ASK_QUERY, ASK_CLOSE };
 struct ask {
 	struct channel_merchant *merchant;
 	enum question question;
+	char out_trade_no[40];		/* that was asked for */
 	struct arena arena;
 	channel_fn fn;
 	void *arg;
@@ -154,6 +155,16 @@ answer(struct ask *ask, const struct channel_answer *a)
 		channels_destroy(c);
 }
 
+/* The channel's signature does not cover our question: a signed reply to another one must not end this order. */
+static bool
+is_what_was_asked(const struct ask *ask, const struct wechatpay_transaction *t)
+{
+	const struct wechatpay_merchant *m = ask->merchant->wechatpay;
+
+	return view_is(t->out_trade_no, ask->out_trade_no) && view_is(t->mchid, wechatpay_mchid(m)) && view_is(t->appid, wechatpay_appid(m))
+	    && view_is(t->currency, "CNY");
+}
+
 static void
 read_success(struct ask *ask, struct view body, struct channel_answer *a)
 {
@@ -164,6 +175,9 @@ read_success(struct ask *ask, struct view body, struct channel_answer *a)
 	} else if (ask->question == ASK_QUERY && wechatpay_parse_transaction(&ask->arena, body, &a->transaction) != 0) {
 		a->result = CHANNEL_UNKNOWN;
 		a->detail = "the reply is not a transaction";
+	} else if (ask->question == ASK_QUERY && !is_what_was_asked(ask, &a->transaction)) {
+		a->result = CHANNEL_UNKNOWN;
+		a->detail = "the reply is about another order";
 	}
 }
 
@@ -239,12 +253,13 @@ ask_send(struct ask *ask, const char *method, const char *path, struct view body
 }
 
 static struct ask *
-ask_new(struct channel_merchant *m, enum question question, channel_fn fn, void *arg)
+ask_new(struct channel_merchant *m, enum question question, const char *out_trade_no, channel_fn fn, void *arg)
 {
 	struct ask *ask = memory_new(sizeof(*ask));
 
 	ask->merchant = m;
 	ask->question = question;
+	snprintf(ask->out_trade_no, sizeof(ask->out_trade_no), "%s", out_trade_no);
 	ask->fn = fn;
 	ask->arg = arg;
 	arena_init(&ask->arena, 2048);
@@ -255,7 +270,7 @@ ask_new(struct channel_merchant *m, enum question question, channel_fn fn, void 
 void
 channel_place(struct channel_merchant *m, const struct channel_order *order, channel_fn fn, void *arg)
 {
-	struct ask *ask = ask_new(m, ASK_PLACE, fn, arg);
+	struct ask *ask = ask_new(m, ASK_PLACE, order->out_trade_no, fn, arg);
 	char expires[TIMESTAMP_TEXT];
 	struct wechatpay_native native = {
 		.out_trade_no = view_of(order->out_trade_no), .description = view_of(order->description), .amount = order->amount,
@@ -269,7 +284,7 @@ channel_place(struct channel_merchant *m, const struct channel_order *order, cha
 void
 channel_query(struct channel_merchant *m, const char *out_trade_no, channel_fn fn, void *arg)
 {
-	struct ask *ask = ask_new(m, ASK_QUERY, fn, arg);
+	struct ask *ask = ask_new(m, ASK_QUERY, out_trade_no, fn, arg);
 
 	ask_send(ask, "GET", wechatpay_query_path(&ask->arena, m->wechatpay, view_of(out_trade_no)), VIEW_NONE);
 }
@@ -277,7 +292,7 @@ channel_query(struct channel_merchant *m, const char *out_trade_no, channel_fn f
 void
 channel_close(struct channel_merchant *m, const char *out_trade_no, channel_fn fn, void *arg)
 {
-	struct ask *ask = ask_new(m, ASK_CLOSE, fn, arg);
+	struct ask *ask = ask_new(m, ASK_CLOSE, out_trade_no, fn, arg);
 
 	ask_send(ask, "POST", wechatpay_close_path(&ask->arena, view_of(out_trade_no)), wechatpay_close_body(&ask->arena, m->wechatpay));
 }

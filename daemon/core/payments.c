@@ -246,9 +246,11 @@ on_looked(void *arg, const struct channel_answer *a)
 		break;
 	case WECHATPAY_TRADE_CLOSED:
 	case WECHATPAY_TRADE_REVOKED:
-	case WECHATPAY_TRADE_PAYERROR:
 		record_end(f, "closed", wechatpay_trade_state_text(t->state));
 		break;
+	case WECHATPAY_TRADE_PAYERROR:
+		f->expired = true;	/* the attempt is over, but the order is closed before it ends */
+		/* fall through */
 	case WECHATPAY_TRADE_NOTPAY:
 	case WECHATPAY_TRADE_USERPAYING:
 		if (f->expired || f->orphan) {

@@ -76,10 +76,19 @@ listener_new(struct event_base *base, const char *address, unsigned max, listene
 	int len = sizeof(sa);
 	struct listener *l;
 
-	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&sa, &len) != 0) {
+	/* libevent's parser does not take port 0: another one is parsed, then put back */
+	size_t n = strlen(address);
+	bool any_port = n > 2 && strcmp(address + n - 2, ":0") == 0;
+	char parsed[LISTENER_PEER_TEXT];
+	snprintf(parsed, sizeof(parsed), "%.*s%s", (int)(any_port ? n - 1 : n), address, any_port ? "1" : "");
+	if (evutil_parse_sockaddr_port(parsed, (struct sockaddr *)&sa, &len) != 0) {
 		log_error("listener.address", "address=%s why=\"not an address and port\"", address);
 		return NULL;
 	}
+	if (any_port && sa.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)&sa)->sin6_port = 0;
+	else if (any_port)
+		((struct sockaddr_in *)&sa)->sin_port = 0;
 	l = memory_new(sizeof(*l));
 	l->fn = fn;
 	l->arg = arg;

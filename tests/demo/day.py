@@ -214,7 +214,7 @@ class Day:
         return [a for a in self.oracle.accounts.values() if a.state in ("billed", "settled")]
 
     def _plan_payments(self):
-        special = iter(("twice", "late", "twice"))
+        special = iter(("twice", "late", "twice"))      # how the first payments are notified
         for account in self.payers():
             for document in account.documents:
                 if document.state != "open" or document.total <= 0:
@@ -240,5 +240,4 @@ class Day:
             return [Pay("wechatpay", part), Pay(self.rng.choice(("wechatpay", "cash")), owed - part)]
         if draw < 0.27:
             return [Pay("cash", owed)]
-        notify = next(special, "normal") if draw < 0.32 else "normal"
-        return [Pay("wechatpay", owed, notify, self.rng.random() < 0.25, self.rng.random() < 0.02)]
+        return [Pay("wechatpay", owed, next(special, "normal"), self.rng.random() < 0.25, self.rng.random() < 0.02)]
