@@ -23,9 +23,9 @@ hl7_delimiters_of(struct view line, struct hl7_delimiters *ret)
 	d.escape = c[2];
 	d.subcomponent = n > 3 ? c[3] : '\0';
 	d.truncation = n > 4 ? c[4] : '\0';
-	char all[] = {d.field, d.component, d.repetition, d.escape, d.subcomponent};
+	char all[] = {d.field, d.component, d.repetition, d.escape, d.subcomponent, d.truncation};
 	for (size_t i = 0; i < sizeof(all); i++) {
-		if (all[i] == '\0' && i == 4)
+		if (all[i] == '\0' && i >= 4)
 			continue;
 		if (!ispunct((unsigned char)all[i]))
 			return -1;

@@ -72,10 +72,15 @@ put_location(struct text *t, const struct hl7_delimiters *d, const char *locatio
 		put_char(t, *location == '^' ? d->component : *location);
 }
 
+/* Table 0155. HL7's null says nothing; a word that is not in the table is taken as AL: better an answer too many than a sender who waits. */
 static bool
 wanted(struct view condition, bool success)
 {
-	return view_is(condition, "AL") || (view_is(condition, "SU") && success) || (view_is(condition, "ER") && !success);
+	if (condition.n == 0 || view_is(condition, "NE"))
+		return false;
+	if (view_is(condition, "SU") || view_is(condition, "ER"))
+		return success == (condition.p[0] == 'S');
+	return true;
 }
 
 struct ack_plan
@@ -85,22 +90,25 @@ hl7_ack_plan(const struct hl7_header *h, enum ack_verdict verdict)
 	struct ack_plan plan = {0};
 	bool success = verdict == ACK_ACCEPT;
 
+	struct view accept = hl7_is_null(h->accept_ack) ? VIEW_NONE : h->accept_ack;
+	struct view application = hl7_is_null(h->application_ack) ? VIEW_NONE : h->application_ack;
+
 	if (view_is(h->type, "ACK") || view_is(h->type, "MCF"))
 		return plan;
-	if (h->accept_ack.n == 0 && h->application_ack.n == 0) {
+	if (accept.n == 0 && application.n == 0) {
 		plan.application = applications[verdict];
 		return plan;
 	}
-	if (wanted(h->application_ack, success) && verdict != ACK_REJECT) {
+	if (wanted(application, success) && verdict != ACK_REJECT) {
 		plan.application = applications[verdict];
 		/* what has errors is safe in quarantine: the commit is positive, the application says the rest */
-		if (wanted(h->accept_ack, true))
+		if (wanted(accept, true))
 			plan.commit = "CA";
 		return plan;
 	}
-	if (wanted(h->accept_ack, success))
+	if (wanted(accept, success))
 		plan.commit = commits[verdict];
-	else if (wanted(h->application_ack, success))
+	else if (wanted(application, success))
 		plan.application = applications[verdict];
 	return plan;
 }
@@ -119,6 +127,8 @@ hl7_ack_verdict(const struct refusal *refused)
 static bool
 version_has_new_err(struct view version)
 {
+	if (version.n == 0)
+		return true;	/* the acknowledgement then says 2.5 itself */
 	return version.n >= 3 && version.p[0] == '2' && version.p[1] == '.' && version.p[2] >= '5';
 }
 
@@ -221,7 +231,7 @@ hl7_ack_build(struct arena *a, const struct hl7_header *h, const struct ack_cont
 	const struct hl7_delimiters *d = &h->delimiters;
 	char code[3] = {c->code[0], c->code[1], '\0'};
 
-	if (h->control_id.n == 0 && code[1] == 'A')
+	if (view_trim(h->control_id).n == 0 && code[1] == 'A')
 		code[1] = 'E';
 	t.room = 512;
 	t.p = arena_alloc(a, t.room);

@@ -5,6 +5,7 @@
 
 #include "money.h"
 #include "timestamp.h"
+#include "utf8.h"
 
 struct ft1 {
 	const struct hl7_fields *f;
@@ -78,7 +79,7 @@ number(const struct ft1 *t, struct view text, int field, unsigned digits, int64_
 	enum decimal_result r = decimal_parse(text, digits, ret);
 	if (r != DECIMAL_OK)
 		refuse(t, r == DECIMAL_RANGE ? "amount_too_large" : "field_invalid",
-		    arena_printf(t->a, "\"%.*s\" %s", (int)(text.n < 40 ? text.n : 40), text.p, decimal_complaint(r)), field);
+		    arena_printf(t->a, "\"%.*s\" %s", (int)utf8_cut(text, 40).n, text.p, decimal_complaint(r)), field);
 	return r == DECIMAL_OK;
 }
 
@@ -93,7 +94,7 @@ money(const struct ft1 *t, int field, unsigned digits, int64_t *ret)
 	if (currency.n == 0 && second.n == 3)
 		currency = second;
 	if (currency.n > 0 && !view_is(currency, "CNY") && !view_is(currency, "RMB"))
-		refuse(t, "currency", arena_printf(t->a, "the currency is %.*s, not CNY", (int)(currency.n < 20 ? currency.n : 20),
+		refuse(t, "currency", arena_printf(t->a, "the currency is %.*s, not CNY", (int)utf8_cut(currency, 20).n,
 		    currency.p), field);
 	return number(t, hl7_part(price, t->d->subcomponent, 1), field, digits, ret);
 }

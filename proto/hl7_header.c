@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 
+#include "utf8.h"
+
 static bool
 version_is_known(struct view v)
 {
@@ -24,7 +26,7 @@ event_of_evn(struct view message, const struct hl7_delimiters *d)
 	while (hl7_next_segment(&message, &s))
 		if (strcmp(s.id, "EVN") == 0) {
 			hl7_split(&s, d, &f);
-			return hl7_component(hl7_field(&f, 1), d, 1);
+			return view_trim(hl7_component(hl7_field(&f, 1), d, 1));
 		}
 	return VIEW_NONE;
 }
@@ -68,7 +70,7 @@ hl7_header_parse(struct view message, const char *processing, struct arena *a, s
 		*refused = (struct refusal){"message_type", "the message type is empty", "MSH^1^9"};
 	else if (id.n != 1 || strchr(processing, toupper((unsigned char)id.p[0])) == NULL)
 		*refused = (struct refusal){"processing_id",
-		    arena_printf(a, "processing id \"%.*s\" is not one of %s", (int)(id.n < 20 ? id.n : 20), id.p, processing), "MSH^1^11"};
+		    arena_printf(a, "processing id \"%.*s\" is not one of %s", (int)utf8_cut(id, 20).n, id.p, processing), "MSH^1^11"};
 	else if (!version_is_known(hl7_component(h->version, d, 1)))
 		*refused = (struct refusal){"version", "the version is not 2.x", "MSH^1^12"};
 	else if (view_trim(h->control_id).n == 0)

