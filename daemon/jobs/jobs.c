@@ -18,6 +18,7 @@ struct job {
 	int64_t (*interval)(const struct config *c);
 	void (*run)(struct jobs *jobs, struct job *job);
 	bool running;
+	int waiting;		/* for replays that it began */
 };
 
 enum job_name { JOB_MARKS, JOB_CLOSE, JOB_REPLAY, JOB_PAYMENTS, JOB_OVERDUE, JOB_PARTITIONS, JOBS };
@@ -129,17 +130,29 @@ run_close(struct jobs *jobs, struct job *job)
 /* ------- replays */
 
 static void
+on_replay_over(void *arg, struct view outcome, bool resolved)
+{
+	struct job *job = arg;
+
+	(void)outcome, (void)resolved;
+	job->running = --job->waiting > 0;
+}
+
+static void
 on_ready_replays(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 {
 	struct job *job = arg;
 
-	job->running = false;
 	if (outcome->verdict != PG_DONE) {
+		job->running = false;
 		job_complain("replay", outcome);
 		return;
 	}
+	/* the job runs until its replays are over: one that is asked for twice would be counted twice */
+	job->waiting = PQntuples(result);
+	job->running = job->waiting > 0;
 	for (int row = 0; row < PQntuples(result); row++)
-		replay_row(job->jobs->core, result, row, "visitbilld", NULL, NULL);
+		replay_row(job->jobs->core, result, row, "visitbilld", on_replay_over, job);
 }
 
 static void

@@ -123,9 +123,7 @@ begin
         end if;
 
         with line as materialized (
-            select l.*, v_ids[l.visit] as visit_id,
-                   row_number() over (partition by v_ids[l.visit], l.feed_id, l.source_line order by l.ord) as nth,
-                   first_value(l.digest) over (partition by v_ids[l.visit], l.feed_id, l.source_line order by l.ord) as first_digest
+            select l.*, v_ids[l.visit] as visit_id
               from unnest(p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount, p_category,
                           p_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_reverses, p_message)
                    with ordinality l (visit, feed_id, kind, source_line, digest, charged_at, quantity, price, amount, category,
@@ -144,16 +142,21 @@ begin
               join visit v on v.visit_id = l.visit_id
               left join lateral item_on(v.facility_id, l.code, l.charged_at::date) i on true
               left join charge old on old.visit_id = l.visit_id and old.feed_id = l.feed_id and old.source_line = l.source_line
-        ), judged as materialized (
-            select p.*,
-                   case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
-                        when nth > 1 then case when first_digest = digest then 'duplicate' else 'conflict' end
-                        when state = 'cancelled' then 'visit_cancelled'
-                        when final_amount is null then 'price_unknown'
-                        when abs(final_amount) > 9999999999999999 then 'amount_too_large'     -- 16,2 of the national interface
-                        when state in ('billed', 'settled') then 'late'
-                        else 'posted' end as outcome
+        ), refused as (
+            select p.*, case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
+                             when state = 'cancelled' then 'visit_cancelled'
+                             when final_amount is null then 'price_unknown'
+                             when abs(final_amount) > 9999999999999999 then 'amount_too_large' end as refusal
               from priced p
+        ), first as (       -- within the batch the first copy that can be booked counts
+            select r.*, row_number() over same as nth, first_value(digest) over same as first_digest
+              from refused r
+            window same as (partition by visit_id, feed_id, source_line, refusal is null order by ord)
+        ), judged as materialized (
+            select f.*, coalesce(refusal, case when nth > 1 then case when first_digest = digest then 'duplicate' else 'conflict' end
+                                               when state in ('billed', 'settled') then 'late'
+                                               else 'posted' end) as outcome
+              from first f
         ), booked as (
             insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount,
                    charged_at, posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit,

@@ -102,6 +102,8 @@ language sql stable security definer set search_path from current as $$
                             count(*) filter (where is_line and outcome in ('posted', 'late', 'duplicate')) as replayed,
                             count(*) filter (where is_line and outcome not in ('posted', 'late', 'duplicate')) as dismissed
                        from parked group by name) p using (name)
+    ), audited as materialized (
+        select coalesce(sum(broken), 0) as broken, coalesce(sum(unexplained), 0)::bigint as unexplained from audit()
     ), posting as (
         select account, sum(amount)::bigint as amount from journal_posting group by account
     )
@@ -130,8 +132,8 @@ language sql stable security definer set search_path from current as $$
         'trial_balance', (select coalesce(json_agg(json_build_object('account', a.code, 'name', a.name,
                       'debit', yuan(greatest(p.amount, 0)), 'credit', yuan(greatest(-p.amount, 0))) order by a.type, a.code), '[]')
                             from posting p join account a on a.code = p.account),
-        'unexplained', (select yuan((select coalesce(sum(unexplained), 0)::bigint from audit()))),
-        'broken', (select coalesce(sum(broken), 0) from audit()))
+        'unexplained', (select yuan(unexplained) from audited),
+        'broken', (select broken from audited))
 $$;
 
 -- For `visitbillctl status` and the gauges of /metrics that only the database knows.
