@@ -5,6 +5,7 @@
 
 #include "json_in.h"
 #include "money.h"
+#include "timestamp.h"
 
 enum { ID_MAX = 200, VISIT_NO_MAX = 100, TEXT_MAX = 500 };
 
@@ -243,14 +244,13 @@ api_visit_parse(struct view body, const struct api_context *c, struct intake *in
 	struct json_object *patient = json_in_child(&top, "patient", json_type_object);
 	if (patient != NULL) {
 		struct json_in p = {patient, "/patient", &in->arena, &in->refused};
-		int64_t birth;
+		struct view birth = json_in_text(&p, "birth_date", 64);
 		v->patient_no = json_in_value(&p, "patient_no", ID_MAX);
 		v->patient_name = json_in_value(&p, "name", TEXT_MAX);
 		in->event.sex = json_in_value(&p, "sex", 20);
-		if (json_in_time(&p, "birth_date", 0, &birth)) {
-			in->event.has_birth_date = true;
-			in->event.birth_date = (int32_t)(birth / INT64_C(86400000000) - (birth % INT64_C(86400000000) < 0 ? 1 : 0));
-		}
+		in->event.has_birth_date = birth.n > 0 && timestamp_parse_date(birth, &in->event.birth_date) == 0;
+		if (birth.n > 0 && !in->event.has_birth_date)
+			json_in_refuse(&p, "date_absurd", "is not a date such as 1990-01-31", "birth_date");
 	}
 	json_object_put(root);
 }

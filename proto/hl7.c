@@ -44,9 +44,10 @@ hl7_next_segment(struct view *rest, struct hl7_segment *ret)
 		rest->p++, rest->n--;
 	if (rest->n == 0)
 		return false;
-	size_t n = 0;
-	while (n < rest->n && rest->p[n] != '\r' && rest->p[n] != '\n')
-		n++;
+	const char *end = memchr(rest->p, '\r', rest->n);
+	size_t n = end != NULL ? (size_t)(end - rest->p) : rest->n;
+	if ((end = memchr(rest->p, '\n', n)) != NULL)
+		n = (size_t)(end - rest->p);
 	ret->line = (struct view){rest->p, n};
 	rest->p += n;
 	rest->n -= n;

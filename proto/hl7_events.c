@@ -23,7 +23,7 @@ static const struct event_row events[] = {
 struct body {
 	bool has_pid, has_pv1, has_mrg;
 	struct hl7_fields evn, pid, pv1, mrg;
-	size_t n_ft1;
+	size_t n_ft1, n_msh;
 };
 
 static const struct event_row *
@@ -51,6 +51,8 @@ body_scan(struct view message, const struct hl7_delimiters *d, struct body *b)
 	while (hl7_next_segment(&message, &s)) {
 		if (strcmp(s.id, "FT1") == 0)
 			b->n_ft1++;
+		else if (strcmp(s.id, "MSH") == 0)
+			b->n_msh++;
 		else if (strcmp(s.id, "PID") == 0 && !b->has_pid)
 			hl7_split(&s, d, &b->pid), b->has_pid = true;
 		else if (strcmp(s.id, "PV1") == 0 && !b->has_pv1)
@@ -171,6 +173,8 @@ event_fill(const struct body *b, const struct hl7_header *h, const struct hl7_co
 		e->other_patient_no = id_of(hl7_field(&b->mrg, 1), d, &in->arena);
 		if (!b->has_mrg)
 			e->refused = (struct refusal){"segment_missing", "a merge has an MRG segment", "MRG^1"};
+		else if (e->other_visit_no.n == 0 && e->other_patient_no.n == 0)
+			e->refused = (struct refusal){"field_missing", "the merge names neither a visit nor a patient to merge", "MRG^1^1"};
 	}
 }
 
@@ -214,8 +218,12 @@ hl7_events_parse(struct view message, const struct hl7_header *h, const struct h
 			visit->visit_no = VIEW_NONE;
 		event_fill(&b, h, c, in);
 	}
-	if (in->refused.reason == NULL && visit->visit_no.n > 100)
+	if (in->refused.reason == NULL && (visit->visit_no.n > 100 || in->event.other_visit_no.n > 100))
 		in->refused = (struct refusal){"field_invalid", "the visit number is longer than 100 bytes", "PV1^1^19"};
+	if (in->refused.reason == NULL && (visit->patient_no.text.n > 200 || in->event.other_patient_no.n > 200))
+		in->refused = (struct refusal){"field_invalid", "the patient number is longer than 200 bytes", "PID^1^3"};
+	if (in->refused.reason == NULL && b.n_msh > 1)	/* frames are taken apart before: nobody pays for the next patient */
+		in->refused = (struct refusal){"segment_order", "a second MSH in one message", "MSH^2"};
 	if (in->refused.reason == NULL && visit->visit_no.n == 0) {
 		if (!row->of_patient)
 			in->refused = (struct refusal){"visit_missing", "no visit number in PV1-19 nor in PID-18", "PV1^1^19"};

@@ -176,6 +176,19 @@ place_of(const struct ft1 *t)
 	return set_id.n > 0 ? arena_printf(t->a, "%.*s", (int)set_id.n, set_id.p) : arena_printf(t->a, "%d", t->line->ordinal);
 }
 
+/* Two lines of one message never share an id that we made: the second one's gets its ordinal. */
+static void
+tell_apart(struct charge_line *lines, size_t n, struct arena *a)
+{
+	struct charge_line *l = &lines[n];
+
+	for (size_t i = 0; i < n; i++)
+		if (view_equal(lines[i].source_line, l->source_line)) {
+			l->source_line = view_of(arena_printf(a, "%.*s.%d", (int)l->source_line.n, l->source_line.p, l->ordinal));
+			return;
+		}
+}
+
 /* A credit takes back what its ZRV names, else the line of its own FT1-2; then it needs an id of its own, the same one in each
  * resend: FT1-2, MSH-10 and the place in the message. A line without FT1-2 is known by the latter two. */
 static void
@@ -209,7 +222,8 @@ following_zrv(struct view rest, const struct hl7_delimiters *d, struct arena *a)
 	while (hl7_next_segment(&rest, &s) && strcmp(s.id, "FT1") != 0)
 		if (strcmp(s.id, "ZRV") == 0) {
 			hl7_split(&s, d, &f);
-			return view_trim(hl7_text(hl7_component(hl7_field(&f, 1), d, 1), d, a));
+			struct view id = hl7_component(hl7_field(&f, 1), d, 1);
+			return hl7_is_null(id) ? VIEW_NONE : view_trim(hl7_text(id, d, a));
 		}
 	return VIEW_NONE;
 }
@@ -229,7 +243,10 @@ hl7_ft1_parse(struct view message, const struct hl7_header *h, const struct hl7_
 		hl7_split(&s, &h->delimiters, &f);
 		l->ordinal = (int)n;
 		read_fields(&t, c);
+		bool named = l->source_line.n > 0;
 		name_line(&t, following_zrv(message, &h->delimiters, &in->arena), in->message_id);
+		if (!named)
+			tell_apart(in->lines, n - 1, &in->arena);
 		charge_line_check(l, c->now, &in->arena, where, &t);
 		charge_line_digest(l);
 	}

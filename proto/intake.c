@@ -83,7 +83,7 @@ check_product(struct charge_line *l, struct arena *a, line_where_fn where, void 
 	} else if (!l->has_amount) {
 		l->amount = l->kind == LINE_CREDIT ? llabs(product) : product;
 		l->has_amount = true;
-	} else if (llabs(llabs(product) - llabs(l->amount)) > 1) {
+	} else if (llabs(llabs(product) - llabs(l->amount)) > 1 || (product < 0 && l->amount > 0)) {
 		refuse(l, "amount_mismatch", arena_printf(a, "amount %s is not quantity × unit price = %s",
 		    money_format(l->amount, said), money_format(product, computed)), where(arg, LINE_FIELD_AMOUNT));
 	}
@@ -94,8 +94,9 @@ charge_line_check(struct charge_line *l, int64_t now, struct arena *a, line_wher
 {
 	if (l->refused.reason != NULL)
 		return;
-	if (l->source_line.n == 0 || l->source_line.n > 200) {
-		refuse(l, "field_invalid", "the line's id is missing or longer than 200 bytes", where(arg, LINE_FIELD_SOURCE_LINE));
+	if (l->source_line.n == 0 || l->source_line.n > 200 || l->reverses.n > 200) {
+		refuse(l, "field_invalid", "the line's id, or that of the line it takes back, is missing or longer than 200 bytes",
+		    where(arg, LINE_FIELD_SOURCE_LINE));
 	} else if (!intake_time_is_sane(l->charged_at, now)) {
 		refuse(l, "date_absurd", "the charge's date is before 1990 or in the future", where(arg, LINE_FIELD_CHARGED_AT));
 	} else if (l->kind == LINE_CREDIT) {
@@ -114,7 +115,7 @@ charge_line_check(struct charge_line *l, int64_t now, struct arena *a, line_wher
 	} else if (l->kind == LINE_CHARGE && ((l->has_amount && l->amount < 0) || (l->has_quantity && l->quantity < 0)
 	    || (l->has_price && l->price < 0))) {
 		refuse(l, "amount_negative", "a charge is not negative: send a credit (CD) that names the line it takes back",
-		    where(arg, l->has_amount && l->amount < 0 ? LINE_FIELD_AMOUNT : LINE_FIELD_QUANTITY));
+		    where(arg, l->has_amount && l->amount < 0 ? LINE_FIELD_AMOUNT : l->has_quantity && l->quantity < 0 ? LINE_FIELD_QUANTITY : LINE_FIELD_PRICE));
 	} else {
 		check_product(l, a, where, arg);
 		if (l->refused.reason == NULL && l->code.n == 0 && l->name.n == 0)

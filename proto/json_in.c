@@ -3,6 +3,7 @@
 
 #include "money.h"
 #include "timestamp.h"
+#include "utf8.h"
 
 enum { DEPTH = 8 };
 
@@ -24,6 +25,8 @@ json_in_body(struct view body, struct arena *a, struct refusal *refused)
 	json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	if (body.n == 0 || body.n > INT32_MAX) {
 		*refused = (struct refusal){"json_invalid", "the body is empty", ""};
+	} else if (!utf8_is_valid(body)) {	/* json-c lets some of it through */
+		*refused = (struct refusal){"json_invalid", "the body is not UTF-8, or has a NUL", ""};
 	} else {
 		o = json_tokener_parse_ex(t, body.p, (int)body.n);
 		enum json_tokener_error e = json_tokener_get_error(t);
@@ -86,7 +89,9 @@ json_in_decimal(const struct json_in *in, const char *key, unsigned digits, int6
 		json_in_refuse(in, "field_invalid", "is a decimal number, best as a text", key);
 		return false;
 	}
-	enum decimal_result r = decimal_parse(view_of(json_object_get_string(v)), digits, ret);
+	struct view text = json_object_is_type(v, json_type_string)
+	    ? (struct view){json_object_get_string(v), (size_t)json_object_get_string_len(v)} : view_of(json_object_get_string(v));
+	enum decimal_result r = decimal_parse(text, digits, ret);
 	if (r == DECIMAL_OK)
 		return true;
 	json_in_refuse(in, r == DECIMAL_RANGE ? "amount_too_large" : "field_invalid", decimal_complaint(r), key);

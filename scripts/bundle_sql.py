@@ -4,7 +4,7 @@
 bundle_sql.py [--depfile FILE] SQL_DIR OUTPUT.c
 
 SQL_DIR/migrations/NNNN_name.sql are numbered from 0001 without a gap; SQL_DIR/functions/*.sql are applied in the
-order of their names. The C file defines what daemon/ctl/bundle.h declares: each file's name and content, a SHA-256 of each
+order of their names, the one of them that is called NN_grants.sql at the end. The C file defines what daemon/ctl/bundle.h declares: each file's name and content, a SHA-256 of each
 migration, one over all functions, and the views that these make.
 """
 
@@ -58,11 +58,17 @@ def render(migrations, functions):
         yield f'\t{{{version}, "{path.stem}", "{hashlib.sha256(data).hexdigest()}",\n{literal(data, path)}}},'
     yield "};"
     yield f"const size_t bundle_n_migrations = {len(migrations)};\n"
+    grants = [file for file in functions if file[0].stem.endswith("_grants")]
+    if len(grants) != 1:
+        sys.exit("one file of the functions is called NN_grants.sql")
     yield "const struct bundle_file bundle_functions[] = {"
     for path, data in functions:
-        yield f'\t{{"{path.stem}",\n{literal(data, path)}}},'
+        if (path, data) not in grants:
+            yield f'\t{{"{path.stem}",\n{literal(data, path)}}},'
     yield "};"
-    yield f"const size_t bundle_n_functions = {len(functions)};"
+    yield f"const size_t bundle_n_functions = {len(functions) - 1};"
+    for path, data in grants:
+        yield f'const struct bundle_file bundle_grants = {{"{path.stem}",\n{literal(data, path)}}};'
     yield f'const char bundle_functions_sha256[] = "{functions_hash(functions)}";'
     views = [name for _, data in functions for name in re.findall(r"^create or replace view ([a-z_]+)", data.decode(), re.MULTILINE)]
     yield f'const char bundle_drop_views[] = "{"".join(f"drop view if exists {name} cascade; " for name in views)}";'

@@ -92,6 +92,8 @@ feed_named(struct directory *d, const char *name)
 	f->messages_ok = metrics_series(d->metrics, "visitbill_messages_total", METRIC_COUNTER, "Messages and requests of feeds by result.", labels);
 	snprintf(labels, sizeof(labels), "feed=\"%s\",result=\"error\"", name);
 	f->messages_error = metrics_series(d->metrics, "visitbill_messages_total", METRIC_COUNTER, "", labels);
+	snprintf(labels, sizeof(labels), "feed=\"%s\",outcome=\"posted\"", name);
+	f->lines_posted = metrics_series(d->metrics, "visitbill_lines_total", METRIC_COUNTER, "Charge lines by feed and outcome.", labels);
 	return f;
 }
 

@@ -15,7 +15,7 @@ struct feed {
 	bool zbl;
 	int64_t mark;		/* newest MSH-7 or as_of of which everything before is durable; 0 none */
 	bool mark_moved;	/* since it was last written */
-	struct metric_series *messages_ok, *messages_error;
+	struct metric_series *messages_ok, *messages_error, *lines_posted;
 };
 
 struct directory;

@@ -123,6 +123,15 @@ print_head(struct page *p)
 		full_row(p, arena_printf(&p->arena, "本账单已由 %s 作废。 This bill was taken back by note %s.", by, by), TEXT_LEFT);
 }
 
+/* A price has two decimals or more. */
+static const char *
+price_text(struct page *p, const char *price)
+{
+	const char *point = strchr(price, '.');
+
+	return arena_printf(&p->arena, "%s%s", price, point == NULL ? ".00" : strlen(point) == 2 ? "0" : "");
+}
+
 /* -12 粒 × 0.1875: what is taken back is shown with a minus, as its amount is. */
 static const char *
 quantity_text(struct page *p, json_object *line)
@@ -131,7 +140,7 @@ quantity_text(struct page *p, json_object *line)
 	bool back = amount[0] == '-' && quantity[0] != '-' && strcmp(quantity, "0") != 0;
 
 	return arena_printf(&p->arena, "%s%s%s%s × %s", back ? "-" : "", quantity, unit != NULL ? " " : "", unit != NULL ? unit : "",
-	    document_text(line, "unit_price"));
+	    price_text(p, document_text(line, "unit_price")));
 }
 
 static void

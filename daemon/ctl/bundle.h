@@ -20,7 +20,8 @@ extern const struct bundle_migration bundle_migrations[];
 extern const size_t bundle_n_migrations;
 extern const struct bundle_file bundle_functions[];	/* in the order to apply them */
 extern const size_t bundle_n_functions;
-extern const char bundle_functions_sha256[];		/* over all of them, in hex */
+extern const struct bundle_file bundle_grants;		/* to apply last */
+extern const char bundle_functions_sha256[];		/* over functions and grants, in hex */
 extern const char bundle_drop_views[];			/* statements that drop the views which the functions' files make */
 
 #endif

@@ -1,4 +1,5 @@
 /* items import: a price list from a CSV file, checked in full before anything is sent; then one call in one transaction. */
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -246,7 +247,7 @@ read_file(const char *path, size_t *ret_n)
 	size_t n = 0, got = 1;
 
 	if (f == NULL)
-		return ctl_failed("%s: %m", path), NULL;
+		return ctl_failed("%s: %s", path, strerror(errno)), NULL;
 	while (got > 0 && n < FILE_MOST) {
 		text = memory_resize(text, n + 65536);
 		got = fread(text + n, 1, 65536, f);

@@ -47,13 +47,18 @@ print_help(FILE *out)
 	    "\nexit status: 0 done, 1 failed, 2 wrong usage\n", DEFAULT_CONFIG);
 }
 
+/* What is wrong may quote a file or a feed: shown as text_put_all shows it. */
 static void
 say(const char *format, va_list args)
 {
+	char *text = NULL;
+
 	fflush(stdout);
 	fputs("visitbillctl: ", stderr);
-	vfprintf(stderr, format, args);
+	if (vasprintf(&text, format, args) >= 0)
+		text_put_all(stderr, view_of(text));
 	putc('\n', stderr);
+	free(text);
 }
 
 int

@@ -1,5 +1,6 @@
 /* The functions and grants: not versioned but replaced as a whole, in one transaction, whenever they differ from what schema_functions says was
- * applied last. A running daemon calls the old ones until the commit and the new ones after it. */
+ * applied last. A running daemon calls the old ones until the commit and the new ones after it. Functions that somebody else keeps in the
+ * schema are left alone: schema_functions names those that are ours. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,30 +8,30 @@
 #include "database.h"
 #include "migrate.h"
 
-/* Functions of the schema that nothing stands on: neither a trigger, check or view of a migration, nor an extension of its own. */
-#define LOOSE_FUNCTIONS									\
-	"p.pronamespace = current_schema::regnamespace"					\
-	" and not exists (select from pg_depend d where d.refclassid = 'pg_proc'::regclass and d.refobjid = p.oid)"	\
-	" and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')"
+/* Written by this transaction. (A replaced function's row is new even when nothing in it changed; so is every one behind the grants.) */
+#define WRITTEN_NOW "p.pronamespace = current_schema::regnamespace and p.xmin::text::bigint = pg_current_xact_id()::text::bigint % 4294967296"
 
-/* Those that this transaction did not write are left over from an older version. (A replaced function's row is new even when nothing in
- * it changed.) */
-static const char drop_left_over[] =
-    "do $$ declare f text; begin"
-    "    for f in select p.oid::regprocedure from pg_proc p where " LOOSE_FUNCTIONS
-    "              and p.xmin::text::bigint <> pg_current_xact_id()::text::bigint % 4294967296 loop"
-    "        execute 'drop routine ' || f;"
-    "    end loop; "
-    "end $$";
+/* Ours that nothing stands on: no trigger, check or view. */
+#define DROP_OURS(condition)								\
+	"do $$ declare f text; begin"							\
+	"    for f in select distinct p.oid::regprocedure from pg_proc p, schema_functions s"	\
+	"              where p.oid = any (array(select to_regprocedure(n) from unnest(s.functions) n)) and " condition	\
+	"                and not exists (select from pg_depend d where d.refclassid = 'pg_proc'::regclass and d.refobjid = p.oid) loop" \
+	"        execute 'drop routine ' || f;"						\
+	"    end loop; "								\
+	"end $$"
+
+/* Left over from an older version. */
+static const char drop_left_over[] = DROP_OURS("not (" WRITTEN_NOW ")");
 
 /* `create or replace` cannot change a return type, a parameter's name or a view's columns: where it failed so, all are made anew. The views
  * are dropped before. */
-static const char drop_all[] =
-    "do $$ declare f text; begin"
-    "    for f in select p.oid::regprocedure from pg_proc p where " LOOSE_FUNCTIONS " loop"
-    "        execute 'drop routine ' || f;"
-    "    end loop; "
-    "end $$";
+static const char drop_all[] = DROP_OURS("true");
+
+static const char record[] =
+    "insert into schema_functions (version, role, sha256, functions)"
+    " select $1, $2, $3, array_agg(p.oid::regprocedure::text order by p.oid::regprocedure::text) from pg_proc p where " WRITTEN_NOW
+    " returning 1";
 
 static const char protect_records[] =
     "create or replace trigger append_only before update or delete or truncate on schema_version for each statement execute function refuse_change();"
@@ -43,7 +44,7 @@ is_applied(PGconn *db, const char *const *values)
 	PGresult *r;
 
 	if (database_run(db, "create table if not exists schema_functions (applied_id int generated always as identity primary key, version int not null,"
-	    " role text not null, sha256 text not null, applied_at timestamptz not null default now())") != 0
+	    " role text not null, sha256 text not null, functions text[] not null, applied_at timestamptz not null default now())") != 0
 	    || (r = database_query(db, "select (version, role, sha256) is not distinct from ($1::int, $2, $3) from schema_functions"
 	        " order by applied_id desc limit 1", 3, values)) == NULL)
 		return -1;
@@ -52,37 +53,45 @@ is_applied(PGconn *db, const char *const *values)
 	return same;
 }
 
-/* Returns 0, or -1 with *ret_state set and nothing said when an older definition stands in the way. */
+/* Everything but the begin and the commit. anew: after dropping what is there. Returns 0; or -1, and then *ret_state says whether an older
+ * definition stands in the way, about which nothing was said. */
 static int
-apply_files(PGconn *db, const struct config *config, bool anew, char ret_state[6])
+apply(PGconn *db, const struct config *config, const char *const *values, bool anew, char ret_state[6])
 {
-	if (database_run(db, "begin; set local check_function_bodies = off") != 0
-	    || (anew && (database_run(db, bundle_drop_views) != 0 || database_run(db, drop_all) != 0)))
+	PGresult *r;
+
+	if (anew && (database_run(db, bundle_drop_views) != 0 || database_run(db, drop_all) != 0))
 		return -1;
 	for (size_t i = 0; i < bundle_n_functions; i++)
 		if (migrate_file(db, config, bundle_functions[i].name, bundle_functions[i].sql, anew ? NULL : ret_state) != 0)
 			return -1;
-	return 0;
+	if (database_run(db, drop_left_over) != 0 || (r = database_query(db, record, 3, values)) == NULL)
+		return -1;
+	PQclear(r);
+	if (migrate_file(db, config, bundle_grants.name, bundle_grants.sql, anew ? NULL : ret_state) != 0)
+		return -1;
+	return migrate_file(db, config, "records", protect_records, NULL);
 }
 
 int
 migrate_functions(PGconn *db, const struct config *config, int version)
 {
+	static const char begin[] = "begin; set local check_function_bodies = off";	/* they refer to each other */
 	char text[16], state[6] = "";
 	const char *values[] = {text, config->database.role, bundle_functions_sha256};
-	PGresult *r;
 
 	snprintf(text, sizeof(text), "%d", version);
 	int applied = is_applied(db, values);
 	if (applied != 0)
 		return applied < 0 ? -1 : 0;
-	if (apply_files(db, config, false, state) != 0
-	    && (!migrate_is_replaceable(state) || database_run(db, "rollback") != 0 || apply_files(db, config, true, NULL) != 0))
+	if (database_run(db, begin) != 0)
 		return -1;
-	if (database_run(db, drop_left_over) != 0 || migrate_file(db, config, "grants", protect_records, NULL) != 0
-	    || (r = database_query(db, "insert into schema_functions (version, role, sha256) values ($1, $2, $3) returning 1", 3, values)) == NULL)
-		return -1;
-	PQclear(r);
+	if (apply(db, config, values, false, state) != 0) {
+		if (!migrate_is_replaceable(state))
+			return -1;
+		if (database_run(db, "rollback") != 0 || database_run(db, begin) != 0 || apply(db, config, values, true, NULL) != 0)
+			return -1;
+	}
 	if (database_commit(db) != 0)
 		return -1;
 	printf("applied functions %.12s and grants for %s\n", bundle_functions_sha256, config->database.role);

@@ -112,7 +112,7 @@ print_entry(const PGresult *r)
 	struct table *t = table_new(columns, 2);
 	struct arena a = {0};
 	const struct reason *reason = reason_of(field(r, "reason"));
-	bool known = strcmp(reason->name, field(r, "reason")) == 0;
+	bool known = strcmp(reason->name, field(r, "reason")) == 0 && strcmp(reason->title, field(r, "detail")) != 0;
 
 	table_add(t, (const char *[]){"quarantine", field(r, "quarantine_id")});
 	table_add(t, (const char *[]){"reason",

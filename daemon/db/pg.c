@@ -522,5 +522,5 @@ bool
 pg_is_transient(const struct pg_outcome *o)
 {
 	return o->verdict == PG_FAILED && (strncmp(o->sqlstate, "40", 2) == 0 || strcmp(o->sqlstate, "55P03") == 0
-	    || strncmp(o->sqlstate, "57", 2) == 0 || strncmp(o->sqlstate, "53", 2) == 0);
+	    || strncmp(o->sqlstate, "57P", 3) == 0 || strncmp(o->sqlstate, "53", 2) == 0);
 }

@@ -56,7 +56,8 @@ int pg_call(struct pg *pg, enum statement s, const struct pg_param *params, int 
 /* Ends the segment and sends it. done is called in any case, also when the connection was lost in between. */
 void pg_commit(struct pg *pg, pg_done_fn done, void *arg);
 
-/* True for errors that the same transaction may not meet again: deadlock, serialization, lock timeout, shutdown. */
+/* True for errors that the same transaction may not meet again: deadlock, serialization, lock timeout, shutdown, out of
+ * resources; not a statement that took too long. */
 bool pg_is_transient(const struct pg_outcome *outcome);
 
 #endif

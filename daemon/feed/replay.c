@@ -128,7 +128,10 @@ replay_json(struct replay *r, struct view bytes, struct feed *feed)
 		api_visit_parse(j->job.bytes, &context, in);
 	keep_line(in, r->ordinal);
 	for (size_t v = 0; v < in->n_visits; v++)
-		in->visits[v].facility_id = directory_facility(r->core->directory, in->visits[v].facility);
+		if ((in->visits[v].facility_id = directory_facility(r->core->directory, in->visits[v].facility)) == 0 && in->refused.reason == NULL)
+			in->refused = (struct refusal){"facility_unknown", "the facility is not configured", NULL};
+	for (size_t i = 0; in->refused.reason != NULL && i < in->n_lines; i++)
+		in->lines[i].refused = in->refused;
 	booking_submit(r->core->booking, &j->job);
 }
 

@@ -228,7 +228,8 @@ session_on_frame(void *ctx, struct view content)
 
 	f->session = s;
 	/* a plain message has one MSH at its start: no need to look for an envelope */
-	if (content.n > 3 && memcmp(content.p, "MSH", 3) == 0 && memmem(content.p + 3, content.n - 3, "\rMSH", 4) == NULL) {
+	if (content.n > 3 && memcmp(content.p, "MSH", 3) == 0 && memmem(content.p + 3, content.n - 3, "\rMSH", 4) == NULL
+	    && memmem(content.p + 3, content.n - 3, "\nMSH", 4) == NULL) {
 		f->messages = &f->single;
 		f->single = message_new(core, content, s->peer, 0);
 		f->n = 1;

@@ -12,6 +12,8 @@ struct mllp_conn {
 	struct bufferevent *bev;
 	struct event *bury;		/* frees the connection at the end of the loop's turn */
 	struct event *again;		/* goes on with bytes that wait since a pause */
+	struct event *flush;		/* writes what a turn of the loop has gathered */
+	struct evbuffer *out;
 	struct mllp_limits limits;
 	const struct mllp_ops *ops;
 	void *ctx;
@@ -42,6 +44,8 @@ conn_bury(evutil_socket_t fd, short events, void *arg)
 	bufferevent_free(c->bev);
 	event_free(c->bury);
 	event_free(c->again);
+	event_free(c->flush);
+	evbuffer_free(c->out);
 	free(c);
 }
 
@@ -84,13 +88,31 @@ conn_on_again(evutil_socket_t fd, short events, void *arg)
 	conn_read_frames(arg);
 }
 
+/* One write for all that a turn of the loop answered, tried at once: arming the write event first would cost two more system calls a
+ * message. What the socket does not take goes the bufferevent's way, with its deadline. */
+static void
+conn_on_flush(evutil_socket_t fd, short events, void *arg)
+{
+	struct mllp_conn *c = arg;
+
+	(void)fd, (void)events;
+	if (c->dead)
+		return;
+	if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
+		evbuffer_write(c->out, bufferevent_getfd(c->bev));
+	if (evbuffer_get_length(c->out) > 0)
+		bufferevent_write_buffer(c->bev, c->out);
+	else if (c->closing != NULL)
+		conn_die(c, c->closing);
+}
+
 static void
 conn_on_written(struct bufferevent *bev, void *arg)
 {
 	struct mllp_conn *c = arg;
 
 	(void)bev;
-	if (c->closing != NULL)
+	if (c->closing != NULL && evbuffer_get_length(c->out) == 0)
 		conn_die(c, c->closing);
 }
 
@@ -130,6 +152,8 @@ mllp_conn_new(struct event_base *base, evutil_socket_t fd, const struct mllp_lim
 	c->ctx = ctx;
 	c->bury = event_new(base, -1, 0, conn_bury, c);
 	c->again = event_new(base, -1, 0, conn_on_again, c);
+	c->flush = event_new(base, -1, 0, conn_on_flush, c);
+	c->out = evbuffer_new();
 	bufferevent_setcb(c->bev, conn_on_read, conn_on_written, conn_on_event, c);
 	conn_set_timeouts(c);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
@@ -139,14 +163,14 @@ mllp_conn_new(struct event_base *base, evutil_socket_t fd, const struct mllp_lim
 void
 mllp_conn_send(struct mllp_conn *c, struct view content)
 {
-	struct evbuffer *out = bufferevent_get_output(c->bev);
 	static const char sb[] = {MLLP_SB}, eb[] = {MLLP_EB, MLLP_CR};
 
 	if (c->dead)
 		return;
-	evbuffer_add(out, sb, 1);
-	evbuffer_add(out, content.p, content.n);
-	evbuffer_add(out, eb, 2);
+	evbuffer_add(c->out, sb, 1);
+	evbuffer_add(c->out, content.p, content.n);
+	evbuffer_add(c->out, eb, 2);
+	event_active(c->flush, EV_TIMEOUT, 0);
 }
 
 void
@@ -154,8 +178,10 @@ mllp_conn_send_commit(struct mllp_conn *c, bool accepted)
 {
 	char block[] = {MLLP_SB, accepted ? MLLP_ACK : MLLP_NAK, MLLP_EB, MLLP_CR};
 
-	if (!c->dead)
-		evbuffer_add(bufferevent_get_output(c->bev), block, sizeof(block));
+	if (c->dead)
+		return;
+	evbuffer_add(c->out, block, sizeof(block));
+	event_active(c->flush, EV_TIMEOUT, 0);
 }
 
 void
@@ -185,6 +211,6 @@ mllp_conn_close(struct mllp_conn *c, const char *reason)
 		return;
 	c->closing = reason;
 	bufferevent_disable(c->bev, EV_READ);
-	if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
+	if (evbuffer_get_length(bufferevent_get_output(c->bev)) + evbuffer_get_length(c->out) == 0)
 		conn_die(c, reason);
 }

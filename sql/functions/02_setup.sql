@@ -82,7 +82,9 @@ begin
           from pg_inherits i join pg_class c on c.oid = i.inhrelid
          where i.inhparent = 'charge'::regclass;
         exit when v_end > v_newest + p_ahead * p_width;
-        execute format('create table %I partition of charge for values from (%s) to (%s)',
+        -- attached rather than created in place: that waits for no reader and holds up no posting
+        execute format('create table %I (like charge including defaults including constraints)', 'charge_' || v_end);
+        execute format('alter table charge attach partition %I for values from (%s) to (%s)',
                        'charge_' || v_end, v_end, (v_end / p_width + 1) * p_width);
         execute format('create trigger no_truncate before truncate on %I for each statement execute function refuse_change()',
                        'charge_' || v_end);

@@ -18,16 +18,25 @@ end $$;
 
 -- The visits of the numbers given, opened as provisional where unknown, each locked, in visit_id order; a merged visit stands for the
 -- one that it went into. Numbers must not repeat. All arrays come in the order of the input: ids, newest line numbers, and
--- whether the visit is closed (billed or settled). distinct_open: no visit stands twice and none is cancelled.
+-- whether the visit is closed (billed or settled). distinct_open: no visit stands twice and none is cancelled. merged: one of them
+-- stands for a number that was merged into it. An unknown facility is an error.
 create or replace function visits_take(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
-    out ids bigint[], out line_counts int[], out closed boolean[], out distinct_open boolean)
+    out ids bigint[], out line_counts int[], out closed boolean[], out distinct_open boolean, out merged boolean)
 language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
     v_merged boolean;
 begin
+    if coalesce(cardinality(p_visit_no), 0) = 0 then
+        ids := '{}';
+        line_counts := '{}';
+        closed := '{}';
+        distinct_open := true;
+        merged := false;
+        return;
+    end if;
     loop
-        select array_agg(coalesce(v.merged_into, v.visit_id) order by k.ord)
-          into ids
+        select array_agg(coalesce(v.merged_into, v.visit_id) order by k.ord), bool_or(v.merged_into is not null)
+          into ids, merged
           from unnest(p_facility, p_visit_no) with ordinality k (facility_id, visit_no, ord)
           left join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no;
         if array_position(ids, null) is null then
@@ -39,6 +48,9 @@ begin
              using (visit_id);
             exit when not v_merged;     -- merged while we waited: look again
         else
+            if exists (select from unnest(p_facility) f where not exists (select from facility where facility_id = f)) then
+                raise exception 'no such facility' using errcode = 'foreign_key_violation';
+            end if;
             perform visit_insert(k.facility_id, k.visit_no, k.class, true, k.patient_no, k.patient_name)
                from unnest(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name, ids)
                     k (facility_id, visit_no, class, patient_no, patient_name, visit_id)
@@ -55,8 +67,9 @@ begin
     return (select ids from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name));
 end $$;
 
--- settled when no bill of the visit is owed, else billed. The caller has locked the visit.
-create or replace function visit_settle(p_visit bigint) returns text language plpgsql as $$
+-- settled when no bill of the visit is owed, else billed. A discharged visit stays one until it is closed: p_closing says that its
+-- bill has been issued. The caller has locked the visit.
+create or replace function visit_settle(p_visit bigint, p_closing boolean default false) returns text language plpgsql as $$
 declare
     v_from text;
     v_to text;
@@ -65,7 +78,7 @@ begin
                                          and b.total > b.paid + b.credited)
                          then 'billed' else 'settled' end
       into v_from, v_to from visit v where v.visit_id = p_visit;
-    if v_from in ('discharged', 'billed', 'settled') and v_from <> v_to then
+    if (v_from in ('billed', 'settled') or (p_closing and v_from = 'discharged')) and v_from <> v_to then
         update visit set state = v_to, overdue = overdue and v_to = 'billed' where visit_id = p_visit;
         perform note_event('visit', p_visit, null, null, v_from, v_to);
     end if;
@@ -178,6 +191,21 @@ begin
     perform note_event('visit', p_visit, null, null, v_from, 'open', p_feed, p_message);
 end $$;
 
+-- What a line that was sent under the merged number p_sent_as is called on the surviving visit: the name that the merge gave it, its own where
+-- it moved under that or is new, a name of its own where the survivor has another line of that id.
+create or replace function merged_name(p_visit bigint, p_feed int, p_line text, p_sent_as text) returns text
+language plpgsql stable as $$
+declare
+    v_renamed text := p_line || '@' || p_sent_as;
+begin
+    if p_line is null or exists (select from charge where visit_id = p_visit and feed_id = p_feed and source_line = v_renamed) then
+        return v_renamed;
+    end if;
+    return case when exists (select from charge where visit_id = p_visit and feed_id = p_feed and source_line = p_line
+                                and sent_visit_no is distinct from p_sent_as)
+                then v_renamed else p_line end;
+end $$;
+
 -- Merges p_other_visit_no into p_visit_no. Lines stay where they were booked: each is taken back on the old visit by a transfer
 -- line of feed 0 and booked on the surviving one under its own id, so resends and reversals find it there.
 -- Without visit numbers only the patients are merged.
@@ -211,7 +239,9 @@ begin
     end if;
     select * into v_into from visit where visit_id = v_ids[1];
     select * into v_from from visit where visit_id = v_ids[2];
-    if v_into.state = 'cancelled' or v_from.state = 'cancelled' then
+    if v_from.visit_no <> p_other_visit_no then     -- it went into another visit before: that one is not ours to move
+        return 'merge_other';
+    elsif v_into.state = 'cancelled' or v_from.state = 'cancelled' then
         return 'visit_cancelled';
     end if;
     if exists (select 1 from bill_state where visit_id = v_from.visit_id and state <> 'void' and (paid > 0 or live > 0))
@@ -229,7 +259,8 @@ begin
            c.orderer, c.order_no,
            case when c.reverses_line is not null and exists (select 1 from charge o where o.visit_id = v_into.visit_id
                      and o.feed_id = c.feed_id and o.source_line = c.reverses_line)
-                then c.reverses_line || '@' || v_from.visit_no else c.reverses_line end, c.warning
+                then c.reverses_line || '@' || v_from.visit_no else c.reverses_line end, c.warning,
+           coalesce(c.sent_visit_no, v_from.visit_no)
       from charge c
       left join charge taken on taken.visit_id = v_into.visit_id and taken.feed_id = c.feed_id
                             and taken.source_line = c.source_line
@@ -247,7 +278,7 @@ begin
     select v_from.visit_id, v_from.line_count + (row_number() over (order by c.line_no))::int, 0, 'AJ', c.category, c.self_pay_e4,
            c.quantity_e4, c.unit_price_e6, -c.amount, c.charged_at, now(), c.digest,
            c.feed_id || '/' || c.source_line, p_message, c.item_code, c.item_name, c.national_code, c.class, c.unit,
-           c.department, c.performer, c.orderer, c.order_no, null, null
+           c.department, c.performer, c.orderer, c.order_no, null, null, null
       from charge c where c.visit_id = v_from.visit_id and c.feed_id <> 0;
     update visit set total = total - v_total, line_count = line_count + v_lines where visit_id = v_from.visit_id;
     if v_lines > 0 or v_from.line_count > 0 then

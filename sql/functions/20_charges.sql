@@ -10,7 +10,8 @@ $$;
 -- quantity × price in fen, rounded half up away from zero, once, on the line (invariant 11). These four are inlined.
 create or replace function price_amount(quantity_e4 bigint, price_e6 bigint) returns bigint
 language sql immutable parallel safe as $$
-    select round(quantity_e4::numeric * price_e6 / 100000000)::bigint
+    -- beyond what is booked it is all the same: amount_too_large
+    select least(greatest(round(quantity_e4::numeric * price_e6 / 100000000), -10000000000000000), 10000000000000000)::bigint
 $$;
 
 -- A line's amount: as sent, else quantity × the price sent or listed; null when there is none.
@@ -23,7 +24,7 @@ $$;
 create or replace function line_price(quantity bigint, price bigint, amount bigint, listed bigint) returns bigint
 language sql immutable parallel safe as $$
     select coalesce(price, case when amount is null then listed
-                           else round(amount::numeric * 100000000 / nullif(coalesce(quantity, 10000), 0))::bigint end, 0)
+                           else least(abs(round(amount::numeric * 100000000 / nullif(coalesce(quantity, 10000), 0))), 9999999999999999)::bigint end, 0)
 $$;
 
 -- What a person should look at: no category and not in the list, or a charge that differs from the list by more than a fen.
@@ -55,17 +56,25 @@ declare
     v_counts int[];
     v_closed boolean[];
     v_simple boolean;
+    v_merged boolean;
     v_turn int[];
     v_last int := 0;
     v_now timestamptz := now();
     v_part text[];
 begin
-    select ids, line_counts, closed, distinct_open into v_ids, v_counts, v_closed, v_simple
+    select ids, line_counts, closed, distinct_open, merged into v_ids, v_counts, v_closed, v_simple, v_merged
       from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
+    if v_merged then
+        select array_agg(case when v.visit_id = v_ids[l.visit] then l.source else merged_name(v_ids[l.visit], l.feed, l.source, v.visit_no) end order by l.ord),
+               array_agg(case when v.visit_id = v_ids[l.visit] then l.reverses else merged_name(v_ids[l.visit], l.feed, l.reverses, v.visit_no) end order by l.ord)
+          into p_source_line, p_reverses
+          from unnest(p_visit, p_feed, p_source_line, p_reverses) with ordinality l (visit, feed, source, reverses, ord)
+          join visit v on v.facility_id = p_facility[l.visit] and v.visit_no = p_visit_no[l.visit];
+    end if;
 
     -- Nearly every batch is new charges of open visits: they are simply inserted. Where a key is there already, an amount is missing or
     -- too large, the insert fails as a whole, and the lines are judged one by one below.
-    if v_simple and array_length(array_remove(p_reverses, null), 1) is null then
+    if v_simple and not v_merged and array_length(array_remove(p_reverses, null), 1) is null then
         begin
             with booked as (
                 insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount,
@@ -99,17 +108,19 @@ begin
             end if;
             perform intake_count(p_feed, null);
             return;
-        exception when unique_violation or not_null_violation or check_violation then
+        exception when unique_violation or not_null_violation or check_violation or numeric_value_out_of_range then
             null;
         end;
     end if;
 
-    -- A visit whose batch holds reversals is booked in turns: a reversal starts a new turn, so it sees the lines
-    -- before it, and there is at most one of them in a turn of a visit.
+    -- Reversals come in turns behind the charges: one that names the same original as another, or has its id, waits for the next turn, so
+    -- each sees what the ones before it took. A batch of ten thousand different reversals is one turn.
     if array_length(array_remove(p_reverses, null), 1) > 0 then
         select array_agg(turn order by ord), max(turn) into v_turn, v_last
-          from (select ord, (count(reverses) over (partition by v_ids[visit] order by ord))::int as turn
-                  from unnest(p_visit, p_reverses) with ordinality l (visit, reverses, ord)) t;
+          from (select ord, case when reverses is null then 0
+                            else greatest(row_number() over (partition by v_ids[visit], feed, reverses order by ord),
+                                          row_number() over (partition by v_ids[visit], feed, source order by ord))::int end as turn
+                  from unnest(p_visit, p_feed, p_source_line, p_reverses) with ordinality l (visit, feed, source, reverses, ord)) t;
         outcomes := array_fill(null::text, array[cardinality(p_visit)]);
     end if;
 
@@ -118,8 +129,9 @@ begin
             select array_agg(coalesce(r.outcome, o.outcome) order by o.ord) into outcomes
               from unnest(outcomes) with ordinality o (outcome, ord)
               left join charges_reverse(turn, v_turn, v_ids, p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at,
-                       p_quantity, p_amount, p_department, p_performer, p_orderer, p_order_no, p_reverses, p_message) r
+                       p_quantity, p_amount, p_department, p_performer, p_orderer, p_order_no, p_reverses, p_message, p_visit_no) r
                 on r.ord = o.ord;
+            continue;
         end if;
 
         with line as materialized (
@@ -128,9 +140,9 @@ begin
                           p_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_reverses, p_message)
                    with ordinality l (visit, feed_id, kind, source_line, digest, charged_at, quantity, price, amount, category,
                         code, name, national_code, department, performer, orderer, order_no, reverses, message, ord)
-             where v_turn is null or (v_turn[l.ord] = turn and l.reverses is null)
+             where l.reverses is null
         ), priced as (
-            select l.*, v.state, v.line_count,
+            select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
                    line_price(l.quantity, l.price, l.amount, i.unit_price_e6) as final_price,
                    line_amount(l.quantity, l.price, l.amount, i.unit_price_e6) as final_amount,
                    coalesce(l.category, i.category, 14) as final_category,
@@ -146,7 +158,8 @@ begin
             select p.*, case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
                              when state = 'cancelled' then 'visit_cancelled'
                              when final_amount is null then 'price_unknown'
-                             when abs(final_amount) > 9999999999999999 then 'amount_too_large' end as refusal
+                             when abs(final_amount) > 9999999999999999 then 'amount_too_large'
+                             when kind = 'CG' and final_amount < 0 then 'amount_negative' end as refusal
               from priced p
         ), first as (       -- within the batch the first copy that can be booked counts
             select r.*, row_number() over same as nth, first_value(digest) over same as first_digest
@@ -160,10 +173,10 @@ begin
         ), booked as (
             insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount,
                    charged_at, posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit,
-                   department, performer, orderer, order_no, warning)
+                   department, performer, orderer, order_no, warning, sent_visit_no)
             select visit_id, line_count + row_number() over (partition by visit_id order by ord), feed_id, kind, final_category,
                    self_pay, coalesce(quantity, 10000), final_price, final_amount, charged_at, v_now, digest, source_line, message,
-                   code, final_name, final_national, class, unit, department, performer, orderer, order_no, warning
+                   code, final_name, final_national, class, unit, department, performer, orderer, order_no, warning, sent_visit_no
               from judged where outcome in ('posted', 'late')
             returning visit_id, amount
         ), summed as (
@@ -182,8 +195,8 @@ begin
             select array_agg(coalesce(o.outcome, m.outcome) order by o.ord) into outcomes
               from unnest(outcomes) with ordinality o (outcome, ord)
               left join (select ord, v_part[row_number() over (order by ord)] as outcome
-                           from unnest(v_turn, p_reverses) with ordinality t (turn_of, reverses, ord)
-                          where turn_of = turn and reverses is null) m on m.ord = o.ord;
+                           from unnest(p_reverses) with ordinality t (reverses, ord)
+                          where reverses is null) m on m.ord = o.ord;
         end if;
     end loop;
 
@@ -192,12 +205,12 @@ begin
     perform intake_count(p_feed, outcomes);
 end $$;
 
--- Books the reversals of one turn, at most one a visit. A line is never taken back by more than it has, in amount and in
+-- Books the reversals of one turn, at most one of an original. A line is never taken back by more than it has, in amount and in
 -- quantity (invariant 4): the visit is locked, so what earlier reversals took is final.
 create or replace function charges_reverse(
     p_turn int, p_turns int[], p_visit_ids bigint[], p_visit int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[],
     p_charged_at timestamptz[], p_quantity bigint[], p_amount bigint[], p_department text[], p_performer text[],
-    p_orderer text[], p_order_no text[], p_reverses text[], p_message text[]) returns table (ord bigint, outcome text)
+    p_orderer text[], p_order_no text[], p_reverses text[], p_message text[], p_visit_no text[]) returns table (ord bigint, outcome text)
 language plpgsql set plan_cache_mode = force_generic_plan as $$
 begin
     return query
@@ -209,16 +222,18 @@ begin
                     performer, orderer, order_no, reverses, message, ord)
          where l.turn = p_turn and l.reverses is not null
     ), weighed as (
-        select l.*, v.state, v.line_count, o.amount as had, o.quantity_e4 as had_quantity, o.reverses_line as of_reversal,
+        select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no, o.amount as had, o.quantity_e4 as had_quantity, o.reverses_line as of_reversal,
                o.category, o.unit_price_e6, o.self_pay_e4, o.item_code, o.item_name, o.national_code, o.class, o.unit,
                old.digest as old_digest, taken.amount as taken, taken.quantity as taken_quantity,
                -- what is not said is all that is left; a quantity alone takes its share, the last one takes the rest
-               coalesce(abs(l.quantity), case when l.amount is null then o.quantity_e4 - taken.quantity
+               coalesce(abs(l.quantity), case when l.amount is null or abs(l.amount) = o.amount - taken.amount
+                        then o.quantity_e4 - taken.quantity
                         else least(o.quantity_e4 - taken.quantity,
                                    round(o.quantity_e4::numeric * abs(l.amount) / nullif(o.amount, 0))::bigint) end) as back_quantity,
                coalesce(abs(l.amount), case when l.quantity is null or abs(l.quantity) = o.quantity_e4 - taken.quantity
                         then o.amount - taken.amount
-                        else round(o.amount::numeric * abs(l.quantity) / nullif(o.quantity_e4, 0))::bigint end) as back
+                        else least(o.amount - taken.amount,
+                                   round(o.amount::numeric * abs(l.quantity) / nullif(o.quantity_e4, 0))::bigint) end) as back
           from line l
           join visit v on v.visit_id = l.visit_id
           left join charge old on old.visit_id = l.visit_id and old.feed_id = l.feed_id and old.source_line = l.source_line
@@ -240,17 +255,18 @@ begin
     ), booked as (
         insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount, charged_at,
                posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit, department,
-               performer, orderer, order_no, reverses_line)
-        select visit_id, line_count + 1, feed_id, 'CD', category, self_pay_e4, coalesce(back_quantity, 0), unit_price_e6, -coalesce(back, 0),
+               performer, orderer, order_no, reverses_line, sent_visit_no)
+        select visit_id, line_count + row_number() over (partition by visit_id order by j.ord), feed_id, 'CD', category, self_pay_e4, coalesce(back_quantity, 0), unit_price_e6, -coalesce(back, 0),
                charged_at, now(), digest, source_line, message, item_code, item_name, national_code, class, unit,
-               department, performer, orderer, order_no, reverses
-          from judged where verdict in ('posted', 'late')
+               department, performer, orderer, order_no, reverses, sent_visit_no
+          from judged j where verdict in ('posted', 'late')
         returning visit_id, amount
     ), summed as (
         update visit v
-           set total = v.total + b.amount, line_count = v.line_count + 1,
+           set total = v.total + b.amount, line_count = v.line_count + b.lines,
                late_since = case when v.state in ('billed', 'settled') then coalesce(v.late_since, now()) else v.late_since end
-          from booked b where v.visit_id = b.visit_id
+          from (select visit_id, sum(amount)::bigint as amount, count(*)::int as lines from booked group by visit_id) b
+         where v.visit_id = b.visit_id
     )
     select j.ord, j.verdict from judged j;
 end $$;

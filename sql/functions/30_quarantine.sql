@@ -64,7 +64,7 @@ language sql stable security definer set search_path from current as $$
        and not exists (select 1 from quarantine_resolution r where r.quarantine_id = q.quarantine_id)
        and exists (select 1 from facility f join visit v on v.facility_id = f.facility_id
                      join charge c on c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id
-                                  and c.source_line = q.awaits_line
+                                  and c.source_line in (q.awaits_line, q.awaits_line || '@' || q.visit_no)
                     where f.code = q.facility_code and v.visit_no = q.visit_no)
      order by q.quarantine_id limit p_limit
 $$;

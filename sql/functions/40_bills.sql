@@ -30,6 +30,7 @@ begin
                                when v.billed_line = 0 then '/R' || v.generation
                                else '/A' || (select count(*) from bill where visit_id = p_visit and generation = v.generation
                                                 and kind <> 'void_note') || case when v.generation > 1 then 'R' || v.generation else '' end end;
+    v_no := bill_number(v.facility_id, v_no);
     insert into bill (public_id, facility_id, visit_id, sequence, bill_no, kind, generation, first_line, last_line, prev_line, total,
                       subtotals, personal_cash, silent_feeds, due_at)
     select random_id(), v.facility_id, p_visit, v_first + 1, v_no, v_kind, v.generation, v.billed_line + 1, v.line_count,
@@ -44,6 +45,16 @@ begin
                        jsonb_build_object('bill_no', v_no, 'kind', v_kind, 'total', yuan(v_total), 'silent_feeds', p_silent));
     perform credit_apply(p_visit);
     return v_bill;
+end $$;
+
+-- The number wanted, marked where a visit's own number reads like it. Two visits that race for one meet the unique key; the second one closes at
+-- the next turn.
+create or replace function bill_number(p_facility int, p_wanted text) returns text language plpgsql stable as $$
+begin
+    while exists (select from bill where facility_id = p_facility and bill_no = p_wanted) loop
+        p_wanted := p_wanted || '*';
+    end loop;
+    return p_wanted;
 end $$;
 
 -- Debit what patients owe, credit revenue by category; a zero bill has no entry.
@@ -71,7 +82,7 @@ begin
         select count(*) + 1 into v_sequence from bill where visit_id = p_visit;
         insert into bill (public_id, facility_id, visit_id, sequence, bill_no, kind, generation, total, subtotals, personal_cash,
                           voids_bill_id, due_at)
-        values (random_id(), b.facility_id, p_visit, v_sequence, b.bill_no || '/V', 'void_note', b.generation, -b.total,
+        values (random_id(), b.facility_id, p_visit, v_sequence, bill_number(b.facility_id, b.bill_no || '/V'), 'void_note', b.generation, -b.total,
                 (select array_agg(-n order by ord) from unnest(b.subtotals) with ordinality s (n, ord)), -b.total, b.bill_id, now())
         returning bill_id into v_note;
         insert into bill_state (bill_id, visit_id, state, total) values (v_note, p_visit, 'void', -b.total);
@@ -153,14 +164,14 @@ begin
               from visit join facility_mark m using (facility_id)
              where visit.state = 'discharged'
                and (coalesce(m.mark, 'infinity') >= visit.discharged_at or visit.discharge_seen_at + m.grace < now())
-             order by visit.discharge_seen_at limit p_limit
+             order by visit.close_failed_at nulls first, visit.discharge_seen_at limit p_limit
                for no key update of visit skip locked
         ), late as (
             select visit.visit_id, visit.facility_id, null::timestamptz
               from visit join facility_mark m using (facility_id)
              where visit.late_since is not null and visit.late_since + m.late_grace < now()
                and visit.state in ('billed', 'settled')
-             order by visit.late_since limit p_limit
+             order by visit.close_failed_at nulls first, visit.late_since limit p_limit
                for no key update of visit skip locked
         )
         select * from discharged union all select * from late
@@ -170,9 +181,10 @@ begin
                is not null then
                 bills := bills + 1;
             end if;
-            perform visit_settle(v.visit_id);
+            perform visit_settle(v.visit_id, true);
         exception when others then
             raise warning 'visit % cannot be closed: %', v.visit_id, sqlerrm;
+            update visit set close_failed_at = now() where visit_id = v.visit_id;
             failed := failed + 1;
         end;
         visits := visits + 1;

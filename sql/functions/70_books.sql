@@ -4,7 +4,7 @@
 create or replace function audit() returns table (invariant text, broken bigint, unexplained bigint)
 language sql stable security definer set search_path from current as $$
     -- visits: the running total is the sum of the lines, numbers run from 1 without a gap
-    select 'a visit''s total and line count are those of its lines', count(*), coalesce(sum(abs(v.total - coalesce(c.amount, 0))), 0)::bigint
+    select 'a visit''s total and line count are those of its lines', count(*), coalesce(sum(abs(coalesce(v.total, 0) - coalesce(c.amount, 0))), 0)::bigint
       from visit v full join (select visit_id, sum(amount)::bigint as amount, count(*) as lines, max(line_no) as last, count(distinct line_no) as numbers
                                 from charge group by visit_id) c using (visit_id)
      where v.visit_id is null or v.total <> coalesce(c.amount, 0) or v.line_count <> coalesce(c.lines, 0)
@@ -77,6 +77,23 @@ language sql stable security definer set search_path from current as $$
         select (coalesce((select sum(amount) from capture), 0) - coalesce((select sum(amount) from application where capture_id is not null), 0)
                 + coalesce((select sum(amount) from journal_posting where account = 'credit'), 0))::bigint as difference) d
     union all
+    select 'each channel''s account is what it captured', count(*), coalesce(sum(abs(difference)), 0)::bigint from (
+        select coalesce(c.amount, 0) - coalesce(j.amount, 0) as difference
+          from (select channel, sum(amount) as amount from capture group by channel) c
+          full join (select account as channel, sum(amount) as amount from journal_posting
+                      where account in (select code from account where type = 'asset' and code <> 'receivable') group by account) j using (channel)) d
+     where difference <> 0
+    union all
+    select 'a visit is settled when nothing is owed on it, billed when something is', count(*), coalesce(sum(o.owed), 0)::bigint
+      from visit v cross join lateral (select coalesce(sum(s.total - s.paid - s.credited) filter (where s.state = 'open' and s.total > 0), 0) as owed
+                                         from bill_state s where s.visit_id = v.visit_id) o
+     where (v.state = 'settled' and o.owed <> 0) or (v.state = 'billed' and o.owed = 0)
+    union all
+    select 'a payment captured what it asked for, and a bill''s state has its total', count(*), coalesce(sum(difference), 0)::bigint from (
+        select abs(p.amount - c.amount) as difference from payment p join capture c using (payment_id) where p.amount <> c.amount
+        union all
+        select abs(s.total - b.total) from bill b left join bill_state s using (bill_id) where s.total is distinct from b.total) d
+    union all
     select 'lines counted as booked are the lines stored', (d.difference <> 0)::int, 0 from (
         -- a merge copies a line and takes the old one back by a line of feed 0
         select coalesce((select sum(booked) from intake_tally), 0)
@@ -114,8 +131,8 @@ language sql stable security definer set search_path from current as $$
                       'quarantined', (select coalesce(json_object_agg(reason, n order by reason), '{}') from
                                           (select reason, count(*) as n from parked where is_line and outcome is null group by reason) r),
                       'messages_quarantined', (select count(*) from parked where not is_line and outcome is null)) from feeds),
-        'by_feed', (select json_object_agg(name, json_build_object('received', booked + duplicate + waiting + dismissed, 'booked', booked,
-                      'duplicate', duplicate, 'waiting', waiting, 'resolved', replayed) order by name) from feeds),
+        'by_feed', (select coalesce(json_object_agg(name, json_build_object('received', booked + duplicate + waiting + dismissed, 'booked', booked,
+                      'duplicate', duplicate, 'waiting', waiting, 'resolved', replayed, 'dismissed', dismissed) order by name), '{}') from feeds),
         'visits', (select coalesce(json_object_agg(state, n), '{}') from (select state, count(*) as n from visit group by state order by state) s),
         'bills', json_build_object('issued', (select count(*) from bill), 'total', (select yuan(coalesce(sum(total), 0)::bigint) from bill),
                       'by_kind', (select coalesce(json_object_agg(kind, json_build_object('count', n, 'total', yuan(total))), '{}')

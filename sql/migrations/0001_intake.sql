@@ -80,11 +80,9 @@ insert into category values
 create table visit (
     visit_id      bigint generated always as identity primary key,
     facility_id   int not null references facility,
-    visit_no      text collate "C" not null check (visit_no <> ''),
-    state         text not null default 'open'
-                  check (state in ('open', 'discharged', 'billed', 'settled', 'cancelled', 'merged')),
-    class         text not null default 'unknown'
-                  check (class in ('outpatient', 'emergency', 'inpatient', 'unknown')),
+    visit_no      text collate "C" not null,
+    state         text not null default 'open',     -- open, discharged, billed, settled, cancelled, merged
+    class         text not null default 'unknown',  -- outpatient, emergency, inpatient, unknown
     provisional   boolean not null default false,   -- a charge came before its ADT
     over_limit    boolean not null default false,
     overdue       boolean not null default false,
@@ -104,11 +102,13 @@ create table visit (
     discharged_at timestamptz,
     discharge_seen_at timestamptz,                  -- when we learned of it: grace counts from here
     late_since    timestamptz,                      -- oldest unbilled line of a closed visit
+    close_failed_at timestamptz,                    -- it could not be closed then: others go first
     merged_into   bigint references visit,
     opened_at     timestamptz not null default now(),
     unique (facility_id, visit_no),
-    check ((state = 'merged') = (merged_into is not null)),
-    check (billed_line <= line_count)
+    check (state in ('open', 'discharged', 'billed', 'settled', 'cancelled', 'merged')
+           and class in ('outpatient', 'emergency', 'inpatient', 'unknown') and visit_no <> ''
+           and (state = 'merged') = (merged_into is not null) and billed_line <= line_count)
 ) with (fillfactor = 70);
 create index visit_discharged on visit (discharge_seen_at) where state = 'discharged';
 create index visit_late on visit (late_since) where late_since is not null;
@@ -121,12 +121,12 @@ create table charge (
     visit_id      bigint not null,
     line_no       int not null,
     feed_id       int not null,
-    kind          text not null check (kind in ('CG', 'CD', 'AJ')),
-    category      smallint not null check (category between 1 and 14),
+    kind          text not null,
+    category      smallint not null,
     self_pay_e4   smallint not null,
     quantity_e4   bigint not null,
     unit_price_e6 bigint not null,
-    amount        bigint not null check (abs(amount) <= 9999999999999999),   -- fen, signed; 16,2 of the national interface
+    amount        bigint not null,                  -- fen, signed; 16,2 of the national interface
     charged_at    timestamptz not null,
     posted_at     timestamptz not null,
     digest        uuid not null,                    -- 16 bytes over the content: a resend or a conflict
@@ -143,8 +143,11 @@ create table charge (
     order_no      text,
     reverses_line text collate "C",                 -- source_line of the line it takes back, same feed
     warning       text,                             -- unlisted, price_differs
+    sent_visit_no text collate "C",                 -- the merged visit's number that it was sent under, where that is not this one's
     primary key (visit_id, feed_id, source_line),
-    check (case kind when 'CG' then amount >= 0 when 'CD' then amount <= 0 and reverses_line is not null else true end)
+    -- one check, because each one is read anew by every statement that writes
+    check (category between 1 and 14 and abs(amount) <= 9999999999999999
+           and case kind when 'CG' then amount >= 0 when 'CD' then amount <= 0 and reverses_line is not null else kind = 'AJ' end)
 ) partition by range (visit_id);
 create index charge_reversals on charge (visit_id, feed_id, reverses_line) where reverses_line is not null;
 create trigger append_only before update or delete on charge

@@ -88,7 +88,8 @@ create table journal (
     capture_id bigint,
     accounts   text[] not null,
     amounts    bigint[] not null,
-    check (array_length(accounts, 1) = array_length(amounts, 1)),
+    check (cardinality(accounts) = cardinality(amounts) and cardinality(accounts) >= 2),
+    check (array_position(amounts, null) is null and array_position(accounts, null) is null),
     check (total_of(amounts) = 0)
 );
 create index journal_visit on journal (visit_id);

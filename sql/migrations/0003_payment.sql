@@ -8,7 +8,7 @@ create table payment (
     visit_id        bigint not null references visit,
     bill_id         bigint not null references bill,
     bill_version    int not null,                       -- pinned: the bill as the payer saw it
-    channel         text not null,
+    channel         text not null references account,   -- its money is on the account of its name
     merchant        text not null default '',
     amount          bigint not null check (amount > 0),
     state           text not null check (state in ('created', 'pending', 'unknown', 'succeeded', 'closed', 'failed')),
@@ -32,7 +32,7 @@ create table capture (
     capture_id     bigint generated always as identity primary key,
     visit_id       bigint not null references visit,
     payment_id     bigint references payment,           -- none for money taken elsewhere
-    channel        text not null,
+    channel        text not null references account,
     transaction_id text collate "C" not null,
     amount         bigint not null check (amount > 0),
     captured_at    timestamptz not null,
@@ -56,6 +56,7 @@ create table application (
     check ((capture_id is null) <> (credit_bill_id is null))
 );
 create index application_bill on application (bill_id);
+create index application_visit on application (visit_id);
 create index application_capture on application (capture_id);
 
 -- Numbers run without a gap per facility and year: the counter row is locked until the receipt is committed.

@@ -1,7 +1,7 @@
 """Fixtures: one cluster a session; `ledger` shares the daemon's database, `fresh` has one of its own.
 
 H01 waits for no feed, so a discharged visit is due at once. W01 waits for its two feeds, for an hour. S01 waits for one, and its
-grace is over at once. A test keeps apart from the others by a visit number of its own."""
+grace is over at once. L01 lets late lines gather for an hour. A test keeps apart from the others by a visit number of its own."""
 
 import shutil
 import sys
@@ -15,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cluster import Cluster, setup  # noqa: E402
 from ledger import Ledger, fresh_number  # noqa: E402
 
-FACILITIES = {"H01": {}, "W01": {}, "S01": {"grace_s": 0}}
+FACILITIES = {"H01": {}, "W01": {}, "S01": {"grace_s": 0}, "L01": {"late_grace_s": 3600}}
 FEEDS = {
     "clinic": ("H01", False), "pharmacy": ("H01", False), "ward": ("H01", False),
-    "lab": ("W01", True), "theatre": ("W01", True), "silent": ("S01", True),
+    "lab": ("W01", True), "theatre": ("W01", True), "silent": ("S01", True), "late": ("L01", False),
 }
 
 
@@ -86,8 +86,10 @@ def _shared(cluster, database):
 
 @pytest.fixture
 def ledger(shared):
-    """The daemon's role on the shared database."""
-    return shared
+    """The daemon's role on the shared database. Whatever a test does with it, the audit finds nothing new afterwards."""
+    before = shared.audit()
+    yield shared
+    assert shared.audit() == before
 
 
 @pytest.fixture(name="fresh_desk")

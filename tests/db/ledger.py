@@ -6,8 +6,9 @@ Amounts are fen; quantities and prices are decimal text. It calls, and asks for 
 
 import hashlib
 import itertools
+import threading
 from collections import namedtuple
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from types import SimpleNamespace
@@ -260,6 +261,22 @@ class Ledger:
                           " where account = 'credit' and visit_no = %s", number)
 
 
-def ids(line, names):
-    """The same line under several ids."""
-    return [replace(line, id=name) for name in names]
+def at_once(*calls):
+    """Runs the calls in threads that start together; their results in order. What one raises is raised here."""
+    gate, results, errors = threading.Barrier(len(calls)), [None] * len(calls), []
+
+    def run(place, call):
+        gate.wait()
+        try:
+            results[place] = call()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return results

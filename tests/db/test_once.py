@@ -1,7 +1,170 @@
-from ledger import charge, reversal
-def test_smoke(ledger, visit):
-    r = ledger.post(charge(visit, "a", 100), charge(visit, "b", 50), reversal(visit, "c", of="a"))
-    assert r == ["posted"]*3
-    print(r.totals, r.states)
-    print(ledger.close_now(visit))
-    assert ledger.audit() == []
+"""Invariant 2: a line books once, whatever is resent, in whatever order, from however many connections; the same id with other content
+is a conflict and changes nothing."""
+
+import random
+
+import pytest
+
+from ledger import adjustment, at_once, charge, fresh_number, reversal
+
+BOOKED = ("posted", "late")
+
+
+def rows_of(ledger, visit):
+    return [(line.source_line, line.amount) for line in ledger.lines(visit)]
+
+
+def test_a_resent_line_is_a_duplicate(ledger, visit):
+    assert ledger.post(charge(visit, "a", 100)) == ["posted"]
+    again = ledger.post(charge(visit, "a", 100))
+    assert again == ["duplicate"]
+    assert again.totals == {visit: 100}
+    assert rows_of(ledger, visit) == [("a", 100)]
+
+
+def test_the_same_id_with_other_content_is_a_conflict_and_changes_nothing(ledger, visit):
+    ledger.post(charge(visit, "a", 100))
+    assert ledger.post(charge(visit, "a", 101)) == ["conflict"]
+    assert ledger.post(charge(visit, "a", 100, name="布洛芬")) == ["conflict"]
+    assert ledger.post(adjustment(visit, "a", 100)) == ["conflict"]
+    assert rows_of(ledger, visit) == [("a", 100)]
+    assert ledger.visit(visit).total == 100
+
+
+def test_resends_and_conflicts_inside_one_batch(ledger, visit):
+    outcomes = ledger.post(charge(visit, "a", 100), charge(visit, "a", 100), charge(visit, "a", 7), charge(visit, "b", 5),
+                           charge(visit, "b", 5), charge(visit, "a", 100))
+    assert outcomes == ["posted", "duplicate", "conflict", "posted", "duplicate", "duplicate"]
+    assert outcomes.totals == {visit: 105}
+    assert rows_of(ledger, visit) == [("a", 100), ("b", 5)]
+
+
+def test_a_batch_that_is_partly_known_books_the_rest(ledger, visit):
+    other = fresh_number()
+    ledger.post(charge(visit, "b", 2), charge(other, "x", 9))
+    outcomes = ledger.post(charge(visit, "a", 1), charge(visit, "b", 2), charge(visit, "c", 3), charge(other, "x", 9), charge(other, "y", 1))
+    assert outcomes == ["posted", "duplicate", "posted", "duplicate", "posted"]
+    assert [(line.line_no, line.source_line) for line in ledger.lines(visit)] == [(1, "b"), (2, "a"), (3, "c")]
+    assert outcomes.totals == {visit: 6, other: 10}
+
+
+def test_the_id_is_the_feeds_and_the_visits_own(ledger, visit):
+    other = fresh_number()
+    assert ledger.post(charge(visit, "1", 100), charge(visit, "1", 100, feed="pharmacy"), charge(other, "1", 100)) == ["posted"] * 3
+
+
+def test_ids_are_compared_byte_for_byte(ledger, visit):
+    assert ledger.post(charge(visit, "a", 1), charge(visit, "A", 1), charge(visit, "a ", 1), charge(visit, "ａ", 1)) == ["posted"] * 4
+
+
+def test_a_resend_after_the_bill_is_a_duplicate_and_not_late(ledger, visit):
+    ledger.post(charge(visit, "a", 100))
+    ledger.close_now(visit)
+    assert ledger.post(charge(visit, "a", 100)) == ["duplicate"]
+    assert ledger.visit(visit).late_since is None
+
+
+def test_a_resent_reversal_is_a_duplicate_also_in_one_batch(ledger, visit):
+    ledger.post(charge(visit, "a", 100))
+    back = reversal(visit, "r", of="a", amount=40)
+    assert ledger.post(back, back, reversal(visit, "r", of="a", amount=41)) == ["posted", "duplicate", "conflict"]
+    assert ledger.post(back) == ["duplicate"]
+    assert ledger.visit(visit).total == 60
+
+
+def test_a_line_that_was_refused_does_not_stand_in_the_way_of_a_good_one(ledger, visit):
+    no_price = charge(visit, "a", None)
+    assert ledger.post(no_price, charge(visit, "a", 50)) == ["price_unknown", "posted"]
+    other = fresh_number()
+    assert ledger.post(charge(other, "a", None), charge(other, "a", None)) == ["price_unknown"] * 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_order_any_number_of_times(ledger, seed):
+    rng = random.Random(seed)
+    visits = [fresh_number() for _ in range(4)]
+    lines = [charge(rng.choice(visits), f"l{n}", rng.randrange(1000), feed=rng.choice(["clinic", "ward"])) for n in range(40)]
+    sent = [line for line in lines for _ in range(rng.randint(1, 4))]
+    rng.shuffle(sent)
+    booked = []
+    while sent:
+        batch = [sent.pop() for _ in range(min(len(sent), rng.randint(1, 12)))]
+        booked += [line for line, outcome in zip(batch, ledger.post(*batch)) if outcome in BOOKED]
+    assert sorted(id(line) for line in booked) == sorted(id(line) for line in lines)
+    for visit in visits:
+        assert sorted(rows_of(ledger, visit)) == sorted((line.id, line.amount) for line in lines if line.visit == visit)
+        assert ledger.visit(visit).total == sum(line.amount for line in lines if line.visit == visit)
+        assert [line.line_no for line in ledger.lines(visit)] == list(range(1, len(ledger.lines(visit)) + 1))
+
+
+def test_two_connections_send_the_same_lines_at_the_same_time(ledger, desk):
+    """Different batches and orders, visits that neither knew: no deadlock, and each line is booked by exactly one."""
+    one, two, rng = desk.ledger(), desk.ledger(), random.Random(1)
+    for _ in range(40):
+        visits = [fresh_number() for _ in range(3)]
+        lines = [charge(visit, f"l{n}", 10 + n) for visit in visits for n in range(4)]
+        shuffled = rng.sample(lines, len(lines))
+        first, second = at_once(lambda: one.post(*lines), lambda: two.post(*shuffled[:6]) + two.post(*shuffled[6:]))
+        by_one = {id(line) for line, outcome in zip(lines, first) if outcome == "posted"}
+        by_two = {id(line) for line, outcome in zip(shuffled, second) if outcome == "posted"}
+        assert by_one | by_two == {id(line) for line in lines} and not by_one & by_two
+        assert set(first) | set(second) <= {"posted", "duplicate"}
+        for visit in visits:
+            assert ledger.visit(visit).total == 10 + 11 + 12 + 13
+
+
+def test_two_connections_send_one_id_with_two_contents(ledger, desk):
+    one, two = desk.ledger(), desk.ledger()
+    for _ in range(30):
+        visit = fresh_number()
+        outcomes = at_once(lambda: one.post(charge(visit, "a", 1)), lambda: two.post(charge(visit, "a", 2)))
+        assert sorted(outcomes) == [["conflict"], ["posted"]]
+        assert rows_of(ledger, visit) == [("a", 1 if outcomes[0] == ["posted"] else 2)]
+
+
+def test_an_unknown_visit_is_opened_once_however_many_bring_its_first_line(ledger, desk):
+    ledgers = [desk.ledger() for _ in range(4)]
+    for _ in range(10):
+        visit = fresh_number()
+        outcomes = at_once(*[lambda own=own, n=n: own.post(charge(visit, f"l{n}", 1)) for n, own in enumerate(ledgers[:3])],
+                           lambda: ledgers[3].open(visit))
+        assert outcomes[:3] == [["posted"]] * 3
+        assert ledger.visit(visit).line_count == 3 and not ledger.visit(visit).provisional
+
+
+def test_batches_over_the_same_visits_in_opposite_order_do_not_deadlock(desk):
+    one, two = desk.ledger(), desk.ledger()
+    visits = [fresh_number() for _ in range(20)]
+    for round in range(30):
+        outcomes = at_once(lambda: one.post(*[charge(visit, f"o{round}", 1) for visit in visits]),
+                           lambda: two.post(*[charge(visit, f"t{round}", 1) for visit in reversed(visits)]))
+        assert outcomes == [["posted"] * 20] * 2
+    assert {one.visit(visit).total for visit in visits} == {60}
+
+
+def test_money_taken_elsewhere_counts_once(ledger, desk, visit):
+    assert ledger.pay_elsewhere(visit, "p", 500) == "posted"
+    assert ledger.pay_elsewhere(visit, "p", 500) == "duplicate"
+    assert ledger.pay_elsewhere(visit, "p", 501) == "conflict"
+    assert ledger.credit_of(visit) == 500
+    one, two = desk.ledger(), desk.ledger()
+    for n in range(15):
+        outcomes = at_once(lambda: one.pay_elsewhere(visit, f"p{n}", 1), lambda: two.pay_elsewhere(visit, f"p{n}", 1))
+        assert sorted(outcomes) == ["duplicate", "posted"]
+    assert ledger.credit_of(visit) == 515
+
+
+def test_events_repeat_without_effect(ledger, visit):
+    assert [ledger.open(visit), ledger.open(visit)] == ["done", "repeated"]
+    assert [ledger.discharge(visit), ledger.discharge(visit)] == ["done", "repeated"]
+    assert [ledger.reopen(visit), ledger.reopen(visit)] == ["done", "repeated"]
+    assert [ledger.cancel(visit), ledger.cancel(visit)] == ["done", "repeated"]
+    assert ledger.visit(visit).state == "cancelled"
+    assert ledger.post(charge(visit, "a", 1)) == ["visit_cancelled"]
+    assert [ledger.open(visit), ledger.discharge(visit), ledger.reopen(visit)] == ["visit_cancelled"] * 3
+
+
+def test_nothing_to_post_is_done_at_once(desk):
+    own = desk.ledger()
+    own.ask("set statement_timeout = '2s'")
+    assert own.post() == []

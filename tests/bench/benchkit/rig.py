@@ -1,0 +1,274 @@
+"""The machine under measurement: a private PostgreSQL cluster, databases cloned from one template, and the daemon.
+
+The cluster is that of scripts/lib.sh with conf/postgresql.embedded.conf, for every contender. A figure works on a fresh
+clone of the template (schema, price list, open visits), so that no figure pays for the lines of another. What was started
+is ended by its own process id, and the cluster is deleted, whatever happens.
+"""
+
+import contextlib
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+import psycopg2
+
+from . import proc
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+SCHEMA = "hospital"
+VISITS = 2000               # open visits that lines are spread over, unless a figure says otherwise
+VISIT_PREFIX = "BV"
+TEMPLATE = "bench_template"
+READY_S = 60
+FEED_TOKEN, KIOSK_TOKEN, DESK_TOKEN = "bench-feed-token-0001", "bench-kiosk-token-001", "bench-desk-token-0001"
+
+
+class Failure(Exception):
+    """A benchmark could not be taken: the run goes on with the next figure and ends with status 1."""
+
+
+def free_ports(n):
+    held = [socket.socket() for _ in range(n)]
+    try:
+        for s in held:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in held]
+    finally:
+        for s in held:
+            s.close()
+
+
+class Daemon:
+    """A running visitbilld."""
+
+    def __init__(self, process, ports, ready_s, conf):
+        self.process, self.ready_s, self.conf = process, ready_s, conf
+        self.pid = process.pid
+        self.http, self.mllp, self.channel = (f"127.0.0.1:{port}" for port in ports)
+
+    def stop(self):
+        """Drains; returns the seconds that took."""
+        started = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout=40)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise Failure("visitbilld did not drain within 40 s") from None
+        if self.process.returncode != 0:
+            raise Failure(f"visitbilld ended with status {self.process.returncode}")
+        return time.monotonic() - started
+
+
+class Rig:
+    def __init__(self, build, verbose=False):
+        self.build, self.verbose = build, verbose
+        self.bench = os.path.join(build, "tests", "bench")
+        self.daemon_path = os.path.join(build, "daemon", "visitbilld")
+        self.dir = None
+        self._processes = []
+        self._databases = set()
+        self._numbers = iter(range(1, 1 << 30))
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+    # ---- the cluster
+
+    def open(self):
+        self.dir = tempfile.mkdtemp(prefix="visitbill-bench-", dir="/var/tmp")
+        os.chmod(self.dir, 0o711)
+        self._library('cluster_start "$1" && cluster_prepare "$1"')
+        with open(os.path.join(self.dir, "run", "postgresql.pid"), encoding="ascii") as f:
+            self.postmaster = int(f.read())
+        self._keys()
+        self._make_template()
+
+    def close(self):
+        for process in reversed(self._processes):
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(timeout=20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        if self.dir is not None:
+            subprocess.run(["bash", "-c", '. "$0/scripts/lib.sh" && cluster_remove "$1"', ROOT, self.dir], check=False)
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _library(self, command, *arguments):
+        script = f'. "$0/scripts/lib.sh" && {command}'
+        done = subprocess.run(["bash", "-c", script, ROOT, self.dir, *arguments], stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise Failure(f"{command} failed")
+        return done.stdout.strip()
+
+    def conninfo(self, database, role="visitbill_owner"):
+        return self._library('cluster_conninfo "$1" "$2" "$3"', role, database)
+
+    @contextlib.contextmanager
+    def connection(self, database, role="visitbill_owner"):
+        c = psycopg2.connect(self.conninfo(database, role), options=f"-csearch_path={SCHEMA}")
+        c.autocommit = True
+        try:
+            yield c
+        finally:
+            c.close()
+
+    def sql(self, database, text, parameters=None, role="visitbill_owner"):
+        """Runs it; returns the rows, if it has any."""
+        with self.connection(database, role) as c, c.cursor() as cursor:
+            cursor.execute(text, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def checkpoint(self):
+        """Before each measurement, so that every contender finds the write-ahead log in the same state."""
+        self.sql("postgres", "checkpoint", role="postgres")
+
+    # ---- databases
+
+    def _make_template(self):
+        self.sql("postgres", f"create database {TEMPLATE} owner visitbill_owner", role="postgres")
+        conf = self.configure(TEMPLATE)
+        self.migrate(conf)
+        self.start(TEMPLATE, conf=conf).stop()          # writes the facility and its feeds
+        items = self.run([self.tool("vbload"), "items"])
+        self.sql(TEMPLATE, "select items_import('H01', %s::json)", (items,))
+        self.sql(TEMPLATE, "select partitions_ahead()")
+        self.add_visits(TEMPLATE, VISITS)
+
+    def migrate(self, conf):
+        self.run([os.path.join(self.build, "daemon", "ctl", "visitbillctl"), "-c", conf[0], "migrate"])
+
+    def add_visits(self, database, n, prefix=VISIT_PREFIX):
+        """Numbers prefix0000000 and up, open inpatients; their ids follow each other."""
+        self.sql(database, """
+            insert into visit (facility_id, visit_no, class, patient_no, patient_name, sex, department, location, credit_limit, admitted_at)
+            select f.facility_id, %s || lpad(n::text, 7, '0'), 'inpatient', 'P' || lpad(n::text, 7, '0'), '王芳', 'F', '综合内科', '0502^12^03',
+                   900000000000, now() - interval '1 day'
+              from facility f, generate_series(0, %s - 1) n where f.code = 'H01' order by n""", (prefix, n))
+        self.sql(database, "analyze visit")
+
+    def database(self, name="work"):
+        """A fresh clone of the template."""
+        name = f"bench_{name}_{next(self._numbers)}"
+        self.sql("postgres", f"create database {name} template {TEMPLATE} owner visitbill_owner", role="postgres")
+        self._databases.add(name)
+        return name
+
+    def drop(self, database):
+        self.sql("postgres", f"drop database if exists {database} with (force)", role="postgres")
+        self._databases.discard(database)
+
+    # ---- the daemon
+
+    def _keys(self):
+        self.pay = os.path.join(self.dir, "pay")
+        os.mkdir(self.pay)
+        self.run([sys.executable, os.path.join(ROOT, "tests", "sim", "wechatpay.py"), "keys", "--dir", self.pay])
+        with open(os.path.join(self.pay, "merchant.json"), encoding="utf-8") as f:
+            self.merchant = json.load(f)
+        with open(os.path.join(self.pay, "apiv3_key"), "w", encoding="ascii") as f:
+            f.write(self.merchant["apiv3_key"])
+
+    def configure(self, database, feeds=0, replace=()):
+        """Writes a configuration, the embedded default but for who waits: bills here wait for the ward's feed alone."""
+        ports = free_ports(4)
+        with open(os.path.join(ROOT, "conf", "visitbilld.embedded.conf"), encoding="utf-8") as f:
+            text = f.read()
+        values = {
+            "PG": f"{self.conninfo(database, 'visitbill')}", "PG_OWNER": self.conninfo(database),
+            "HTTP": f"127.0.0.1:{ports[0]}", "MLLP": f"127.0.0.1:{ports[1]}", "MLLP2": f"127.0.0.1:{ports[2]}",
+            "FEED_TOKEN": FEED_TOKEN, "KIOSK_TOKEN": KIOSK_TOKEN, "DESK_TOKEN": DESK_TOKEN, "OPS_TOKEN": "bench-ops-token-00001",
+            "PAY_DIR": self.pay, "SIM": f"http://127.0.0.1:{ports[3]}", "NOTIFY": f"http://127.0.0.1:{ports[0]}",
+            "MCHID": self.merchant["mchid"], "APPID": self.merchant["appid"], "MERCHANT_SERIAL": self.merchant["merchant_serial"],
+            "PLATFORM_SERIAL": self.merchant["platform_serial"],
+        }
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", value)
+        text = re.sub(r"(?m)^(\[feed (?!ward)\w+\])$", r"\1\nwaits = no", text)
+        for old, new in replace:
+            text = text.replace(old, new)
+        for n in range(1, feeds + 1):
+            text += f"\n[feed bench{n:03}]\nfacility = H01\napplication = BENCH{n:03}\nwaits = no\n"
+        path = os.path.join(self.dir, f"{database}.conf")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return path, (ports[0], ports[1], ports[3])
+
+    def start(self, database, conf=None, wrapper=(), feeds=0, replace=()):
+        path, ports = conf or self.configure(database, feeds, replace)
+        started = time.monotonic()
+        process = self.spawn([*wrapper, self.daemon_path, "-c", path], log=f"{database}.log")
+        url = f"http://127.0.0.1:{ports[0]}/readyz"
+        while True:
+            try:
+                with urllib.request.urlopen(url, timeout=5) as reply:
+                    if reply.status == 200:
+                        break
+            except OSError:
+                pass
+            if process.poll() is not None or time.monotonic() - started > READY_S:
+                raise Failure("visitbilld did not get ready; its log ends: " + self.log_end(f"{database}.log"))
+            time.sleep(0.002)
+        return Daemon(process, ports, time.monotonic() - started, path)
+
+    @contextlib.contextmanager
+    def daemon(self, database, **options):
+        daemon = self.start(database, **options)
+        try:
+            yield daemon
+        finally:
+            daemon.stop()
+
+    @contextlib.contextmanager
+    def workplace(self, name="work", **options):
+        """A fresh database and a daemon on it: (database, daemon)."""
+        database = self.database(name)
+        try:
+            with self.daemon(database, **options) as daemon:
+                yield database, daemon
+        finally:
+            self.drop(database)
+
+    def log_end(self, name):
+        with open(os.path.join(self.dir, "log", name), encoding="utf-8", errors="replace") as f:
+            return f.read()[-2000:]
+
+    # ---- programs
+
+    def tool(self, name):
+        return os.path.join(self.bench, name)
+
+    def spawn(self, command, log=None, **options):
+        os.makedirs(os.path.join(self.dir, "log"), exist_ok=True)
+        with open(os.path.join(self.dir, "log", log), "ab") if log else contextlib.nullcontext(None) as f:
+            if f is not None:
+                options = {"stdout": f, "stderr": f, **options}
+            process = subprocess.Popen(command, **options)
+        self._processes.append(process)
+        return process
+
+    def run(self, command, **options):
+        """Its standard output; Failure when it fails."""
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, **options)
+        if self.verbose:
+            print("$", " ".join(command), "\n ", done.stdout.strip()[-600:], file=sys.stderr)
+        if done.returncode != 0:
+            raise Failure(f"{os.path.basename(command[0])} failed: {(done.stderr.strip() or done.stdout.strip())[-600:]}")
+        return done.stdout
+
+    def postgres_cpu_s(self):
+        return proc.tree_cpu_s(self.postmaster)

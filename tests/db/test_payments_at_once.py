@@ -1,0 +1,119 @@
+"""Invariants 7 and 9 from several connections: creators, captures and ends that meet, and receipts without a gap."""
+
+from ledger import at_once, charge, fresh_number, reversal
+
+YEAR_NUMBERS = "select array_agg(number order by number) from receipt join facility using (facility_id) where code = %s"
+
+
+def bill_of(ledger, amount=100):
+    visit = fresh_number()
+    ledger.post(charge(visit, "a", amount))
+    ledger.discharge(visit)
+    ledger.close()
+    return ledger.bills(visit)[0], visit
+
+
+def test_two_kiosks_want_to_pay_the_whole(ledger, desk):
+    one, two = desk.ledger(), desk.ledger()
+    for _ in range(25):
+        bill, _ = bill_of(ledger)
+        payments = at_once(lambda: one.pay(bill, 100), lambda: two.pay(bill, 100))
+        assert sorted(payment.outcome for payment in payments) == ["done", "payment_in_progress"]
+
+
+def test_many_part_payments_never_exceed(ledger, desk):
+    ledgers = [desk.ledger() for _ in range(5)]
+    for _ in range(6):
+        bill, visit = bill_of(ledger)
+        outcomes = at_once(*[lambda own=own: [own.pay(bill, 9, channel="cash").outcome for _ in range(4)] for own in ledgers])
+        assert sorted(sum(outcomes, [])) == ["amount_exceeds"] * 9 + ["done"] * 11
+        assert ledger.bills(visit)[0].paid == 99
+
+
+def test_one_key_from_two_connections_is_one_payment(ledger, desk):
+    one, two = desk.ledger(), desk.ledger()
+    for _ in range(25):
+        bill, _ = bill_of(ledger)
+        key = fresh_number("key")
+        payments = at_once(lambda: one.pay(bill, 50, key=key), lambda: two.pay(bill, 50, key=key))
+        assert sorted(payment.outcome for payment in payments) == ["done", "replayed"]
+        assert payments[0].payment_id == payments[1].payment_id
+
+
+def test_the_notification_and_the_query_report_one_success(ledger, desk):
+    one, two = desk.ledger(), desk.ledger()
+    for _ in range(25):
+        bill, visit = bill_of(ledger)
+        payment, transaction = ledger.pay(bill, 100), fresh_number("tx")
+        outcomes = at_once(lambda: one.capture(payment.order, 100, transaction), lambda: two.capture(payment.order, 100, transaction))
+        assert sorted(outcomes) == ["done", "repeated"]
+        assert (ledger.bills(visit)[0].paid, ledger.credit_of(visit)) == (100, 0)
+
+
+def test_a_success_meets_a_close(ledger, desk):
+    """Whichever comes first, the money counts and the reserve is gone."""
+    one, two = desk.ledger(), desk.ledger()
+    for _ in range(25):
+        bill, visit = bill_of(ledger)
+        payment = ledger.pay(bill, 100)
+        at_once(lambda: one.capture(payment.order, 100), lambda: two.end(payment))
+        after = ledger.bills(visit)[0]
+        assert (after.paid, after.live, after.state) == (100, 0, "settled")
+        assert ledger.value("select state from payment where payment_id = %s", payment.payment_id) == "succeeded"
+
+
+def test_money_meets_a_discharge_taken_back(ledger, desk):
+    """Either the bill was begun to be paid and stands, or it is void and the money waits as credit."""
+    one, two = desk.ledger(), desk.ledger()
+    for _ in range(25):
+        bill, visit = bill_of(ledger)
+        payment, _ = at_once(lambda: one.pay(bill, 100, channel="cash"), lambda: two.reopen(visit))
+        after = ledger.bills(visit)[0]
+        assert (payment.outcome, after.state, after.paid) in [("done", "settled", 100), ("bill_void", "void", 0)]
+        assert ledger.visit(visit).state == "open"
+
+
+def test_a_payment_meets_a_late_reversal(ledger, desk):
+    one, two = desk.ledger(), desk.ledger()
+    for _ in range(25):
+        bill, visit = bill_of(ledger)
+
+        def reverse():
+            two.post(reversal(visit, "r", of="a", amount=60))
+            two.close()
+
+        payment, _ = at_once(lambda: one.pay(bill, 100, channel="cash"), reverse)
+        ledger.close()
+        owed = [(one.kind, one.owed) for one in ledger.bills(visit)]
+        if payment.outcome == "done":
+            assert owed == [("bill", 0), ("credit_note", -60)]
+        else:
+            assert (payment.outcome, owed) == ("amount_exceeds", [("bill", 40), ("credit_note", 0)])
+
+
+def test_receipts_have_no_gap_whoever_fails(ledger, desk):
+    """Successes of four connections, among transactions that are rolled back."""
+    bills = [[bill_of(ledger)[0] for _ in range(8)] for _ in range(4)]
+    ledgers = [desk.ledger() for _ in range(4)]
+
+    def till(own, mine):
+        for n, bill in enumerate(mine):
+            own.connection.autocommit = n % 3 != 1
+            own.pay(bill, 100, channel="cash")
+            if n % 3 == 1:
+                own.connection.rollback()
+        own.connection.autocommit = True
+
+    at_once(*[lambda own=own, mine=mine: till(own, mine) for own, mine in zip(ledgers, bills)])
+    numbers = ledger.value(YEAR_NUMBERS, "H01")
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert sum(ledger.value("select count(*) from receipt where bill_id = %s", bill.bill_id) for mine in bills for bill in mine) == 4 * 5
+
+
+def test_two_workers_do_not_look_at_the_same_attempt(ledger, desk):
+    payments = [ledger.pay(bill_of(ledger)[0], 100).payment_id for _ in range(30)]
+    desk.ledger("visitbill_owner").ask("update payment set next_check_at = now() - interval '1 s' where payment_id = any (%s)", payments)
+    one, two = desk.ledger(), desk.ledger()
+    claimed = at_once(*[lambda own=own: [row[0] for _ in range(6) for row in own.ask("select payment_id from payments_due(5)")] for own in (one, two)])
+    mine = [payment for payment in sum(claimed, []) if payment in payments]
+    assert sorted(mine) == payments

@@ -1,0 +1,6 @@
+"""End-to-end tests: the real programs against a real PostgreSQL.
+
+    cluster     a private PostgreSQL and databases in it, the fixtures `cluster` and `database`
+    hospital    databases with something in them, filled without the daemon
+    qr_reader   reads QR codes off the terminal
+"""

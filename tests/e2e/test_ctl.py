@@ -1,0 +1,239 @@
+"""visitbillctl against a real PostgreSQL, without a daemon: migrations, grants, audit, books, status. See test_ctl_items and test_ctl_show."""
+
+import hashlib
+import json
+import re
+import shutil
+
+import psycopg2
+import pytest
+
+from .cluster import CTL, OWNER, ROLE, ROOT
+from .hospital import ITEMS, LINES, post, width
+
+pytest_plugins = ["e2e.cluster", "e2e.hospital"]
+
+MIGRATIONS = sorted(path.stem for path in (ROOT / "sql/migrations").glob("*.sql"))
+
+
+# ---- migrate ----------------------------------------------------------------------------------------
+
+
+def test_migrate_says_what_it_did_and_then_nothing(database):
+    said = database.ctl("migrate").splitlines()
+    assert said[0] == "created schema hospital"
+    assert said[1:1 + len(MIGRATIONS)] == [f"applied {name}" for name in MIGRATIONS]
+    assert said[-2].startswith("applied functions ") and "partition" in said[-1]
+    assert database.query("select version, name from schema_version order by 1") == list(enumerate(MIGRATIONS, 1))
+    assert database.ctl("migrate") == f"up to date: schema hospital, version {len(MIGRATIONS)}\n"
+    assert len(database.query("select 1 from schema_functions")) == 1
+
+
+def test_migrate_records_the_files_hashes(migrated):
+    for name, sha256 in migrated.query("select name, sha256 from schema_version"):
+        assert hashlib.sha256((ROOT / f"sql/migrations/{name}.sql").read_bytes()).hexdigest() == sha256
+
+
+def test_migrate_several_at_once(database):
+    running = [database.start_ctl("migrate") for _ in range(4)]
+    said = [process.communicate(timeout=120) for process in running]
+    assert [process.returncode for process in running] == [0] * 4, said
+    for name in MIGRATIONS:
+        assert sum(f"applied {name}\n" in out for out, _ in said) == 1
+    assert sum("up to date" in out for out, _ in said) == 3
+    database.ctl("audit")
+
+
+@pytest.mark.parametrize("damage, complaint", [
+    ("update schema_version set sha256 = repeat('0', 64) where version = 2", f"migration {MIGRATIONS[1]} was changed after it was applied"),
+    ("insert into schema_version values (99, '0099_future', 'x')", "at version 99, newer than this binary knows"),
+    ("delete from schema_version where version = 1", "has gaps"),
+])
+def test_migrate_refuses_another_history(migrated, damage, complaint):
+    migrated.query("set session_replication_role = replica; " + damage)
+    before = migrated.query("select * from schema_version order by 1")
+    assert complaint in migrated.ctl("migrate", status=1)
+    assert migrated.query("select * from schema_version order by 1") == before
+
+
+def test_history_is_append_only(migrated):
+    for table in ("schema_version", "schema_functions", "event", "bill", "journal", "capture"):
+        for statement in (f"delete from {table}", f"truncate {table} cascade"):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="append-only"):
+                migrated.query(statement, role=OWNER)
+
+
+def test_failed_migration_leaves_nothing_and_goes_on(database):
+    """A table of that name stands in the way of the second migration, then no more."""
+    database.query(f"create schema hospital authorization {OWNER}")
+    database.query("create table journal (x int)", role=OWNER)
+    assert re.search(rf"{MIGRATIONS[1]}.sql: relation \"journal\" already exists", database.ctl("migrate", status=1))
+    assert [row[0] for row in database.query("select name from schema_version")] == MIGRATIONS[:1]
+    assert database.query("select to_regclass('account')") == [(None,)]
+    assert "run visitbillctl migrate" in database.ctl("audit", status=1)
+    database.query("drop table journal", role=OWNER)
+    assert f"applied {MIGRATIONS[0]}" not in (said := database.ctl("migrate")) and f"applied {MIGRATIONS[1]}" in said
+    database.ctl("audit")
+
+
+def test_other_commands_ask_for_migrate(database):
+    for command in (["status"], ["audit"], ["books"], ["quarantine", "list"], ["items", "import", ITEMS]):
+        assert "run visitbillctl migrate" in database.ctl(*command, status=1)
+
+
+def test_functions_are_replaced_when_they_differ(migrated):
+    """Left from an older binary: an overload, a function that is no more, another return type, a view with other columns."""
+    older = "insert into schema_functions (version, role, sha256, functions) values (1, 'visitbill', 'older', %s)"
+    migrated.query("create function yuan(fen bigint, digits int) returns text language sql as 'select null::text'", role=OWNER)
+    for name in ("gone", "somebody_s_own"):
+        migrated.query(f"create function {name}() returns int language sql as 'select 1'", role=OWNER)
+    migrated.query(older, [["gone()", "yuan(bigint, integer)", "yuan(bigint)"]], role=OWNER)
+    assert "applied functions" in migrated.ctl("migrate")
+    left = "select p.oid::regprocedure::text from pg_proc p where proname in ('gone', 'yuan', 'somebody_s_own') order by 1"
+    assert migrated.query(left) == [("somebody_s_own()",), ("yuan(bigint)",)]
+    assert "up to date" in migrated.ctl("migrate")
+
+    migrated.query("drop view quarantine_open; create view quarantine_open as select 1 as other", role=OWNER)
+    migrated.query("drop function iso_time(timestamptz)", role=OWNER)
+    migrated.query("create function iso_time(other timestamptz) returns int language sql as 'select 1'", role=OWNER)
+    migrated.query(older, [[]], role=OWNER)
+    assert "applied functions" in migrated.ctl("migrate")
+    migrated.ctl("status")
+    migrated.ctl("audit")
+    assert migrated.query("select quarantine_id from quarantine_open", role=ROLE) == []
+    assert migrated.query(left) == [("somebody_s_own()",), ("yuan(bigint)",)]
+    count = "select cardinality(functions) from schema_functions order by applied_id"
+    assert migrated.query(count)[0] == migrated.query(count)[-1] > (40,)
+
+
+def test_role_is_made_where_the_owner_may(database):
+    database.configure(conninfo=database.conninfo("newrole"))
+    conf = database.conf.read_text().replace("[database]", "[database]\nrole = newrole")
+    database.conf.write_text(conf)
+    assert "may not create it: let a superuser say create role \"newrole\" login" in database.ctl("migrate", status=1)
+    database.conf.write_text(conf.replace(f"user={OWNER}", "user=postgres"))
+    assert "created role newrole" in database.ctl("migrate")
+    database.ctl("audit")
+
+
+def test_schema_of_any_name(database):
+    database.schema = "user"        # a reserved word has to be quoted everywhere
+    database.configure()
+    assert "created schema user" in database.ctl("migrate")
+    database.ctl("items", "import", ITEMS)
+    database.ctl("audit")
+
+
+def test_no_database(database):
+    database.configure(conninfo="host=/nonexistent dbname=x connect_timeout=1")
+    said = database.ctl("status", status=1)
+    assert said.count("\n") == 1 and "/nonexistent" in said
+
+
+# ---- grants -----------------------------------------------------------------------------------------
+
+
+def test_daemon_s_role_cannot_write(hospital):
+    close_me = post(hospital, "V1", {"source": "1", "amount": 100, "category": 9})
+    assert close_me == ["posted"]
+    tables = hospital.query("select c.oid::regclass::text from pg_class c where relnamespace = 'hospital'::regnamespace and relkind in ('r', 'p', 'v')")
+    assert len(tables) > 20
+    for (table,) in tables:
+        for privilege in ("insert", "update", "delete", "truncate", "trigger", "references"):
+            assert hospital.query("select has_table_privilege(%s, %s, %s)", [ROLE, table, privilege]) == [(False,)], (table, privilege)
+    for statement in ("insert into event (kind) values ('x')", "update charge set amount = 0", "delete from charge", "update visit set total = 0",
+                      "truncate charge", "create table hospital.mine (x int)", "select bill_issue(1, '{}')", "drop table charge"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            hospital.query(statement, role=ROLE)
+
+
+def test_public_gets_nothing(hospital):
+    hospital.cluster.execute("do $$ begin create role passer_by login; exception when duplicate_object then null; end $$")
+    with pytest.raises(psycopg2.Error, match="does not exist|permission denied"):
+        hospital.query("select * from charge", role="passer_by")
+    assert hospital.query("select bool_or(has_function_privilege('passer_by', oid, 'execute')) from pg_proc"
+                          " where pronamespace = 'hospital'::regnamespace") == [(False,)]
+
+
+def test_temporary_tables_do_not_stand_in(hospital):
+    """A role that may make temporary tables must not get the owner's functions to read or write those instead."""
+    connection = hospital.connect(ROLE)
+    cursor = connection.cursor()
+    cursor.execute("create temporary table facility (facility_id int, code text)")
+    cursor.execute("insert into pg_temp.facility values (1, 'FAKE')")
+    cursor.execute("select items_import('H01', '[]')")
+    with pytest.raises(psycopg2.Error, match="FAKE is not configured"):
+        cursor.execute("select items_import('FAKE', '[]')")
+    connection.close()
+
+
+# ---- audit, books, status -----------------------------------------------------------------------------
+
+
+def test_audit_of_an_empty_database(migrated):
+    lines = migrated.ctl("audit").splitlines()
+    assert lines[-1] == "unexplained 0.00" and len(lines) > 10
+    assert all(line.endswith("  ok") for line in lines[:-1])
+    assert len({width(line) for line in lines[:-1]}) == 1
+
+
+@pytest.mark.parametrize("damage, invariant, broken, unexplained", [
+    ("update charge set amount = amount + 7 where source_line = '1'", "a visit's total and line count", 1, "0.07"),
+    ("delete from charge where source_line = '1'", "a visit's total and line count", 1, None),
+    ("update bill_state set paid = 5", "what a bill says is paid and credited", 1, None),
+    ("alter table journal drop constraint journal_amounts_check; update journal set amounts[1] = amounts[1] + 1", "every journal entry", 1, "0.01"),
+    ("insert into charge select visit_id, 99, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount, charged_at, posted_at,"
+     " digest, 'forged' from charge where source_line = '1'", "a visit's total and line count", 1, None),
+    ("update visit set total = 0", "a visit's total and line count", 1, None),
+    ("update bill set total = 0, subtotals = array_fill(0::bigint, array[14]), personal_cash = 0", "a bill is the sum of its lines", 1, None),
+])
+def test_audit_of_a_damaged_database(billed, damage, invariant, broken, unexplained):
+    assert billed.ctl("audit").endswith("unexplained 0.00\n")
+    billed.query("set session_replication_role = replica; " + damage)
+    process = billed.start_ctl("audit")
+    out, err = process.communicate()
+    assert process.returncode == 1 and "invariants broken" in err
+    row = next(line for line in out.splitlines() if line.startswith(invariant))
+    assert re.search(rf"BROKEN {broken} \(unexplained {unexplained or '[0-9.]+'}\)$", row), row
+    assert out.splitlines()[-1].startswith("unexplained ") and out.splitlines()[-1] != "unexplained 0.00"
+
+
+def test_books(billed):
+    books = json.loads(billed.ctl("books", "--json"))
+    assert books["lines"]["booked"] == len(LINES) and books["bills"]["total"] == "1234638.64" == books["outstanding"]
+    shown = billed.ctl("books")
+    for row in ("clinic +5 +5 +0", "09 +西药费 +western drugs +2.25", "bill +账单 +1 +1234638.64", "receivable .* 1234638.64",
+                "sum +合计 +1234638.64 +1234638.64"):
+        assert re.search(row, shown), row
+    assert shown.endswith("\nunexplained 0.00\n")
+
+
+def test_status(billed):
+    shown = billed.ctl("status")
+    assert re.search(r"schema +version 3 \(0003_payment\), functions [0-9a-f]{12}\n", shown)
+    assert re.search("billed +1\n", shown) and re.search("clinic +yes +2026-02-01 00:00:00", shown) and "visit V1" in shown
+    document = json.loads(billed.ctl("status", "--json"))
+    assert document["schema_version"]["version"] == len(MIGRATIONS) and document["visits"] == {"billed": 1}
+    assert {feed["feed"] for feed in document["feeds"]} == {"clinic", "pharmacy"}
+
+
+# ---- the tool itself ----------------------------------------------------------------------------------
+
+
+def test_usage(database):
+    for arguments in ([], ["frob"], ["bill"], ["bill", "frob"], ["bill", "show"], ["status", "--frob"], ["status", "x"], ["quarantine", "list", "--limit"]):
+        assert database.ctl(*arguments, status=2)
+    assert "visitbillctl bill show BILL" in database.ctl("bill", "show", "-h")
+
+
+def test_config(database, tmp_path):
+    assert ": ok, 1 facility, 2 feeds" in database.ctl("config", "check")
+    database.conf.write_text("[database]\nconninfo = x\n[http]\nlisten = 127.0.0.1:1\nfrob = 1\n")
+    assert f"{database.conf}:5: [http] frob is not a setting" in database.ctl("config", "check", status=1)
+    assert f"{database.conf}:5: [http] frob is not a setting" in database.ctl("status", status=1)
+    assert "conninfo" in database.ctl("config", "sample")
+
+
+def test_binary_needs_no_other_file(database, tmp_path):
+    alone = shutil.copy(CTL, tmp_path / "ctl")
+    assert "applied" in database.ctl("migrate", ctl=alone, cwd="/")

@@ -1,0 +1,76 @@
+/* Messages for the tests of the HL7 profile: put together from literals, parsed as the daemon parses them. */
+#ifndef VB_TESTS_CHECK_HL7_H
+#define VB_TESTS_CHECK_HL7_H
+
+#include "check_main.h"
+
+#include "proto/hl7_events.h"
+#include "proto/timestamp.h"
+
+/* Segments with their fields in places: every argument is a string literal. */
+#define MSH(type) "MSH|^~\\&|CLINIC|H01|VISITBILL|H01|20260115140000||" type "|M1|P|2.5.1\r"
+#define EVN(time) "EVN||" time "\r"
+#define PID(pid2, pid3, name, birth, sex, pid18) "PID|1|" pid2 "|" pid3 "||" name "||" birth "|" sex "||||||||||" pid18 "\r"
+#define PV1(class, location, department, visit, admitted, discharged) \
+    "PV1|1|" class "|" location "|||||||" department "|||||||||" visit "|||||||||||||||||||||||||" admitted "|" discharged "\r"
+#define PATIENT PID("", "P1^^^H01^PI", "\xE7\x8E\x8B^\xE8\x8A\xB3", "19900131", "F", "")
+#define VISIT PV1("O", "", "", "V1", "", "")
+
+enum { CHECK_CHINA = 8 * 3600, CHECK_MAX_LINES = 50 };
+
+#define CHECK_NOW (INT64_C(1768458659) * TIMESTAMP_SECOND)	/* 2026-01-15 14:30:59 +0800 */
+
+struct check_message {
+	struct hl7_header header;
+	struct refusal header_refused;
+	struct intake in;
+};
+
+/* The message of length n, in memory that ends where it ends. Give back with check_drop. */
+static inline struct check_message
+check_read_bytes(const char *text, size_t n)
+{
+	struct check_message m = {.in = {.n_lines = 0}};
+	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, CHECK_MAX_LINES};
+
+	arena_init(&m.in.arena, 0);
+	char *bytes = arena_alloc(&m.in.arena, n > 0 ? n : 1);
+	memcpy(bytes, text, n);
+	hl7_header_parse((struct view){bytes, n}, "PTD", &m.in.arena, &m.header, &m.header_refused);
+	hl7_events_parse((struct view){bytes, n}, &m.header, &c, &m.in);
+	return m;
+}
+
+static inline struct check_message
+check_read(const char *text)
+{
+	return check_read_bytes(text, strlen(text));
+}
+
+static inline void
+check_drop(struct check_message *m)
+{
+	arena_free(&m->in.arena);
+}
+
+/* The refusal has this reason (NULL: there is none) and stands at this location (NULL: anywhere). */
+static inline void
+check_refusal(const struct refusal *r, const char *reason, const char *location, const char *what)
+{
+	if (reason == NULL) {
+		ck_assert_msg(r->reason == NULL, "%s: refused as %s at %s: %s", what, r->reason, r->location, r->detail);
+		return;
+	}
+	ck_assert_msg(r->reason != NULL, "%s: not refused as %s", what, reason);
+	ck_assert_msg(strcmp(r->reason, reason) == 0, "%s: refused as %s, not %s: %s", what, r->reason, reason, r->detail);
+	ck_assert_msg(location == NULL || strcmp(r->location, location) == 0, "%s: at %s, not %s", what, r->location, location);
+	ck_assert_ptr_nonnull(r->detail);
+}
+
+/* A time as the hospital says it: 2026-01-15T14:30:59+08:00. */
+#define ck_assert_time(us, expected) do { \
+	char ck_buf[TIMESTAMP_TEXT]; \
+	ck_assert_str_eq(timestamp_rfc3339((us), CHECK_CHINA, ck_buf), (expected)); \
+} while (0)
+
+#endif

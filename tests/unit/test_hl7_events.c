@@ -1,0 +1,313 @@
+/* ADT and BAR to visit events, and what of a DFT is about the visit: who, where, when, and what is wrong. */
+#include "check_hl7.h"
+
+#include <stdio.h>
+
+static const struct {
+	const char *message;
+	enum event_kind kind;
+	bool has_visit_no;
+} kinds[] = {
+	{MSH("ADT^A01^ADT_A01") PATIENT VISIT, EVENT_OPEN, true}, {MSH("ADT^A04") PATIENT VISIT, EVENT_OPEN, true},
+	{MSH("ADT^A05") PATIENT VISIT, EVENT_OPEN, true}, {MSH("ADT^A02") PATIENT VISIT, EVENT_UPDATE, true},
+	{MSH("ADT^A03") PATIENT VISIT, EVENT_DISCHARGE, true}, {MSH("ADT^A08") PATIENT VISIT, EVENT_UPDATE, true},
+	{MSH("ADT^A11") PATIENT VISIT, EVENT_CANCEL, true}, {MSH("ADT^A13") PATIENT VISIT, EVENT_REOPEN, true},
+	{MSH("ADT^A40") PATIENT "MRG|P2||||V2\r" VISIT, EVENT_MERGE, true},
+	{MSH("BAR^P01") PATIENT VISIT, EVENT_OPEN, true}, {MSH("BAR^P05") PATIENT VISIT, EVENT_UPDATE, true},
+	{MSH("BAR^P06") PATIENT VISIT, EVENT_DISCHARGE, true},
+	/* of the patient, whatever visit they name */
+	{MSH("ADT^A28") PATIENT VISIT, EVENT_UPDATE, false}, {MSH("ADT^A31") PATIENT VISIT, EVENT_UPDATE, false},
+	{MSH("ADT^A31") PATIENT, EVENT_UPDATE, false}, {MSH("ADT^A08") PATIENT, EVENT_UPDATE, false},
+	{MSH("ADT^A40") PATIENT "MRG|P2\r", EVENT_MERGE, false},
+	{MSH("ADT") "EVN|A03|20260115\r" PATIENT VISIT, EVENT_DISCHARGE, true},
+};
+
+START_TEST(every_event_is_known)
+{
+	struct check_message m = check_read(kinds[_i].message);
+
+	check_refusal(&m.in.refused, NULL, NULL, kinds[_i].message);
+	ck_assert_int_eq(m.in.event.kind, kinds[_i].kind);
+	ck_assert_uint_eq(m.in.n_visits, 1);
+	ck_assert_uint_eq(m.in.event.visit, 0);
+	ck_assert_uint_eq(m.in.n_lines, 0);
+	ck_assert_view(m.in.visits[0].visit_no, kinds[_i].has_visit_no ? "V1" : "");
+	ck_assert_view(m.in.visits[0].patient_no.text, "P1");
+	ck_assert_view(m.in.visits[0].facility, "H01");
+	ck_assert_view(m.in.message_id, "M1");
+	ck_assert(m.in.has_sent_at);
+	ck_assert_time(m.in.sent_at, "2026-01-15T14:00:00+08:00");
+	check_drop(&m);
+}
+END_TEST
+
+static const struct {
+	const char *message, *reason, *location;
+} refusals[] = {
+	{MSH("ADT^A99") PATIENT VISIT, "event_code", "MSH^1^9^1^2"}, {MSH("ADT") PATIENT VISIT, "event_code", "MSH^1^9^1^2"},
+	{MSH("ADT^a01") PATIENT VISIT, "event_code", NULL}, {MSH("ADT^P03") PATIENT VISIT, "event_code", NULL},
+	{MSH("DFT^A01") PATIENT VISIT, "event_code", NULL}, {MSH("BAR^P03") PATIENT VISIT, "event_code", NULL},
+	{MSH("DFT^P99") PATIENT VISIT "FT1|1\r", "event_code", NULL},
+	{MSH("ORU^R01") PATIENT VISIT, "message_type", "MSH^1^9^1^1"}, {MSH("A01") PATIENT VISIT, "message_type", NULL},
+	{MSH("ADT^A01") PATIENT, "visit_missing", "PV1^1^19"}, {MSH("ADT^A01") PATIENT PV1("O", "", "", "", "", ""), "visit_missing", NULL},
+	{MSH("ADT^A01") PATIENT PV1("O", "", "", "\"\"", "", ""), "visit_missing", NULL},
+	{MSH("ADT^A01") PATIENT PV1("O", "", "", "  ^x", "", ""), "visit_missing", NULL},
+	{MSH("ADT^A03"), "visit_missing", NULL}, {MSH("ADT^A11") PATIENT, "visit_missing", NULL}, {MSH("ADT^A13") PATIENT, "visit_missing", NULL},
+	{MSH("BAR^P05") PATIENT, "visit_missing", NULL}, {MSH("DFT^P03") PATIENT, "no_lines", "FT1^1"}, {MSH("DFT^P11") PATIENT VISIT, "no_lines", NULL},
+	{MSH("ADT^A08"), "field_missing", "PID^1^3"}, {MSH("ADT^A28") VISIT, "field_missing", "PID^1^3"},
+	{MSH("ADT^A31") PID("", "\"\"", "", "", "", "") VISIT, "field_missing", "PID^1^3"}, {MSH("ADT^A40") "MRG|P2\r", "field_missing", "PID^1^3"},
+	{MSH("ADT^A40") PATIENT VISIT, "segment_missing", "MRG^1"},
+	{MSH("ADT^A40") PATIENT "MRG\r" VISIT, "field_missing", "MRG^1^1"}, {MSH("ADT^A40") PATIENT "MRG|^x|y|\"\"\r" VISIT, "field_missing", "MRG^1^1"},
+};
+
+START_TEST(what_billing_cannot_take_is_refused)
+{
+	struct check_message m = check_read(refusals[_i].message);
+
+	check_refusal(&m.in.refused, refusals[_i].reason, refusals[_i].location, refusals[_i].message);
+	ck_assert_view(m.in.message_id, "M1");
+	check_drop(&m);
+}
+END_TEST
+
+static const struct {
+	const char *segments, *visit_no, *patient_no;
+} numbers[] = {
+	{PID("", "P1", "", "", "", "A1") PV1("O", "", "", "V1", "", ""), "V1", "P1"},
+	{PID("", "P1", "", "", "", "A1") PV1("O", "", "", "", "", ""), "A1", "P1"},
+	{PID("", "P1", "", "", "", "A1") PV1("O", "", "", "\"\"", "", ""), "A1", "P1"},
+	{PID("", "P1", "", "", "", "A1^5^M10~A2"), "A1", "P1"},
+	{PID("X9", "", "", "", "", "A1"), "A1", "X9"},
+	{PID("X9", "P1~P2", "", "", "", "A1"), "A1", "P1"},
+	{PID("X9", "\"\"", "", "", "", "A1"), "A1", "X9"},
+	{PID("", "", "", "", "", "A1"), "A1", ""},
+	{PID("", " P1 ^^^H01", "", "", "", "") PV1("O", "", "", " V\\T\\1 ^^^H01~V2", "", ""), "V&1", "P1"},
+	{PID("", "P1&x", "", "", "", "") PV1("O", "", "", "V1&y", "", ""), "V1", "P1"},
+	{"PID|1||FIRST\rPID|2||SECOND\r" PV1("O", "", "", "V1", "", "") PV1("I", "", "", "V2", "", ""), "V1", "FIRST"},
+	{"pid|1||P1\rpv1|1|O|||||||||||||||||V1\r", "V1", "P1"},
+};
+
+START_TEST(numbers_and_their_fallbacks)
+{
+	char message[500];
+
+	snprintf(message, sizeof(message), "%s%s", MSH("ADT^A01"), numbers[_i].segments);
+	struct check_message m = check_read(message);
+	check_refusal(&m.in.refused, NULL, NULL, message);
+	ck_assert_view(m.in.visits[0].visit_no, numbers[_i].visit_no);
+	ck_assert_view(m.in.visits[0].patient_no.text, numbers[_i].patient_no);
+	check_drop(&m);
+}
+END_TEST
+
+static const struct {
+	const char *sent, *name;
+	bool deleted;
+} names[] = {
+	{"", "", false}, {"\"\"", "", true}, {"\"\"^\"\"", "", true}, {"\xE7\x8E\x8B^\xE8\x8A\xB3", "\xE7\x8E\x8B\xE8\x8A\xB3", false},
+	{"\xE7\x8E\x8B\xE8\x8A\xB3", "\xE7\x8E\x8B\xE8\x8A\xB3", false}, {"Wang^Fang^Q^Jr^Dr", "Wang Fang", false}, {"^Fang", "Fang", false},
+	{"Wang^\"\"", "Wang", false}, {"\xE7\x8E\x8B^John", "\xE7\x8E\x8BJohn", false}, {"van&van&Damme^Jean", "van Jean", false},
+	{"Wang^Fang~\xE7\x8E\x8B^\xE8\x8A\xB3^^^^^L^I", "Wang Fang", false}, {" Wang ^ Fang ", "Wang Fang", false},
+	{"O\\T\\O^A\\S\\B", "O&O A^B", false},
+};
+
+START_TEST(names_are_family_and_given)
+{
+	char message[500];
+
+	snprintf(message, sizeof(message), "%sPID|1||P1||%s\r%s", MSH("ADT^A01"), names[_i].sent, VISIT);
+	struct check_message m = check_read(message);
+	ck_assert_view(m.in.visits[0].patient_name.text, names[_i].name);
+	ck_assert_int_eq(m.in.visits[0].patient_name.deleted, names[_i].deleted);
+	check_drop(&m);
+}
+END_TEST
+
+static const struct {
+	const char *sent, *visit_class;
+} classes[] = {
+	{"I", "inpatient"}, {"E", "emergency"}, {"O", "outpatient"}, {"R", "outpatient"}, {"B", "outpatient"}, {"P", "outpatient"},
+	{"I^Inpatient^HL70004", "inpatient"}, {"", NULL}, {"\"\"", NULL}, {"N", NULL}, {"U", NULL}, {"IN", NULL}, {"9", NULL},
+};
+
+START_TEST(classes_are_of_table_0004)
+{
+	char message[500];
+
+	snprintf(message, sizeof(message), "%s%sPV1|1|%s|||||||||||||||||V1\r", MSH("ADT^A01"), PATIENT, classes[_i].sent);
+	struct check_message m = check_read(message);
+	if (classes[_i].visit_class == NULL)
+		ck_assert_ptr_null(m.in.visits[0].visit_class);
+	else
+		ck_assert_str_eq(m.in.visits[0].visit_class, classes[_i].visit_class);
+	check_drop(&m);
+}
+END_TEST
+
+START_TEST(a_value_two_quotes_and_nothing_are_three_things)
+{
+	static const char *const sent[] = {"F", "\"\"", ""};
+	char message[500];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(message, sizeof(message), "%sPID|1||P1||||19900131|%s\rPV1|1|O|%s|||||||%s|||||||||V1\r", MSH("ADT^A08"), sent[i], sent[i], sent[i]);
+		struct check_message m = check_read(message);
+		const struct value *values[] = {&m.in.event.sex, &m.in.event.department, &m.in.event.location};
+		for (int k = 0; k < 3; k++) {
+			ck_assert_view(values[k]->text, i == 0 ? "F" : "");
+			ck_assert_int_eq(values[k]->deleted, i == 1);
+		}
+		check_drop(&m);
+	}
+}
+END_TEST
+
+START_TEST(location_is_whole_and_department_its_code)
+{
+	struct check_message m = check_read(MSH("ADT^A02") PATIENT PV1("I", "W3^12^B\\T\\2^H01~W4", "MED&x^Medicine", "V1", "", ""));
+
+	ck_assert_view(m.in.event.location.text, "W3^12^B&2^H01");
+	ck_assert_view(m.in.event.department.text, "MED");
+	check_drop(&m);
+}
+END_TEST
+
+static const struct {
+	const char *message, *at, *reason, *location;
+} times[] = {
+	{MSH("ADT^A01") EVN("202601151100") PATIENT PV1("O", "", "", "V1", "20260115100000", ""), "2026-01-15T10:00:00+08:00", NULL, NULL},
+	{MSH("ADT^A01") EVN("202601151100") PATIENT PV1("O", "", "", "V1", "20260115100000+0900", ""), "2026-01-15T09:00:00+08:00", NULL, NULL},
+	{MSH("ADT^A01") EVN("202601151100") PATIENT VISIT, "2026-01-15T11:00:00+08:00", NULL, NULL},
+	{MSH("ADT^A01") EVN("202601151100") PATIENT PV1("O", "", "", "V1", "\"\"", ""), "2026-01-15T11:00:00+08:00", NULL, NULL},
+	{MSH("ADT^A01") PATIENT VISIT, "2026-01-15T14:00:00+08:00", NULL, NULL},
+	/* an admission time that cannot be read is no reason to refuse the visit */
+	{MSH("ADT^A01") PATIENT PV1("O", "", "", "V1", "yesterday", ""), "2026-01-15T14:00:00+08:00", NULL, NULL},
+	{MSH("ADT^A03") EVN("202601151100") PATIENT PV1("O", "", "", "V1", "20260115100000", "20260115120000"), "2026-01-15T12:00:00+08:00", NULL, NULL},
+	{MSH("ADT^A03") EVN("202601151100") PATIENT PV1("O", "", "", "V1", "20260115100000", ""), "2026-01-15T11:00:00+08:00", NULL, NULL},
+	{MSH("BAR^P06") PATIENT VISIT, "2026-01-15T14:00:00+08:00", NULL, NULL},
+	{MSH("ADT^A03") PATIENT PV1("O", "", "", "V1", "", "20260116143059"), "2026-01-16T14:30:59+08:00", NULL, NULL},	/* a day ahead */
+	{MSH("ADT^A03") PATIENT PV1("O", "", "", "V1", "", "20260116143100"), NULL, "date_absurd", "PV1^1^45"},
+	{MSH("ADT^A03") PATIENT PV1("O", "", "", "V1", "", "19891231235959"), NULL, "date_absurd", "PV1^1^45"},
+	{MSH("ADT^A03") PATIENT PV1("O", "", "", "V1", "", "tomorrow"), NULL, "date_absurd", "PV1^1^45"},
+	{MSH("ADT^A03") EVN("202601151100") PATIENT PV1("O", "", "", "V1", "", "tomorrow"), NULL, "date_absurd", "PV1^1^45"},
+	{MSH("ADT^A03") EVN("soon") PATIENT VISIT, NULL, "date_absurd", "EVN^1^2"},
+	{MSH("BAR^P06") EVN("29990101") PATIENT VISIT, NULL, "date_absurd", "EVN^1^2"},
+	{MSH("ADT^A13") EVN("soon") PATIENT PV1("O", "", "", "V1", "x", "y"), "2026-01-15T14:00:00+08:00", NULL, NULL},
+	{"MSH|^~\\&|C|H|||||ADT^A01|1|P|2.5\r" PATIENT VISIT, "2026-01-15T14:30:59+08:00", NULL, NULL},	/* no MSH-7: now */
+	{"MSH|^~\\&|C|H|||now||ADT^A03|1|P|2.5\r" PATIENT VISIT, "2026-01-15T14:30:59+08:00", NULL, NULL},
+};
+
+START_TEST(times_and_their_fallbacks)
+{
+	struct check_message m = check_read(times[_i].message);
+
+	check_refusal(&m.in.refused, times[_i].reason, times[_i].location, times[_i].message);
+	if (times[_i].at != NULL)
+		ck_assert_time(m.in.event.at, times[_i].at);
+	check_drop(&m);
+}
+END_TEST
+
+static const struct {
+	const char *sent;
+	bool has;
+	int32_t days;
+} births[] = {
+	{"19900131", true, 7335}, {"199001312359", true, 7335}, {"1990-01-31", true, 7335}, {"01/31/1990", true, 7335}, {"1990", true, 7305},
+	{"19000101^x", true, -25567}, {"", false, 0}, {"\"\"", false, 0}, {"19900231", false, 0}, {"unknown", false, 0},
+};
+
+START_TEST(birth_dates_that_cannot_be_read_are_not_said)
+{
+	char message[500];
+
+	snprintf(message, sizeof(message), "%sPID|1||P1||||%s\r%s", MSH("ADT^A01"), births[_i].sent, VISIT);
+	struct check_message m = check_read(message);
+	check_refusal(&m.in.refused, NULL, NULL, message);
+	ck_assert_int_eq(m.in.event.has_birth_date, births[_i].has);
+	if (births[_i].has)
+		ck_assert_int_eq(m.in.event.birth_date, births[_i].days);
+	check_drop(&m);
+}
+END_TEST
+
+static const struct {
+	const char *mrg, *visit_no, *patient_no;
+} merges[] = {
+	{"MRG|P2^^^H01^PI||A2^x||V2^y\r", "V2", "P2"}, {"MRG|P2||A2\r", "A2", "P2"}, {"MRG|P2||A2||\"\"\r", "A2", "P2"}, {"MRG|P2\r", "", "P2"},
+	{"MRG|||A2\r", "A2", ""}, {"mrg|P2~P3||||V2~V3\r", "V2", "P2"}, {"MRG|P2||||V2\rMRG|P4||||V4\r", "V2", "P2"},
+};
+
+START_TEST(the_loser_of_a_merge_is_in_mrg)
+{
+	char message[500];
+
+	snprintf(message, sizeof(message), "%s%s%s%s", MSH("ADT^A40"), PATIENT, merges[_i].mrg, VISIT);
+	struct check_message m = check_read(message);
+	check_refusal(&m.in.refused, NULL, NULL, message);
+	ck_assert_view(m.in.visits[0].visit_no, "V1");
+	ck_assert_view(m.in.event.other_visit_no, merges[_i].visit_no);
+	ck_assert_view(m.in.event.other_patient_no, merges[_i].patient_no);
+	check_drop(&m);
+}
+END_TEST
+
+START_TEST(numbers_have_their_limits)
+{
+	char number[3000], message[4000];
+
+	for (size_t n = 98; n < 104; n++) {
+		memset(number, 'n', n);
+		number[n] = '\0';
+		snprintf(message, sizeof(message), "%s%sPV1|1|O|||||||||||||||||%s\r", MSH("ADT^A01"), PATIENT, number);
+		struct check_message m = check_read(message);
+		check_refusal(&m.in.refused, n <= 100 ? NULL : "field_invalid", n <= 100 ? NULL : "PV1^1^19", "visit number");
+		check_drop(&m);
+	}
+	/* more than an index row of PostgreSQL takes would fail the batch that it is in */
+	memset(number, 'n', sizeof(number) - 1);
+	number[sizeof(number) - 1] = '\0';
+	static const char *const around[][2] = {
+		{MSH("ADT^A01") "PID|1||", "\r" VISIT}, {MSH("ADT^A40") PATIENT "MRG|P2||||", "\r" VISIT}, {MSH("ADT^A40") PATIENT "MRG|", "||||V2\r" VISIT},
+	};
+	for (size_t i = 0; i < sizeof(around) / sizeof(around[0]); i++) {
+		snprintf(message, sizeof(message), "%s%s%s", around[i][0], number, around[i][1]);
+		struct check_message m = check_read(message);
+		check_refusal(&m.in.refused, "field_invalid", NULL, around[i][0]);
+		check_drop(&m);
+	}
+}
+END_TEST
+
+START_TEST(other_delimiters_and_line_ends_change_nothing)
+{
+	struct check_message m = check_read("MSH@~&#\\@CLINIC@H01@VB@H01@20260115140000@@ADT~A01@M1@P@2.5\n"
+	    "PID@1@@P1~~~H01@@\xE7\x8E\x8B~\xE8\x8A\xB3#F#@@19900131@F\r\nPV1@1@I@@@@@@@@@@@@@@@@@V#S#1");
+
+	check_refusal(&m.in.refused, NULL, NULL, "custom delimiters");
+	ck_assert_view(m.in.visits[0].visit_no, "V~1");
+	ck_assert_view(m.in.visits[0].patient_name.text, "\xE7\x8E\x8B\xE8\x8A\xB3@");
+	ck_assert_str_eq(m.in.visits[0].visit_class, "inpatient");
+	check_drop(&m);
+}
+END_TEST
+
+int
+main(void)
+{
+	struct check_run run = check_begin("hl7_events");
+
+	check_add_rows(run, every_event_is_known, kinds);
+	check_add_rows(run, what_billing_cannot_take_is_refused, refusals);
+	check_add_rows(run, numbers_and_their_fallbacks, numbers);
+	check_add_rows(run, names_are_family_and_given, names);
+	check_add_rows(run, classes_are_of_table_0004, classes);
+	tcase_add_test(run.tcase, a_value_two_quotes_and_nothing_are_three_things);
+	tcase_add_test(run.tcase, location_is_whole_and_department_its_code);
+	check_add_rows(run, times_and_their_fallbacks, times);
+	check_add_rows(run, birth_dates_that_cannot_be_read_are_not_said, births);
+	check_add_rows(run, the_loser_of_a_merge_is_in_mrg, merges);
+	tcase_add_test(run.tcase, numbers_have_their_limits);
+	tcase_add_test(run.tcase, other_delimiters_and_line_ends_change_nothing);
+	return check_end(run);
+}
