@@ -10,8 +10,9 @@ $$;
 -- quantity × price in fen, rounded half up away from zero, once, on the line (invariant 11). These four are inlined.
 create or replace function price_amount(quantity_e4 bigint, price_e6 bigint) returns bigint
 language sql immutable parallel safe as $$
-    -- beyond what is booked it is all the same: amount_too_large
-    select least(greatest(round(quantity_e4::numeric * price_e6 / 100000000), -10000000000000000), 10000000000000000)::bigint
+    -- beyond what is booked it is all the same: amount_too_large (least and greatest pass over nulls, hence the case)
+    select case when quantity_e4 is not null and price_e6 is not null
+                then least(greatest(round(quantity_e4::numeric * price_e6 / 100000000), -10000000000000000), 10000000000000000)::bigint end
 $$;
 
 -- A line's amount: as sent, else quantity × the price sent or listed; null when there is none.
@@ -24,7 +25,8 @@ $$;
 create or replace function line_price(quantity bigint, price bigint, amount bigint, listed bigint) returns bigint
 language sql immutable parallel safe as $$
     select coalesce(price, case when amount is null then listed
-                           else least(abs(round(amount::numeric * 100000000 / nullif(coalesce(quantity, 10000), 0))), 9999999999999999)::bigint end, 0)
+                                when quantity <> 0 or quantity is null
+                                then least(abs(round(amount::numeric * 100000000 / coalesce(quantity, 10000))), 9999999999999999)::bigint end, 0)
 $$;
 
 -- What a person should look at: no category and not in the list, or a charge that differs from the list by more than a fen.

@@ -41,7 +41,7 @@ create table bill (
            + hospital_borne = total),
     check (case when kind = 'void_note'
            then voids_bill_id is not null and first_line is null and last_line is null and prev_line is null
-           else voids_bill_id is null and first_line <= last_line
+           else voids_bill_id is null and first_line is not null and last_line is not null and first_line <= last_line
                 and (first_line = 1) = (prev_line is null) and coalesce(prev_line, 0) = first_line - 1 end),
     check (kind <> 'credit_note' or total < 0)
 );

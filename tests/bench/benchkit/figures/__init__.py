@@ -1,0 +1,19 @@
+"""The figures, by name, in the order in which they are taken. Each is a function of a Context that returns rows."""
+
+from . import billing, footprint, growth, history, latency, reads, throughput
+
+FIGURES = {
+    "generator": throughput.generator,
+    "throughput": throughput.throughput,
+    "latency": latency.latency,
+    "reads": reads.reads,
+    "payments": billing.payments,
+    "close": billing.close,
+    "memory": footprint.memory,
+    "cpu": footprint.cpu,
+    "life": footprint.life,
+    "history": history.history,
+    "growth": growth.growth,
+}
+# Only when asked for: they take long, or need valgrind.
+EXTRA = {"soak": footprint.soak, "callgrind": footprint.callgrind}

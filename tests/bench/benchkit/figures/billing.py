@@ -1,0 +1,125 @@
+"""Payments through their full life, and the close of visits."""
+
+import json
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from datetime import datetime, timedelta, timezone
+from statistics import median
+
+from .. import proc, store
+from ..result import Row, compare
+from ..rig import FEED_TOKEN, KIOSK_TOKEN, Failure
+
+PAYERS = 64
+
+
+def _channel(c, daemon):
+    m = c.rig.merchant
+    process = c.rig.spawn([c.rig.tool("vbchannel"), "--listen", daemon.channel, "--platform-key", f"{c.rig.pay}/platform_key.pem", "--platform-serial",
+                           m["platform_serial"], "--merchant-certificate", f"{c.rig.pay}/merchant_cert.pem", "--apiv3-key", m["apiv3_key"],
+                           "--mchid", m["mchid"], "--appid", m["appid"]], stdout=subprocess.PIPE, text=True)
+    return process, json.loads(process.stdout.readline())["control"]
+
+
+def payments(c):
+    """Create, order at the channel, notification, settled, receipt read. Each bill is paid once, and the books are asked at the end."""
+    rate, p50, ceiling, steps = [], [], [], {}
+    bills = (c.seconds + 2) * 3000
+    for n in range(min(c.rounds, 3)):
+        with c.rig.workplace("payments") as (database, daemon):
+            amount = store.add_bills(c.rig, database, bills, 1)
+            channel, control = _channel(c, daemon)
+            try:
+                c.rig.checkpoint()
+                out = c.rig.run([c.rig.tool("vbpay"), "--http", daemon.http, "--control", control, "--token", KIOSK_TOKEN, "--payers", str(PAYERS),
+                                 "--seconds", str(c.seconds), "--warm-ms", str(c.warm_ms), "--bills", str(bills), "--amount", amount])
+                r = json.loads(out)
+                ceiling.append(r["all_done"] / max(proc.cpu_s(channel.pid), 0.01))
+            finally:
+                channel.terminate()
+                channel.wait()
+                channel.stdout.close()
+            (settled, receipts), = c.rig.sql(database, "select (select count(*) from bill_state where state = 'settled'), (select count(*) from receipt)")
+            if not settled == receipts == r["all_done"]:
+                raise Failure(f"{r['all_done']} payments were confirmed, {settled} bills are settled, {receipts} receipts were issued")
+            rate.append(r["payments_per_s"])
+            p50.append(r["latency_us"]["p50"] / 1000)
+            steps = r["steps_p50_us"]
+        c.say(f"payments, round {n + 1}: {rate[-1]:,.0f}/s")
+    return [
+        compare("payments, full life", "payments/s", rate, goal="payments",
+                note=f"{PAYERS} payers; steps p50: " + ", ".join(f"{k} {v / 1000:.1f} ms" for k, v in steps.items())),
+        compare("payments, from create to receipt read, p50", "ms", p50),
+        compare("channel simulator's own ceiling", "payments/s", ceiling, note="payments for each second of its CPU: two RSA signatures and a check each"),
+    ]
+
+
+# ---- close
+
+
+def _close_ms(c, database, lines, number):
+    """One visit of so many lines is closed by visits_close(1), as the owner; the server's own time."""
+    c.rig.add_visits(database, 1, prefix=f"C{number}-")
+    store.add_lines(c.rig, database, f"C{number}-", 1, lines)
+    c.rig.sql(database, "update visit set state = 'discharged', discharged_at = now() - interval '2 hours', discharge_seen_at = now() - interval '1 hour'"
+              " where visit_no = %s", (f"C{number}-0000000",))
+    (plan,) = [row[0] for row in c.rig.sql(database, "explain (analyze, timing off) select * from visits_close(1)") if "Execution Time" in row[0]]
+    (bills,), = c.rig.sql(database, "select count(*) from bill b join visit v using (visit_id) where v.visit_no = %s", (f"C{number}-0000000",))
+    if bills != 1:
+        raise Failure("the visit was not closed")
+    return float(re.search(r"([0-9.]+) ms", plan).group(1))
+
+
+def _call(daemon, method, path, body=None, token=FEED_TOKEN):
+    request = urllib.request.Request(f"http://{daemon.http}{path}", method=method, data=json.dumps(body).encode() if body is not None else None,
+                                     headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return json.load(reply)
+    except urllib.error.HTTPError as e:
+        raise Failure(f"{method} {path}: {e.code} {e.read()[:300]}") from None
+
+
+def _discharge_to_bill_ms(c, database, daemon, lines, number):
+    """The same through the API: from the discharge to the bill, with the daemon's own pace of looking."""
+    prefix = f"D{number}-"
+    c.rig.add_visits(database, 1, prefix=prefix)
+    store.add_lines(c.rig, database, prefix, 1, lines)
+    visit = f"/v1/visits/H01/{prefix}0000000"
+    now = datetime.now(timezone(timedelta(hours=8)))
+    started = time.monotonic()
+    _call(daemon, "POST", f"{visit}/discharge", {"discharged_at": (now - timedelta(seconds=1)).isoformat(timespec="seconds"), "as_of": now.isoformat(timespec="seconds")})
+    while time.monotonic() - started < 30:
+        if _call(daemon, "GET", f"{visit}/bills", token=KIOSK_TOKEN)["bills"]:
+            return (time.monotonic() - started) * 1000
+        time.sleep(0.002)
+    raise Failure("no bill 30 s after the discharge")
+
+
+def close(c):
+    sizes = (100, 1000, 10000)
+    sql, wall = {n: [] for n in sizes}, {n: [] for n in sizes}
+    rounds = max(c.rounds, 3)
+    database = c.rig.database("close")
+    c.rig.sql(database, "analyze")
+    number = 0
+    for _ in range(rounds):
+        for lines in sizes:
+            number += 1
+            sql[lines].append(_close_ms(c, database, lines, number))
+    c.rig.drop(database)
+    with c.rig.workplace("closing") as (database, daemon):
+        for _ in range(rounds):
+            for lines in sizes:
+                number += 1
+                wall[lines].append(_discharge_to_bill_ms(c, database, daemon, lines, number))
+    c.say("close: " + ", ".join(f"{n} lines {median(sql[n]):.1f} ms" for n in sizes))
+    a_line = {n: [ms * 1000 / n for ms in sql[n]] for n in sizes}
+    rows = [Row(f"close of {n:,} lines, cost a line", median(a_line[n]), "µs", samples=a_line[n]) for n in sizes[:2]]
+    rows.append(compare("close of 10,000 lines, cost a line", "µs", a_line[10000], "the same of 100 lines", a_line[100], "close/flat"))
+    rows.append(compare("close of 10,000 lines", "ms", sql[10000], goal="close/10000"))
+    rows += [compare(f"from discharge to bill over the API, {n:,} lines", "ms", wall[n], note="the daemon looks every 250 ms") for n in sizes]
+    return rows

@@ -1,0 +1,43 @@
+"""ACK latency in an open loop, against one commit of the same PostgreSQL. Latency counts from when a message was due."""
+
+import glob
+import os
+
+from .. import tools
+from ..result import compare
+from ..rig import VISITS
+
+
+def _commits(c, database):
+    """A lone client's commits: (p50, p99) in microseconds, from pgbench's log of every transaction."""
+    prefix = os.path.join(c.rig.dir, "commit")
+    tools.pgbench(c.rig, database, "commit.sql", c.seconds, 1, log=prefix, visits=VISITS)
+    times = []
+    for path in glob.glob(prefix + ".*"):
+        with open(path, encoding="ascii") as f:
+            times += [int(line.split()[2]) for line in f]
+        os.unlink(path)
+    times = sorted(times[len(times) // 20:])        # without the first ones, which plan
+    return times[len(times) // 2], times[len(times) * 99 // 100]
+
+
+def latency(c):
+    commits, at = [], {1000: [], 5000: []}
+    for n in range(c.rounds):
+        with c.rig.workplace("latency") as (database, daemon):
+            c.load("mllp-wait", mllp=daemon.mllp, connections=8, lines=1, seconds=1)        # the plans are made
+            c.rig.checkpoint()
+            commits.append(_commits(c, database))
+            for rate, samples in at.items():
+                c.rig.checkpoint()
+                r = c.load("open-loop", mllp=daemon.mllp, rate=rate, connections=64, lines=1)
+                samples.append(r["latency_us"])
+        c.say(f"latency, round {n + 1} of {c.rounds}: commit {commits[-1][0] / 1000:.2f} / {commits[-1][1] / 1000:.2f} ms, "
+              + ", ".join(f"{rate}/s {s[-1]['p50'] / 1000:.2f} / {s[-1]['p99'] / 1000:.2f} ms" for rate, s in at.items()) + " (p50 / p99)")
+    rows = []
+    for rate, samples in at.items():
+        for name, index in (("p50", 0), ("p99", 1)):
+            rows.append(compare(f"ACK latency at {rate:,} lines/s, {name}", "ms", [s[name] / 1000 for s in samples], f"one commit by pgbench, {name}",
+                                [x[index] / 1000 for x in commits], f"ack{rate}/{name}"))
+        rows.append(compare(f"ACK latency at {rate:,} lines/s, p99.9", "ms", [s["p999"] / 1000 for s in samples]))
+    return rows
