@@ -14,7 +14,8 @@
 #include "feed/message.h"
 #include "net/listener.h"
 #include "net/mllp_conn.h"
-#include "proto/reason.h"
+#include "proto/hl7.h"
+#include "proto/timestamp.h"
 
 /* One frame: a message, or a batch of them. */
 struct frame {
@@ -133,45 +134,68 @@ frame_send_message(struct frame *f, struct message *m)
 		mllp_conn_send(s->conn, reply.application);
 }
 
+/* BHS of the answer (section 2.14.1): sender and receiver swapped, their batch's id in BHS-12. In the delimiters of their header. */
+static const char *
+batch_header(struct frame *f, char d)
+{
+	struct view h = f->envelope.header;
+	struct hl7_segment segment = {.id = "BHS", .line = h};
+	struct hl7_delimiters delimiters = {.field = d};
+	struct hl7_fields t = {0};
+	char time[TIMESTAMP_TEXT];
+	int64_t now = clock_now();
+
+	if (h.n > 4)
+		hl7_split(&segment, &delimiters, &t);
+	struct view codes = hl7_field(&t, 2), app = hl7_field(&t, 3), fac = hl7_field(&t, 4), to_app = hl7_field(&t, 5), to_fac = hl7_field(&t, 6),
+	    id = hl7_field(&t, 11);
+	if (codes.n == 0)
+		codes = VIEW_LITERAL("^~\\&");
+#define TEXT(v) (int)(v).n, (v).n > 0 ? (v).p : ""
+	return arena_printf(&f->arena, "BHS%c%.*s%c%.*s%c%.*s%c%.*s%c%.*s%c%s%c%c%c%cVB%llx%c%.*s\r", d, TEXT(codes), d, TEXT(to_app), d, TEXT(to_fac), d,
+	    TEXT(app), d, TEXT(fac), d, timestamp_hl7(now, (int)f->session->server->core->config->hospital.utc_offset, time), d, d, d, d,
+	    (unsigned long long)now, d, TEXT(id));
+#undef TEXT
+}
+
 /* A batch is answered with a batch: an envelope of its own around the acknowledgements. */
 static void
 frame_send_batch(struct frame *f)
 {
 	struct session *s = f->session;
 	struct arena *a = &f->arena;
-	struct view header = f->envelope.header;
-	char d = header.n > 3 ? header.p[3] : '|';
-	const char *codes = header.n > 8 ? arena_printf(a, "%.*s", (int)strcspn(header.p + 4, (char[]){d, '\r', '\0'}), header.p + 4) : "^~\\&";
-	size_t n = 0, total = 0;
+	char d = f->envelope.header.n > 3 ? f->envelope.header.p[3] : '|';
+	struct view header = view_of(batch_header(f, d)), *parts = arena_alloc(a, f->n * 2 * sizeof(*parts));
+	size_t n = 0, total = header.n;
 	bool stored = true;
 
-	struct message_reply *replies = arena_alloc(a, f->n * sizeof(*replies));
 	for (size_t i = 0; i < f->n; i++) {
-		replies[i] = message_reply(s->server->core, f->messages[i]);
-		total += replies[i].commit.n + replies[i].application.n;
+		struct message_reply reply = message_reply(s->server->core, f->messages[i]);
+		if (reply.commit.n > 0)
+			parts[n++] = reply.commit;
+		if (reply.application.n > 0)
+			parts[n++] = reply.application;
 		stored = stored && f->messages[i]->result == BOOKING_DONE;
 	}
-	char *text = arena_alloc(a, total + 512);
-	int used = snprintf(text, 256, "BHS%c%s\r", d, codes);
-	for (size_t i = 0; i < f->n; i++) {
-		struct view parts[] = {replies[i].commit, replies[i].application};
-		for (int k = 0; k < 2; k++) {
-			if (parts[k].n == 0)
-				continue;
-			memcpy(text + used, parts[k].p, parts[k].n);
-			used += (int)parts[k].n;
-			n++;
-		}
-	}
-	used += snprintf(text + used, 256, "BTS%c%zu%c%s\r", d, n, d, f->envelope.mismatch != NULL ? f->envelope.mismatch : "");
 	if (f->envelope.mismatch != NULL)
 		log_warn("feed.batch_count", "peer=%s why=\"%s\"", s->peer, f->envelope.mismatch);
 	if (s->conn == NULL)
 		return;
+	struct view trailer = view_of(arena_printf(a, "BTS%c%zu%c%s\r", d, n, d, f->envelope.mismatch != NULL ? f->envelope.mismatch : ""));
+	for (size_t i = 0; i < n; i++)
+		total += parts[i].n;
+	char *text = arena_alloc(a, total + trailer.n), *end = text;
+	memcpy(end, header.p, header.n);
+	end += header.n;
+	for (size_t i = 0; i < n; i++) {
+		memcpy(end, parts[i].p, parts[i].n);
+		end += parts[i].n;
+	}
+	memcpy(end, trailer.p, trailer.n);
 	if (s->release2)
 		mllp_conn_send_commit(s->conn, stored);
 	if (n > 0)
-		mllp_conn_send(s->conn, (struct view){text, (size_t)used});
+		mllp_conn_send(s->conn, (struct view){text, total + trailer.n});
 }
 
 static void
