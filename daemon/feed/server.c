@@ -48,7 +48,7 @@ struct feed_server {
 	TAILQ_HEAD(, session) paused;
 	size_t in_work;
 	bool draining;
-	struct metric_series *junk, *connections, *acks_in;
+	struct metric_series *junk, *connections, *acks_in, *strangers;
 };
 
 static void
@@ -112,18 +112,31 @@ note_mark(struct message *m)
 	}
 }
 
-static void
-frame_send_message(struct frame *f, struct message *m)
+/* The reply of a message, counted and, when it is a refusal, logged. */
+static struct message_reply
+reply_to(struct session *s, struct message *m)
 {
-	struct session *s = f->session;
 	struct message_reply reply = message_reply(s->server->core, m);
 
-	if (m->job.feed != NULL)
+	if (message_is_ack(m))
+		return reply;
+	if (m->job.feed == NULL)
+		metric_add(s->server->strangers, 1);
+	else
 		metric_add(reply.verdict == ACK_ACCEPT ? m->job.feed->messages_ok : m->job.feed->messages_error, 1);
 	if (reply.verdict != ACK_ACCEPT)
 		log_info("feed.refused", "peer=%s feed=%s message=%.*s reason=%s", s->peer, m->job.feed != NULL ? m->job.feed->name : "unknown",
 		    (int)m->header.control_id.n, m->header.control_id.p, m->result == BOOKING_UNAVAILABLE ? "unavailable"
 		    : m->job.intake.refused.reason != NULL ? m->job.intake.refused.reason : "lines");
+	return reply;
+}
+
+static void
+frame_send_message(struct frame *f, struct message *m)
+{
+	struct session *s = f->session;
+	struct message_reply reply = reply_to(s, m);
+
 	if (s->conn == NULL)
 		return;
 	if (s->release2)
@@ -170,7 +183,7 @@ frame_send_batch(struct frame *f)
 	bool stored = true;
 
 	for (size_t i = 0; i < f->n; i++) {
-		struct message_reply reply = message_reply(s->server->core, f->messages[i]);
+		struct message_reply reply = reply_to(s, f->messages[i]);
 		if (reply.commit.n > 0)
 			parts[n++] = reply.commit;
 		if (reply.application.n > 0)
@@ -258,8 +271,8 @@ session_on_frame(void *ctx, struct view content)
 		f->single = message_new(core, content, s->peer, 0);
 		f->n = 1;
 	} else {
-		arena_init(&f->arena, 512);
-		envelope_open(content, &f->arena, &f->envelope);
+		arena_init(&f->arena, content.n + 1024);	/* the socket's bytes are gone when the answer is made */
+		envelope_open(arena_copy(&f->arena, content.p, content.n), &f->arena, &f->envelope);
 		f->n = f->envelope.n_messages;
 		f->messages = arena_alloc(&f->arena, (f->n + 1) * sizeof(*f->messages));
 		for (size_t i = 0; i < f->n; i++)
@@ -365,6 +378,8 @@ feed_server_new(struct core *core)
 	TAILQ_INIT(&s->paused);
 	s->junk = metrics_series(core->metrics, "visitbill_mllp_junk_bytes_total", METRIC_COUNTER, "Bytes outside of MLLP frames.", "");
 	s->acks_in = metrics_series(core->metrics, "visitbill_mllp_acks_received_total", METRIC_COUNTER, "Acknowledgements that feeds sent us.", "");
+	s->strangers = metrics_series(core->metrics, "visitbill_messages_total", METRIC_COUNTER, "Messages and requests of feeds by result.",
+	    "feed=\"unknown\",result=\"error\"");
 	s->connections = metrics_series(core->metrics, "visitbill_connections", METRIC_GAUGE, "Open connections.", "kind=\"mllp\"");
 	if (c->mllp.listen[0] != '\0' && (s->release1 = listener_new(core->base, c->mllp.listen, most, on_accept_release1, s)) == NULL)
 		goto fail;

@@ -63,7 +63,7 @@ class Cluster:
         return name
 
 
-def setup(facilities, feeds):
+def configuration(facilities, feeds):
     """What the daemon hands to setup_apply. Feeds: name -> (facility, waits). Facilities: code -> settings that differ."""
     usual = {"grace_s": 3600, "late_grace_s": 0, "due_hours": 48, "outpatient_limit": 500_000, "inpatient_limit": 1_500_000}
     return json.dumps({

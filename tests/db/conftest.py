@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cluster import Cluster, setup  # noqa: E402
+from cluster import Cluster, configuration  # noqa: E402
 from ledger import Ledger, fresh_number  # noqa: E402
 
 FACILITIES = {"H01": {}, "W01": {}, "S01": {"grace_s": 0}, "L01": {"late_grace_s": 3600}}
@@ -57,7 +57,7 @@ class Desk:
 def prepare(cluster, database):
     desk = Desk(cluster, database)
     ledger = desk.ledger()
-    ledger.configure(setup(FACILITIES, FEEDS))
+    ledger.configure(configuration(FACILITIES, FEEDS))
     ledger.value("select partitions_ahead(100000)")
     desk.close()
 

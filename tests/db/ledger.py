@@ -135,8 +135,8 @@ class Ledger:
 
     # ---- feeds
 
-    def configure(self, setup):
-        found = self.value("select setup_apply(%s)", setup)
+    def configure(self, settings):
+        found = self.value("select setup_apply(%s)", settings)
         self.facilities, self.feeds = found["facilities"], found["feeds"]
         return found
 

@@ -1,10 +1,13 @@
 """Closing: a visit is billed when every feed that waits has passed its discharge, or when the grace time is over; then the silent ones
 are named. A visit that cannot be closed holds up no other."""
 
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 
+from cluster import configuration
+from conftest import FACILITIES, FEEDS
 from ledger import NOON, at_once, charge, fresh_number
 
 
@@ -126,63 +129,59 @@ def test_an_open_visit_is_never_closed(ledger, visit):
     assert ledger.bills(visit) == [] and ledger.visit(visit).state == "open"
 
 
-def poisoned(ledger, owner):
-    """A discharged visit whose running total has been tampered with: its bill must not be issued."""
-    visit = fresh_number()
-    ledger.post(charge(visit, "a", 100))
-    ledger.discharge(visit)
-    owner.ask("update visit set total = total + 1, discharge_seen_at = now() - interval '1 d' where visit_no = %s", visit)
-    return visit
+@contextmanager
+def tampered_with(owner, visits, since):
+    """Visits whose running total has been tampered with, the oldest of all: their bills must not be issued. Cured at the end."""
+    owner.ask(f"update visit set total = total + 1, {since} = now() - interval '1 d' where visit_no = any (%s)", visits)
+    try:
+        yield
+    finally:
+        owner.ask("update visit set total = total - 1 where visit_no = any (%s)", visits)
 
 
-def cured(ledger, owner, visit):
-    owner.ask("update visit set total = total - 1 where visit_no = %s", visit)
+def discharged(ledger, count=1):
+    visits = [fresh_number() for _ in range(count)]
+    for visit in visits:
+        ledger.post(charge(visit, "a", 100))
+        ledger.discharge(visit)
+    return visits
+
+
+def test_a_visit_that_cannot_be_closed_is_counted_and_tried_again(ledger, owner):
     ledger.close()
-    assert ledger.visit(visit).state == "billed"
+    bad, good = discharged(ledger, 2)
+    with tampered_with(owner, [bad], "discharge_seen_at"):
+        assert ledger.close() == (2, 1, 1)
+        assert (ledger.visit(good).state, ledger.visit(bad).state, ledger.bills(bad)) == ("billed", "discharged", [])
+    assert ledger.close() == (1, 1, 0)
+    assert ledger.visit(bad).state == "billed"
 
 
-def test_a_visit_that_cannot_be_closed_is_counted_and_tried_again(ledger, owner, visit):
-    bad = poisoned(ledger, owner)
-    ledger.post(charge(visit, "a", 100))
-    ledger.discharge(visit)
-    visits, bills, failed = ledger.close()
-    assert (visits, bills, failed) == (2, 1, 1)
-    assert (ledger.visit(visit).state, ledger.visit(bad).state, ledger.bills(bad)) == ("billed", "discharged", [])
-    cured(ledger, owner, bad)
+def test_many_that_cannot_be_closed_hold_up_no_other(ledger, owner):
+    *bad, good = discharged(ledger, 4)
+    with tampered_with(owner, bad, "discharge_seen_at"):
+        for _ in range(4):
+            ledger.close(limit=3)
+        assert ledger.visit(good).state == "billed"
+    ledger.close()
+    assert {ledger.visit(one).state for one in bad} == {"billed"}
 
 
-def test_many_that_cannot_be_closed_hold_up_no_other(ledger, owner, visit):
-    bad = [poisoned(ledger, owner) for _ in range(3)]
-    ledger.post(charge(visit, "a", 100))
-    ledger.discharge(visit)
-    for _ in range(4):
-        ledger.close(limit=3)
-    assert ledger.visit(visit).state == "billed"
-    for one in bad:
-        cured(ledger, owner, one)
-
-
-def test_nor_late_ones(ledger, owner, visit):
-    bad = [fresh_number() for _ in range(3)]
-    for one in bad + [visit]:
-        ledger.post(charge(one, "a", 100))
-        ledger.close_now(one)
-        ledger.post(charge(one, "b", 1))
-    owner.ask("update visit set total = total + 1, late_since = now() - interval '1 d' where visit_no = any (%s)", bad)
-    for _ in range(4):
-        ledger.close(limit=3)
-    assert len(ledger.bills(visit)) == 2
-    owner.ask("update visit set total = total - 1 where visit_no = any (%s)", bad)
-    for _ in range(4):
-        ledger.close()
+def test_nor_do_late_ones(ledger, owner):
+    *bad, good = visits = discharged(ledger, 4)
+    ledger.close()
+    ledger.post(*[charge(visit, "b", 1) for visit in visits])
+    with tampered_with(owner, bad, "late_since"):
+        for _ in range(4):
+            ledger.close(limit=3)
+        assert len(ledger.bills(good)) == 2
+    ledger.close()
     assert {len(ledger.bills(one)) for one in bad} == {2}
 
 
 def test_a_limit_is_kept_and_the_oldest_come_first(ledger):
-    visits = [fresh_number() for _ in range(5)]
-    for visit in visits:
-        ledger.post(charge(visit, "a", 100))
-        ledger.discharge(visit)
+    ledger.close()
+    visits = discharged(ledger, 5)
     for n in range(1, 6):
         assert ledger.close(limit=1) == (1, 1, 0)
         assert [ledger.visit(visit).state for visit in visits] == ["billed"] * n + ["discharged"] * (5 - n)
@@ -190,12 +189,10 @@ def test_a_limit_is_kept_and_the_oldest_come_first(ledger):
 
 
 def test_an_inactive_feed_is_not_waited_for(fresh, visit):
-    from conftest import FACILITIES, FEEDS
-    from cluster import setup
     waiting(fresh, visit, NOON)
     fresh.mark(lab=NOON)
     fresh.close()
     assert fresh.bills(visit) == []
-    fresh.configure(setup(FACILITIES, {name: feed for name, feed in FEEDS.items() if name != "theatre"}))
+    fresh.configure(configuration(FACILITIES, {name: feed for name, feed in FEEDS.items() if name != "theatre"}))
     fresh.close()
     assert fresh.bills(visit)[0].silent_feeds == []

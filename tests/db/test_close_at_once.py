@@ -81,6 +81,7 @@ def test_two_closers_issue_one_bill(ledger, desk):
 def test_a_visit_that_somebody_holds_is_left_for_the_next_turn(ledger, desk, visit):
     other, poster = fresh_number(), desk.ledger()
     ledger.post(charge(visit, "a", 1), charge(other, "a", 1))
+    ledger.close()
     for one in (visit, other):
         ledger.discharge(one)
     poster.connection.autocommit = False

@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass, field
 
 from . import tools
-from .rig import VISITS
 
 
 @dataclass
@@ -61,7 +60,3 @@ class Context:
             self._best[script] = max(tried, key=tried.get)
             self.say(f"{script}: best with {self._best[script]} clients of " + ", ".join(f"{k}: {v:,.0f}/s" for k, v in tried.items()))
         return self._best[script]
-
-    def line_script(self):
-        """One transaction a line, the better of two ways to write it."""
-        return "line.sql", self.best_clients("line.sql", visits=VISITS)

@@ -42,9 +42,10 @@ def generator(c):
 
 
 def throughput(c):
-    script, clients = c.line_script()
-    c.best_limit()
-    results = {name: [] for name in ("limit", "line", "limit32", *SHAPES)}
+    scripts = {"line": "line.sql", "single": "line_single.sql"}
+    clients = {name: c.best_clients(script, visits=VISITS) for name, script in scripts.items()}
+    best = c.best_limit()
+    results = {name: [] for name in ("limit", "line", "single", "limit32", *SHAPES)}
     for n in range(c.rounds):
         # a fresh database a round, so that all contenders of a round find tables of the same size
         with c.rig.workplace("lines") as (database, daemon):
@@ -54,8 +55,8 @@ def throughput(c):
                     return c.limit(database)["lines_per_s"]
                 if name == "limit32":
                     return c.limit(database, connections=2, depth=1, rows=32, rows_a_visit=1)["lines_per_s"]
-                if name == "line":
-                    return tools.pgbench(c.rig, database, script, c.seconds, clients, visits=VISITS)["tps"]
+                if name in scripts:
+                    return tools.pgbench(c.rig, database, scripts[name], c.seconds, clients[name], visits=VISITS)["tps"]
                 mode, shape = SHAPES[name]
                 return c.load(mode, **shape, **address(daemon, mode))["lines_per_s"]
 
@@ -64,12 +65,13 @@ def throughput(c):
                 results[name].append(run(name))
             c.say(f"throughput, round {n + 1} of {c.rounds}: " + ", ".join(f"{name} {results[name][-1]:,.0f}" for name in results))
             time.sleep(0.2)
-    best = c.best_limit()
-    note = f"limit: {best['connections']} connections, {best['rows']} lines a batch; one line: {clients} clients"
+    note = f"limit: {best['connections']} connections, {best['rows']} lines a batch; one line: {clients['line']} clients"
     rows = []
     for name, against in (("pipeline", "limit"), ("pipeline", "line"), ("wait", "limit"), ("wait", "line"), ("http100", "limit"), ("http1", "line")):
         rows.append(compare(TITLES[name], "lines/s", results[name], {"limit": "limit program", "line": "one transaction a line"}[against],
                             results[against], f"{name}/{against}", note))
-    rows.append(compare("MLLP, 64 connections that wait, 1 FT1", "lines/s", results["wait"], "limit program, 32 lines a batch", results["limit32"],
+    rows.append(compare(TITLES["pipeline"], "lines/s", results["pipeline"], "one line in one statement", results["single"],
+                        note=f"the same transaction in a single round trip, {clients['single']} clients"))
+    rows.append(compare(TITLES["wait"], "lines/s", results["wait"], "limit program, 32 lines a batch", results["limit32"],
                         note="at most 64 lines can be in flight: what batches of that size allow"))
     return rows
