@@ -48,7 +48,7 @@ api_reply_outcome(struct call *c, struct view outcome, struct view doc, int stat
 	if (view_is(outcome, "done") || view_is(outcome, "replayed") || view_is(outcome, "repeated"))
 		api_reply_json(c, view_is(outcome, "done") ? status : 200, doc);
 	else
-		api_problem(c, reason_of(outcome.p)->name, NULL, NULL);
+		api_problem(c, reason_of(outcome.p)->name, doc.n > 0 ? doc.p : NULL, NULL);	/* the document of a refusal is a sentence */
 }
 
 struct sql_reply {
