@@ -78,7 +78,7 @@ check_product(struct charge_line *l, struct arena *a, line_where_fn where, void 
 
 	if (!l->has_price)
 		return;
-	if (money_multiply(l->has_quantity ? l->quantity : 10000, l->price, &product) != 0) {
+	if (money_multiply(l->has_quantity ? l->quantity : 10000, l->price, &product) != 0 || llabs(product) > AMOUNT_BOOKED_MAX) {
 		refuse(l, "amount_too_large", "quantity × unit price is too large", where(arg, LINE_FIELD_PRICE));
 	} else if (!l->has_amount) {
 		l->amount = l->kind == LINE_CREDIT ? llabs(product) : product;
@@ -99,6 +99,8 @@ charge_line_check(struct charge_line *l, int64_t now, struct arena *a, line_wher
 		    where(arg, LINE_FIELD_SOURCE_LINE));
 	} else if (!intake_time_is_sane(l->charged_at, now)) {
 		refuse(l, "date_absurd", "the charge's date is before 1990 or in the future", where(arg, LINE_FIELD_CHARGED_AT));
+	} else if (l->has_amount && llabs(l->amount) > AMOUNT_BOOKED_MAX) {
+		refuse(l, "amount_too_large", "the amount has more than 14 digits before the point", where(arg, LINE_FIELD_AMOUNT));
 	} else if (l->kind == LINE_CREDIT) {
 		/* the sign of a credit is in its type: senders write both */
 		l->quantity = llabs(l->quantity);

@@ -9,7 +9,8 @@
 
 enum { AMOUNT_DIGITS = 2, QUANTITY_DIGITS = 4, PRICE_DIGITS = 6, MONEY_TEXT = 24 };
 
-#define AMOUNT_MAX INT64_C(999999999999999999)		/* 16 digits before the point */
+#define AMOUNT_MAX INT64_C(999999999999999999)		/* what is read at all */
+#define AMOUNT_BOOKED_MAX INT64_C(9999999999999999)	/* fen: 16 digits, 2 of them decimals, as the national interface has it */
 
 enum decimal_result { DECIMAL_OK, DECIMAL_SYNTAX, DECIMAL_PRECISION, DECIMAL_RANGE };
 

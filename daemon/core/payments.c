@@ -124,7 +124,7 @@ on_created(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	}
 	if (!view_is(pool_value(result, 0), "done") || f->merchant == NULL) {
 		watch_kick(f->core->watch);
-		flow_end(f, pool_value(result, 0), pool_value(result, 1));
+		flow_end(f, pool_value(result, 0), PQgetisnull(result, 0, 1) ? pool_value(result, 4) : pool_value(result, 1));
 		return;
 	}
 	snprintf(f->payment_id, sizeof(f->payment_id), "%s", PQgetvalue(result, 0, 2));

@@ -16,7 +16,8 @@ struct payment_request {
 	const char *facilities;		/* text[] literal, NULL for all */
 };
 
-/* outcome: done, replayed, or a name of reason.h; doc: the payment's document, where there is one. */
+/* outcome: done, replayed, or a name of reason.h; doc: the payment's document; of a refusal a sentence, or
+ * empty. */
 typedef void (*payment_fn)(void *arg, struct view outcome, struct view doc);
 
 /* Creates an attempt and, for a channel, places the order. fn is called once, never from inside. The request's texts must live until then. */

@@ -19,7 +19,7 @@ end $$;
 -- The visits of the numbers given, opened as provisional where unknown, each locked, in visit_id order; a merged visit stands for the
 -- one that it went into. Numbers must not repeat. All arrays come in the order of the input: ids, newest line numbers, and
 -- whether the visit is closed (billed or settled). distinct_open: no visit stands twice and none is cancelled. merged: one of them
--- stands for a number that was merged into it. An unknown facility is an error.
+-- has lines that were sent under a number that was merged into it. An unknown facility is an error.
 create or replace function visits_take(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
     out ids bigint[], out line_counts int[], out closed boolean[], out distinct_open boolean, out merged boolean)
 language plpgsql set plan_cache_mode = force_generic_plan as $$
@@ -41,10 +41,11 @@ begin
           left join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no;
         if array_position(ids, null) is null then
             select array_agg(l.line_count order by k.ord), array_agg(l.state in ('billed', 'settled') order by k.ord),
-                   not bool_or(l.state = 'cancelled') and count(distinct k.visit_id) = count(*), bool_or(l.state = 'merged')
-              into line_counts, closed, distinct_open, v_merged
+                   not bool_or(l.state = 'cancelled') and count(distinct k.visit_id) = count(*), bool_or(l.state = 'merged'),
+                   merged or bool_or(l.absorbed)
+              into line_counts, closed, distinct_open, v_merged, merged
               from unnest(ids) with ordinality k (visit_id, ord)
-              join (select visit_id, state, line_count from visit where visit_id = any (ids) order by visit_id for no key update) l
+              join (select visit_id, state, line_count, absorbed from visit where visit_id = any (ids) order by visit_id for no key update) l
              using (visit_id);
             exit when not v_merged;     -- merged while we waited: look again
         else
@@ -191,23 +192,33 @@ begin
     perform note_event('visit', p_visit, null, null, v_from, 'open', p_feed, p_message);
 end $$;
 
--- What a line that was sent under the merged number p_sent_as is called on the surviving visit: the name that the merge gave it, its own where
--- it moved under that or is new, a name of its own where the survivor has another line of that id.
-create or replace function merged_name(p_visit bigint, p_feed int, p_line text, p_sent_as text) returns text
+-- What a line is called on a visit that others were merged into. Sent under a merged number, it carries that number (id@number), so the ids of the
+-- two visits never meet. Sent under the visit's own number, it is what it says, unless it is known only as a moved line: a resend (same
+-- digest) or, without a digest, what a reversal names.
+create or replace function merged_name(p_visit bigint, p_feed int, p_line text, p_sent_as text, p_digest uuid) returns text
 language plpgsql stable as $$
-declare
-    v_renamed text := p_line || '@' || p_sent_as;
 begin
-    if p_line is null or exists (select from charge where visit_id = p_visit and feed_id = p_feed and source_line = v_renamed) then
-        return v_renamed;
+    if p_line is null or p_sent_as is not null then
+        return p_line || '@' || p_sent_as;
+    elsif exists (select from charge where visit_id = p_visit and feed_id = p_feed and source_line = p_line) then
+        return p_line;
     end if;
-    return case when exists (select from charge where visit_id = p_visit and feed_id = p_feed and source_line = p_line
-                                and sent_visit_no is distinct from p_sent_as)
-                then v_renamed else p_line end;
+    return coalesce((select source_line from charge
+                      where visit_id = p_visit and feed_id = p_feed and sent_visit_no is not null
+                        and source_line = p_line || '@' || sent_visit_no and digest = coalesce(p_digest, digest)
+                      order by line_no limit 1), p_line);
+end $$;
+
+-- What the line of this name on the merged visit is called on the survivor; a reversal's target may have moved before.
+create or replace function moved_name(p_visit bigint, p_feed int, p_line text, p_visit_no text) returns text
+language plpgsql stable as $$
+begin
+    return (select case when c.sent_visit_no is null then c.source_line || '@' || p_visit_no else c.source_line end
+              from charge c where c.visit_id = p_visit and c.feed_id = p_feed and c.source_line = p_line);
 end $$;
 
 -- Merges p_other_visit_no into p_visit_no. Lines stay where they were booked: each is taken back on the old visit by a transfer
--- line of feed 0 and booked on the surviving one under its own id, so resends and reversals find it there.
+-- line of feed 0 and booked on the surviving one as id@number, where resends and reversals find it (merged_name).
 -- Without visit numbers only the patients are merged.
 create or replace function visit_merge(p_facility int, p_visit_no text, p_other_visit_no text, p_patient_no text,
     p_other_patient_no text, p_feed int, p_message text) returns text
@@ -250,25 +261,21 @@ begin
     end if;
     perform bills_void(v_from.visit_id);
 
-    -- onto the survivor: in line order; an id that is taken there gets the old visit's number added
+    -- onto the survivor, in line order; what had moved before keeps its name
     insert into charge
     select v_into.visit_id, v_into.line_count + (row_number() over (order by c.line_no))::int, c.feed_id, c.kind, c.category, c.self_pay_e4,
            c.quantity_e4, c.unit_price_e6, c.amount, c.charged_at, now(), c.digest,
-           case when taken.line_no is null then c.source_line else c.source_line || '@' || v_from.visit_no end,
+           case when c.sent_visit_no is null then c.source_line || '@' || v_from.visit_no else c.source_line end,
            c.message_id, c.item_code, c.item_name, c.national_code, c.class, c.unit, c.department, c.performer,
            c.orderer, c.order_no,
-           case when c.reverses_line is not null and exists (select 1 from charge o where o.visit_id = v_into.visit_id
-                     and o.feed_id = c.feed_id and o.source_line = c.reverses_line)
-                then c.reverses_line || '@' || v_from.visit_no else c.reverses_line end, c.warning,
+           case when c.reverses_line is not null then moved_name(v_from.visit_id, c.feed_id, c.reverses_line, v_from.visit_no) end, c.warning,
            coalesce(c.sent_visit_no, v_from.visit_no)
       from charge c
-      left join charge taken on taken.visit_id = v_into.visit_id and taken.feed_id = c.feed_id
-                            and taken.source_line = c.source_line
      where c.visit_id = v_from.visit_id and c.feed_id <> 0;
     get diagnostics v_lines = row_count;
     select coalesce(sum(amount), 0) into v_total from charge
      where visit_id = v_into.visit_id and line_no > v_into.line_count;
-    update visit set total = total + v_total, line_count = line_count + v_lines,
+    update visit set total = total + v_total, line_count = line_count + v_lines, absorbed = true,
                      over_limit = over_limit or total + v_total > credit_limit,
                      late_since = case when state in ('billed', 'settled') and v_lines > 0 then coalesce(late_since, now()) else late_since end
      where visit_id = v_into.visit_id;

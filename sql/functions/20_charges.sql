@@ -67,11 +67,11 @@ begin
     select ids, line_counts, closed, distinct_open, merged into v_ids, v_counts, v_closed, v_simple, v_merged
       from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
     if v_merged then
-        select array_agg(case when v.visit_id = v_ids[l.visit] then l.source else merged_name(v_ids[l.visit], l.feed, l.source, v.visit_no) end order by l.ord),
-               array_agg(case when v.visit_id = v_ids[l.visit] then l.reverses else merged_name(v_ids[l.visit], l.feed, l.reverses, v.visit_no) end order by l.ord)
+        select array_agg(merged_name(v_ids[l.visit], l.feed, l.source, nullif(p_visit_no[l.visit], v.visit_no), l.digest) order by l.ord),
+               array_agg(merged_name(v_ids[l.visit], l.feed, l.reverses, nullif(p_visit_no[l.visit], v.visit_no), null) order by l.ord)
           into p_source_line, p_reverses
-          from unnest(p_visit, p_feed, p_source_line, p_reverses) with ordinality l (visit, feed, source, reverses, ord)
-          join visit v on v.facility_id = p_facility[l.visit] and v.visit_no = p_visit_no[l.visit];
+          from unnest(p_visit, p_feed, p_source_line, p_reverses, p_digest) with ordinality l (visit, feed, source, reverses, digest, ord)
+          join visit v on v.visit_id = v_ids[l.visit];
     end if;
 
     -- Nearly every batch is new charges of open visits: they are simply inserted. Where a key is there already, an amount is missing or
@@ -231,11 +231,11 @@ begin
                coalesce(abs(l.quantity), case when l.amount is null or abs(l.amount) = o.amount - taken.amount
                         then o.quantity_e4 - taken.quantity
                         else least(o.quantity_e4 - taken.quantity,
-                                   round(o.quantity_e4::numeric * abs(l.amount) / nullif(o.amount, 0))::bigint) end) as back_quantity,
+                                   round(o.quantity_e4::numeric * abs(l.amount) / nullif(o.amount, 0)))::bigint end) as back_quantity,
                coalesce(abs(l.amount), case when l.quantity is null or abs(l.quantity) = o.quantity_e4 - taken.quantity
                         then o.amount - taken.amount
-                        else least(o.amount - taken.amount,
-                                   round(o.amount::numeric * abs(l.quantity) / nullif(o.quantity_e4, 0))::bigint) end) as back
+                        else least(o.amount - taken.amount,     -- cast last: a number beyond all reason must not end the batch
+                                   round(o.amount::numeric * abs(l.quantity) / nullif(o.quantity_e4, 0)))::bigint end) as back
           from line l
           join visit v on v.visit_id = l.visit_id
           left join charge old on old.visit_id = l.visit_id and old.feed_id = l.feed_id and old.source_line = l.source_line

@@ -10,7 +10,7 @@ begin
 end $$;
 
 -- Creates an attempt and reserves its amount on the bill, or says why not. The client's key makes it happen once: the same key and
--- digest again is 'replayed', another digest 'idempotency_mismatch'. Where it is refused, doc is a sentence that says what is owed. p_facilities: those that the client may see, null for all.
+-- digest again is 'replayed', another digest 'idempotency_mismatch'. Where it is refused, description says what is owed. p_facilities: those that the client may see, null for all.
 -- Cash is captured here as well, so its attempt is born and ends in one transaction.
 create or replace function payment_create(p_bill text, p_version int, p_channel text, p_merchant text, p_amount bigint, p_client text,
     p_key text, p_digest uuid, p_lifetime interval, p_facilities text[], out outcome text, out doc text,
@@ -45,7 +45,7 @@ begin
                     when p_amount > s.total - s.paid - s.credited then 'amount_exceeds'
                     when p_amount > s.total - s.paid - s.credited - s.live then 'payment_in_progress' end;
     if outcome is not null then
-        doc := format('owed %s, of which %s is in progress; the bill''s version is %s', yuan(s.total - s.paid - s.credited), yuan(s.live), s.version);
+        description := format('owed %s, of which %s is in progress; the bill''s version is %s', yuan(s.total - s.paid - s.credited), yuan(s.live), s.version);
         return;
     end if;
     insert into payment (public_id, facility_id, visit_id, bill_id, bill_version, channel, merchant, amount, state, out_trade_no, client,
@@ -104,6 +104,9 @@ language plpgsql security definer set search_path from current as $$
 declare
     p payment;
 begin
+    if p_to not in ('closed', 'failed') then
+        raise exception 'an attempt does not end as %', p_to;
+    end if;
     perform 1 from visit v where v.visit_id = (select x.visit_id from payment x where x.payment_id = p_payment) for no key update;
     select * into p from payment where payment_id = p_payment for update;
     if p.state in ('created', 'pending', 'unknown') then

@@ -104,6 +104,7 @@ create table visit (
     late_since    timestamptz,                      -- oldest unbilled line of a closed visit
     close_failed_at timestamptz,                    -- it could not be closed then: others go first
     merged_into   bigint references visit,
+    absorbed      boolean not null default false,   -- another visit was merged into it
     opened_at     timestamptz not null default now(),
     unique (facility_id, visit_no),
     check (state in ('open', 'discharged', 'billed', 'settled', 'cancelled', 'merged')

@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 
+import psycopg2
+
 from benchkit import plots, report
 from benchkit.context import Context
 from benchkit.figures import EXTRA, FIGURES
@@ -54,10 +56,10 @@ def main():
             context.say(f"== {name}")
             try:
                 rows += figure(context)
-            except Failure as e:
+            except (Failure, OSError, psycopg2.Error) as e:
                 failures.append(f"{name}: {e}")
                 context.say(f"FAILED {failures[-1]}")
-    except Failure as e:
+    except (Failure, OSError, psycopg2.Error) as e:
         failures.append(str(e))
     except KeyboardInterrupt:
         failures.append("interrupted")

@@ -79,6 +79,7 @@ channel_sign(struct channel_keys *k, struct buffer *out, const char *body, size_
 
 	channel_random_text(nonce, 32);
 	snprintf(head, sizeof(head), "%lld\n%s\n", now, nonce);
+	EVP_MD_CTX_reset(k->md);
 	if (EVP_DigestSignInit(k->md, NULL, EVP_sha256(), NULL, k->platform) != 1 || EVP_DigestSignUpdate(k->md, head, strlen(head)) != 1
 	    || EVP_DigestSignUpdate(k->md, body, n) != 1 || EVP_DigestSignUpdate(k->md, "\n", 1) != 1 || EVP_DigestSignFinal(k->md, signature, &size) != 1)
 		die("cannot sign");
@@ -123,6 +124,7 @@ channel_verify(struct channel_keys *k, const char *method, const char *path, con
 	if (size <= 0)
 		return false;
 	snprintf(head, sizeof(head), "%s\n%s\n%s\n%s\n", method, path, timestamp, nonce);
+	EVP_MD_CTX_reset(k->md);
 	return EVP_DigestVerifyInit(k->md, NULL, EVP_sha256(), NULL, k->merchant) == 1 && EVP_DigestVerifyUpdate(k->md, head, strlen(head)) == 1
 	    && EVP_DigestVerifyUpdate(k->md, body, n) == 1 && EVP_DigestVerifyUpdate(k->md, "\n", 1) == 1
 	    && EVP_DigestVerifyFinal(k->md, signature, (size_t)size) == 1;

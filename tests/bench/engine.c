@@ -274,7 +274,7 @@ engine_run(const struct engine_options *o, struct engine_result *r)
 	int64_t end;
 
 	engine_open(&e);
-	r->from_ns = o->start_ns + o->warm_ns;
+	r->from_ns = o->count > 0 ? o->start_ns : o->start_ns + o->warm_ns;
 	r->to_ns = o->count > 0 ? INT64_MAX : r->from_ns + o->measure_ns;
 	if (o->rate > 0)
 		timer_set(&e);

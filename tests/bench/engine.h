@@ -16,7 +16,7 @@ struct engine_options {
 	uint64_t serial, stride;	/* this worker's requests have the numbers serial, serial + stride, … */
 	int64_t start_ns;		/* of the open loop's schedule; replies count from start_ns + warm_ns */
 	int64_t warm_ns, measure_ns;
-	uint64_t count;			/* instead of a time: this many requests; 0: by time */
+	uint64_t count;			/* instead of these times: this many requests; 0: by time */
 
 	void (*render)(void *ctx, struct buffer *out, uint64_t serial);
 	enum reply_result (*judge)(void *ctx, const char *p, size_t n, uint64_t serial, size_t *used);

@@ -6,6 +6,7 @@ Amounts are fen; quantities and prices are decimal text. It calls, and asks for 
 
 import hashlib
 import itertools
+import json
 import threading
 from collections import namedtuple
 from dataclasses import dataclass, field
@@ -233,9 +234,9 @@ class Ledger:
         key = key or fresh_number("key")
         digest = digest or hashlib.md5(repr((bill.public_id, amount, version)).encode()).hexdigest()
         outcome, doc, payment_id, order = self.row(
-            "select outcome, doc::json, payment_id, out_trade_no from payment_create(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "select outcome, doc, payment_id, out_trade_no from payment_create(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             bill.public_id, version, channel, "" if channel == "cash" else "m1", amount, client, key, digest, lifetime, facilities)
-        return Payment(outcome, doc, payment_id, order)
+        return Payment(outcome, json.loads(doc) if payment_id and doc else doc, payment_id, order)
 
     def pay_cash(self, bill, amount=None):
         payment = self.pay(bill, bill.owed if amount is None else amount, channel="cash")

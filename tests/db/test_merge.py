@@ -82,10 +82,10 @@ def test_reversals_under_the_old_number_take_the_old_line(ledger, pair):
     ledger.merge(loser, into=survivor)
     assert ledger.post(reversal(loser, "r1", of="1"), reversal(loser, "r2", of="2")) == ["posted"] * 2
     assert amounts(ledger, survivor) == [-100, -20, 20, 100, 900]
-    assert ledger.post(reversal(survivor, "r1", of="1")) == ["posted"]
+    assert ledger.post(reversal(survivor, "s1", of="1")) == ["posted"]
     assert ledger.visit(survivor).total == 0
     assert ledger.post(reversal(loser, "r3", of="1"), reversal(survivor, "r4", of="1")) == ["reversal_exceeds"] * 2
-    assert ledger.post(reversal(loser, "r1", of="1"), reversal(survivor, "r1", of="1")) == ["duplicate"] * 2
+    assert ledger.post(reversal(loser, "r1", of="1"), reversal(survivor, "s1", of="1")) == ["duplicate"] * 2
 
 
 def test_reversals_under_the_new_number_find_a_moved_line(ledger, pair):

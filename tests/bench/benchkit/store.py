@@ -7,7 +7,7 @@ _LINES = """
     select v.visit_id, n, 1, 'CG', i.category, i.self_pay_e4, 10000, i.unit_price_e6, i.unit_price_e6 / 10000, {when}, {when},
            md5(v.visit_id || '/' || n)::uuid, 'H-' || lpad((v.visit_id * 1000 + n)::text, 13, '0'), 'M-' || v.visit_id, i.code, i.name,
            i.national_code, i.class, i.unit, '综合内科病区', '王建国', '李明华', 'O' || lpad((v.visit_id * 1000 + n)::text, 12, '0')
-      from visit v cross join generate_series(1, {lines}) n join items i on i.k = n % 16
+      from visit v cross join generate_series(1, {lines}) n join items i on i.k = n %% 16
      where v.visit_no >= %(first)s and v.visit_no <= %(last)s
      order by v.visit_id, n"""
 
