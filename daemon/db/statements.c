@@ -10,6 +10,7 @@ static const char *const sql[STATEMENTS] = {
 	[SQL_VISIT_EVENTS] = "select visit_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
 	[SQL_QUARANTINE_PUT] = "select quarantine_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
 	[SQL_QUARANTINE_RESOLVE] = "select quarantine_resolve($1, $2, $3)",
+	[SQL_QUARANTINE_SUPERSEDE] = "select quarantine_supersede($1, $2, $3, $4, $5)",
 	[SQL_QUARANTINE_READY] = "select quarantine_id, feed_id, content_type, bytes, ordinal from quarantine_ready($1)",
 	[SQL_QUARANTINE_BYTES] = "select quarantine_id, feed_id, content_type, bytes, ordinal from quarantine_bytes($1)",
 	[SQL_QUARANTINE_LIST] = "select outcome, doc from quarantine_list($1, $2)",

@@ -10,6 +10,7 @@
 #include "core/booking.h"
 #include "feed/message.h"
 #include "proto/api_json.h"
+#include "proto/reason.h"
 
 struct replay {
 	struct core *core;
@@ -56,14 +57,38 @@ is_booked(const char *outcome)
 }
 
 static void
+on_superseded(void *arg, const struct pg_outcome *outcome, const PGresult *result)
+{
+	(void)outcome, (void)result;
+	replay_end(arg, false);
+}
+
+/* Refused for another reason now: the entry says so, and a held reversal that can never fit is not tried each second. */
+static void
+replay_supersede(struct replay *r, const struct refusal *refused)
+{
+	const char *detail = refused->detail != NULL ? refused->detail : reason_of(refused->reason)->title;
+	struct pg_param params[] = {{view_of(r->id), false}, {view_of(refused->reason), false}, {view_of(detail), false},
+	    {view_of(refused->location), false}, {view_of(r->by), false}};
+
+	if (pool_call(r->core->pool, SQL_QUARANTINE_SUPERSEDE, params, 5, on_superseded, r) != 0)
+		replay_end(r, false);
+}
+
+static void
 replay_judge(struct replay *r, const struct intake *in, enum booking_result result)
 {
 	const char *outcome = "unavailable";
+	const struct refusal *refused = in->refused.reason == NULL && in->n_lines > 0 ? &in->lines[0].refused : &in->refused;
 
 	if (result == BOOKING_DONE)
-		outcome = in->refused.reason != NULL ? in->refused.reason : in->n_lines > 0 && in->lines[0].refused.reason != NULL
-		    ? in->lines[0].refused.reason : in->n_lines > 0 ? in->lines[0].outcome : in->event.outcome != NULL ? in->event.outcome : "done";
+		outcome = refused->reason != NULL ? refused->reason : in->n_lines > 0 ? in->lines[0].outcome
+		    : in->event.outcome != NULL ? in->event.outcome : "done";
 	snprintf(r->outcome, sizeof(r->outcome), "%s", outcome);
+	if (result == BOOKING_DONE && refused->reason != NULL && strcmp(outcome, "held") != 0) {
+		replay_supersede(r, refused);
+		return;
+	}
 	if (!is_booked(outcome)) {
 		replay_end(r, false);
 		return;

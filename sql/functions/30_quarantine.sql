@@ -50,6 +50,20 @@ begin
     return case when found then 'done' else 'repeated' end;
 end $$;
 
+-- A replay found another reason than the one it waited for: the entry ends as superseded, and the line waits under its real reason.
+create or replace function quarantine_supersede(p_id bigint, p_reason text, p_detail text, p_location text, p_by text) returns text
+language plpgsql security definer set search_path from current as $$
+begin
+    insert into quarantine (message_id, ordinal, feed_id, reason, detail, location, facility_code, visit_no, source_line)
+    select message_id, ordinal, feed_id, p_reason, p_detail, p_location, facility_code, visit_no, source_line
+      from quarantine where quarantine_id = p_id and reason <> p_reason
+    on conflict (message_id, ordinal, reason) do nothing;
+    if not found then
+        return 'repeated';
+    end if;
+    return quarantine_resolve(p_id, 'superseded', p_by);
+end $$;
+
 create or replace view quarantine_open as
     select q.*, m.content_type, m.peer from quarantine q join quarantine_message m using (message_id)
      where not exists (select 1 from quarantine_resolution r where r.quarantine_id = q.quarantine_id);
@@ -64,7 +78,7 @@ language sql stable security definer set search_path from current as $$
        and not exists (select 1 from quarantine_resolution r where r.quarantine_id = q.quarantine_id)
        and exists (select 1 from facility f join visit v on v.facility_id = f.facility_id
                      join charge c on c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id
-                                  and c.source_line in (q.awaits_line, q.awaits_line || '@' || q.visit_no)
+                                  and c.source_line = case when v.merged_into is null then q.awaits_line else q.awaits_line || '@' || q.visit_no end
                     where f.code = q.facility_code and v.visit_no = q.visit_no)
      order by q.quarantine_id limit p_limit
 $$;

@@ -117,7 +117,7 @@ language sql stable security definer set search_path from current as $$
           from tally t
           full join (select name, count(*) filter (where is_line and outcome is null) as waiting,
                             count(*) filter (where is_line and outcome in ('posted', 'late', 'duplicate')) as replayed,
-                            count(*) filter (where is_line and outcome not in ('posted', 'late', 'duplicate')) as dismissed
+                            count(*) filter (where is_line and outcome not in ('posted', 'late', 'duplicate', 'superseded')) as dismissed
                        from parked group by name) p using (name)
     ), audited as materialized (
         select coalesce(sum(broken), 0) as broken, coalesce(sum(unexplained), 0)::bigint as unexplained from audit()

@@ -48,6 +48,8 @@ def table(rows):
         out.append("  ".join(cell + " " * (widths[i] - _width(cell)) for i, cell in enumerate(line)).rstrip())
         if n == 0:
             out.append("  ".join("-" * w for w in widths))
+    notes = list(dict.fromkeys(f"{row.figure}: {row.note}" for row in rows if row.note))
+    out += ["", *notes] if notes else []
     judged = [row for row in rows if row.reached is not None]
     out.append("")
     out.append(f"{sum(row.reached for row in judged)} of {len(judged)} goals reached. Values are medians of the rounds, ± half their range; a ratio is the"
