@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "core/booking.h"
+#include "core/captures.h"
 #include "core/channels.h"
 #include "core/watch.h"
 #include "feed/server.h"
@@ -132,7 +133,7 @@ on_drain_poll(evutil_socket_t fd, short events, void *arg)
 {
 	struct daemon *d = arg;
 	bool late = clock_monotonic() > d->drain_deadline;
-	size_t work = booking_weight(d->core.booking) + pool_depth(d->core.pool) + feed_server_in_work(d->feeds) + api_in_work(d->api)
+	size_t work = booking_weight(d->core.booking) + captures_in_work(d->core.captures) + pool_depth(d->core.pool) + feed_server_in_work(d->feeds) + api_in_work(d->api)
 	    + feed_server_connections(d->feeds) + api_connections(d->api);
 
 	(void)fd, (void)events;
@@ -197,6 +198,7 @@ daemon_start(struct daemon *d)
 		fatal("%s", core->http == NULL ? "no HTTP client" : error);
 	core->pool = pool_new(core->base, &pg, (unsigned)c->database.pool, on_pool_ready, d);
 	core->booking = booking_new(core);
+	core->captures = captures_new(core);
 	core->watch = watch_new(core);
 	d->feeds = feed_server_new(core);
 	d->api = d->feeds != NULL ? api_new(core) : NULL;
@@ -223,6 +225,7 @@ daemon_end(struct daemon *d)
 	http_client_free(core->http);
 	pool_free(core->pool);
 	booking_free(core->booking);
+	captures_free(core->captures);
 	watch_free(core->watch);
 	api_free(d->api);
 	feed_server_free(d->feeds);

@@ -66,6 +66,20 @@ arena_copy(struct arena *a, const char *p, size_t n)
 	return (struct view){copy, n};
 }
 
+struct view
+arena_join(struct arena *a, struct view first, const char *between, struct view second)
+{
+	size_t middle = strlen(between), n = first.n + middle + second.n;
+	char *text = arena_alloc(a, n + 1);
+
+	if (first.n > 0)
+		memcpy(text, first.p, first.n);
+	memcpy(text + first.n, between, middle);
+	if (second.n > 0)
+		memcpy(text + first.n + middle, second.p, second.n);
+	return (struct view){text, n};
+}
+
 const char *
 arena_printf(struct arena *a, const char *format, ...)
 {

@@ -26,6 +26,9 @@ void *arena_alloc(struct arena *a, size_t n);
 /* A copy of the bytes. */
 struct view arena_copy(struct arena *a, const char *p, size_t n);
 
+/* The two texts, with `between` in the middle, as one. */
+struct view arena_join(struct arena *a, struct view first, const char *between, struct view second);
+
 /* Formatted text, NUL-terminated. */
 const char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2), returns_nonnull));
 

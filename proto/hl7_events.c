@@ -89,8 +89,7 @@ name_of(struct view field, const struct hl7_delimiters *d, struct arena *a)
 	if (family.text.n == 0)
 		return given;
 	const char *blank = (unsigned char)family.text.p[family.text.n - 1] < 0x80 && (unsigned char)given.text.p[0] < 0x80 ? " " : "";
-	const char *both = arena_printf(a, "%.*s%s%.*s", (int)family.text.n, family.text.p, blank, (int)given.text.n, given.text.p);
-	return (struct value){view_of(both), false};
+	return (struct value){arena_join(a, family.text, blank, given.text), false};
 }
 
 /* PV1-2, table 0004. */

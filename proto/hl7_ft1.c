@@ -67,7 +67,7 @@ person(const struct ft1 *t, size_t field)
 	if (given.n == 0)
 		return family;
 	const char *blank = (unsigned char)given.p[0] < 0x80 ? " " : "";
-	return view_of(arena_printf(t->a, "%.*s%s%.*s", (int)family.n, family.p, blank, (int)given.n, given.p));
+	return arena_join(t->a, family, blank, given);
 }
 
 static bool

@@ -35,7 +35,8 @@ charge_line_digest(struct charge_line *l)
 		.has = {l->has_quantity, l->has_price, l->has_amount},
 	};
 	const struct view texts[] = {l->code, l->name, l->national_code, l->department, l->performer, l->orderer, l->order_no, l->reverses};
-	static const EVP_MD *sha256;
+	static const EVP_MD *sha256;	/* looked up once: a fetch costs more than the hash */
+	static EVP_MD_CTX *context;
 
 	enum { TEXTS = sizeof(texts) / sizeof(texts[0]) };
 	need = sizeof(numbers) + (TEXTS + 1) * sizeof(uint32_t);
@@ -46,9 +47,12 @@ charge_line_digest(struct charge_line *l)
 	n = digest_put(buf, n, &numbers, sizeof(numbers));
 	for (size_t i = 0; i < TEXTS; i++)
 		n = digest_put(buf, n, texts[i].p, texts[i].n);
-	if (sha256 == NULL)
-		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);	/* looked up once: a fetch costs more than the hash */
-	if (EVP_Digest(buf, n, md, NULL, sha256, NULL) != 1)
+	if (context == NULL) {
+		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+		context = EVP_MD_CTX_new();
+	}
+	if (context == NULL || EVP_DigestInit_ex2(context, sha256, NULL) != 1 || EVP_DigestUpdate(context, buf, n) != 1
+	    || EVP_DigestFinal_ex(context, md, NULL) != 1)
 		abort();
 	memcpy(l->digest, md, sizeof(l->digest));
 	if (buf != small)

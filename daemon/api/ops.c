@@ -37,6 +37,7 @@ gauge_objects(struct core *core, struct json_object *doc, const char *key, const
 
 	if (!json_object_object_get_ex(doc, key, &group))
 		return;
+	metrics_reset(core->metrics, family);
 	json_object_object_foreach(group, name, n) {
 		snprintf(labels, sizeof(labels), "%s=\"%s\"", label, name);
 		set_gauge(core, family, help, labels, json_object_get_int64(n));
@@ -54,6 +55,7 @@ gauges_of_database(struct core *core, const char *text)
 		return;
 	gauge_objects(core, doc, "visits", "visitbill_visits", "Visits by state.", "state");
 	gauge_objects(core, doc, "quarantine", "visitbill_quarantine", "Unresolved quarantine entries by reason.", "reason");
+	metrics_reset(core->metrics, "visitbill_payments");
 	if (json_object_object_get_ex(doc, "payments", &list))
 		for (size_t i = 0; i < json_object_array_length(list); i++) {
 			struct json_object *p = json_object_array_get_idx(list, i);

@@ -94,6 +94,15 @@ metric_set(struct metric_series *s, int64_t value)
 	s->value = value;
 }
 
+void
+metrics_reset(struct metrics *m, const char *family)
+{
+	for (struct metric_family *f = m->families; f != NULL; f = f->next)
+		if (strcmp(f->name, family) == 0)
+			for (struct metric_series *s = f->series; s != NULL; s = s->next)
+				s->value = 0;
+}
+
 int64_t
 metric_value(const struct metric_series *s)
 {

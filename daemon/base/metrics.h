@@ -21,6 +21,8 @@ struct metric_series *metrics_series(struct metrics *m, const char *family, enum
 void metric_add(struct metric_series *s, int64_t n);
 void metric_set(struct metric_series *s, int64_t value);
 void metric_observe(struct metric_series *s, int64_t value);
+/* Every series of the family to 0: for gauges that are filled in from what is there now. */
+void metrics_reset(struct metrics *m, const char *family);
 int64_t metric_value(const struct metric_series *s);
 
 /* All families in the order they were declared. */

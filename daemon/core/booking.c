@@ -236,7 +236,7 @@ booking_new(struct core *core)
 	b->batch_seconds = metrics_series(core->metrics, "visitbill_batch_seconds", METRIC_HISTOGRAM, "From sending a batch to its commit.", "");
 	for (unsigned i = 0; i < b->n_lanes; i++) {
 		b->batches[i] = batch_new(b);
-		b->lanes[i] = lane_new(core->base, &pg, i, &limits, &lane_ops, b->batches[i]);
+		b->lanes[i] = lane_new(core->base, &pg, "booking", &limits, &lane_ops, b->batches[i]);
 	}
 	return b;
 }

@@ -14,6 +14,7 @@
 struct booking;
 struct watch;
 struct channels;
+struct captures;
 
 struct core {
 	struct event_base *base;
@@ -24,6 +25,7 @@ struct core {
 	struct directory *directory;
 	struct http_client *http;
 	struct channels *channels;
+	struct captures *captures;
 	struct watch *watch;
 	bool configured;		/* setup_apply has run: feeds and facilities have ids */
 	bool draining;

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "core/captures.h"
 #include "core/watch.h"
-#include "proto/timestamp.h"
 
 enum { NOT_FOUND_SECONDS = 60 };	/* after this an order that the channel does not know never came */
 
@@ -73,19 +73,23 @@ record_unknown(struct flow *f, const char *reason)
 }
 
 static void
+on_captured(void *arg, struct view outcome, struct view doc)
+{
+	struct flow *f = arg;
+
+	watch_kick(f->core->watch);
+	flow_end(f, outcome, doc);
+}
+
+static void
 record_capture(struct flow *f, const char *channel, const char *merchant, const struct wechatpay_transaction *t)
 {
-	char amount[24], at[TIMESTAMP_TEXT], no[40], id[80];
-	int64_t when = t->has_success_time ? t->success_time : clock_now();
+	char no[40], id[80];
+	struct capture capture = {channel, merchant, no, id, t->total, t->has_success_time ? t->success_time : clock_now()};
 
-	snprintf(amount, sizeof(amount), "%" PRId64, t->total);
 	snprintf(no, sizeof(no), "%.*s", (int)t->out_trade_no.n, t->out_trade_no.p);
 	snprintf(id, sizeof(id), "%.*s", (int)t->transaction_id.n, t->transaction_id.p);
-	struct pg_param params[] = {
-		{view_of(channel), false}, {view_of(merchant), false}, {view_of(no), false}, {view_of(id), false}, {view_of(amount), false},
-		{view_of(timestamp_rfc3339(when, 0, at)), false},
-	};
-	record(f, SQL_PAYMENT_CAPTURE, params, 6);
+	captures_add(f->core->captures, &capture, on_captured, f);
 }
 
 /* ------- creating */
@@ -322,9 +326,5 @@ payments_cancel(struct core *core, struct view payment, const char *facilities, 
 void
 payments_captured(struct core *core, const char *merchant, const struct wechatpay_transaction *t, payment_fn fn, void *arg)
 {
-	if (!pool_is_ready(core->pool)) {
-		answer_later(core, fn, arg, unavailable);
-		return;
-	}
 	record_capture(flow_new(core, fn, arg), "wechatpay", merchant, t);
 }

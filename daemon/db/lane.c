@@ -11,7 +11,7 @@
 enum { RETRIES = 20, HOLD_CHECK_MS = 200 };
 
 struct lane {
-	unsigned index;
+	const char *name;
 	struct lane_limits limits;
 	const struct lane_ops *ops;
 	void *ctx;
@@ -51,7 +51,7 @@ lane_split(struct lane *lane, const struct pg_outcome *outcome)
 {
 	size_t n = list_count(&lane->flight);
 
-	log_warn("lane.batch_failed", "lane=%u items=%zu sqlstate=%s why=\"%s\"", lane->index, n, outcome->sqlstate, outcome->message);
+	log_warn("lane.batch_failed", "lane=%s items=%zu sqlstate=%s why=\"%s\"", lane->name, n, outcome->sqlstate, outcome->message);
 	lane->retries = 0;
 	if (n == 1) {
 		struct lane_item *item = STAILQ_FIRST(&lane->flight);
@@ -121,7 +121,7 @@ lane_dispatch(struct lane *lane)
 	}
 	lane->in_flight = true;
 	if (lane->ops->send(lane->ctx, lane->pg, &lane->flight) != 0)
-		log_warn("lane.send", "lane=%u why=\"the connection was not ready\"", lane->index);
+		log_warn("lane.send", "lane=%s why=\"the connection was not ready\"", lane->name);
 	pg_commit(lane->pg, lane_on_done, lane);
 }
 
@@ -132,11 +132,14 @@ lane_on_kick(evutil_socket_t fd, short events, void *arg)
 	lane_dispatch(arg);
 }
 
-/* At the end of this turn of the loop, so that a burst of messages is one batch. */
+/* In the next turn of the loop, behind what is readable then: a burst of messages is one batch, and feeds that were just acknowledged
+ * and have sent the next message are in it. */
 static void
 lane_kick(struct lane *lane)
 {
-	event_active(lane->kick, EV_TIMEOUT, 0);
+	struct timeval now = {0, 0};
+
+	evtimer_add(lane->kick, &now);
 }
 
 static void
@@ -167,23 +170,21 @@ lane_on_watch(evutil_socket_t fd, short events, void *arg)
 }
 
 struct lane *
-lane_new(struct event_base *base, const struct pg_config *config, unsigned index, const struct lane_limits *limits, const struct lane_ops *ops,
+lane_new(struct event_base *base, const struct pg_config *config, const char *name, const struct lane_limits *limits, const struct lane_ops *ops,
     void *ctx)
 {
 	struct lane *lane = memory_new(sizeof(*lane));
 	struct timeval every = {0, HOLD_CHECK_MS * 1000};
-	char name[24];
 
-	lane->index = index;
+	lane->name = name;
 	lane->limits = *limits;
 	lane->ops = ops;
 	lane->ctx = ctx;
 	STAILQ_INIT(&lane->queue);
 	STAILQ_INIT(&lane->flight);
-	lane->kick = event_new(base, -1, 0, lane_on_kick, lane);
+	lane->kick = evtimer_new(base, lane_on_kick, lane);
 	lane->watch = event_new(base, -1, EV_PERSIST, lane_on_watch, lane);
 	event_add(lane->watch, &every);
-	snprintf(name, sizeof(name), "lane%u", index);
 	lane->pg = pg_new(base, config, name, lane_on_state, lane);
 	return lane;
 }

@@ -36,7 +36,8 @@ struct lane_limits {
 
 struct lane;
 
-struct lane *lane_new(struct event_base *base, const struct pg_config *config, unsigned index, const struct lane_limits *limits,
+/* name is for the log, and must outlive the lane. */
+struct lane *lane_new(struct event_base *base, const struct pg_config *config, const char *name, const struct lane_limits *limits,
     const struct lane_ops *ops, void *ctx);
 /* Items still queued are dropped without a word: drain first. */
 void lane_free(struct lane *lane);

@@ -51,8 +51,8 @@ envelope_open(struct view content, struct arena *a, struct envelope *e)
 		bool header = strcmp(s.id, "FHS") == 0 || strcmp(s.id, "BHS") == 0;
 		if (header || strcmp(s.id, "BTS") == 0 || strcmp(s.id, "FTS") == 0) {
 			open = NULL;
-			if (header && !e->is_batch)
-				e->header = s.line;
+			if (header && (!e->is_batch || (batches == 0 && strcmp(s.id, "BHS") == 0)))
+				e->header = s.line;	/* the first BHS, else the FHS */
 			e->is_batch = true;
 			if (strcmp(s.id, "BHS") == 0) {
 				batches++;

@@ -256,6 +256,20 @@ message_done(struct booking_job *job, enum booking_result result)
 		session_answer(f->session);
 }
 
+/* MSH at the start, and no other segment that could begin a message or end a batch. */
+static bool
+is_one_message(struct view content)
+{
+	const char *p = content.p, *end = p + content.n;
+
+	if (content.n < 4 || memcmp(p, "MSH", 3) != 0 || memchr(p, '\n', content.n) != NULL)
+		return false;
+	while ((p = memchr(p, '\r', (size_t)(end - p))) != NULL && ++p + 3 < end)
+		if (memcmp(p, "MSH", 3) == 0 || memcmp(p, "BTS", 3) == 0 || memcmp(p, "FTS", 3) == 0)
+			return false;
+	return true;
+}
+
 static void
 session_on_frame(void *ctx, struct view content)
 {
@@ -265,8 +279,7 @@ session_on_frame(void *ctx, struct view content)
 
 	f->session = s;
 	/* a plain message has one MSH at its start: no need to look for an envelope */
-	if (content.n > 3 && memcmp(content.p, "MSH", 3) == 0 && memmem(content.p + 3, content.n - 3, "\rMSH", 4) == NULL
-	    && memmem(content.p + 3, content.n - 3, "\nMSH", 4) == NULL) {
+	if (is_one_message(content)) {
 		f->messages = &f->single;
 		f->single = message_new(core, content, s->peer, 0);
 		f->n = 1;

@@ -179,6 +179,28 @@ begin
     doc := payment_doc(p.payment_id)::text;
 end $$;
 
+-- Captures of a batch, in one transaction: what notifications and queries bring. Sorted by order number, so two batches lock in one order.
+-- Returns the outcome, document and bill of each, in the order given.
+create or replace function payment_captures(p_channel text[], p_merchant text[], p_out_trade_no text[], p_transaction_id text[],
+    p_amount bigint[], p_captured_at timestamptz[]) returns table (ord bigint, outcome text, doc text)
+language plpgsql security definer set search_path from current as $$
+declare
+    c record;
+begin
+    -- visits first, in their order, as everywhere
+    perform 1 from visit v
+      where v.visit_id in (select p.visit_id from payment p where p.out_trade_no = any (p_out_trade_no))
+      order by v.visit_id for no key update;
+    for c in select * from unnest(p_channel, p_merchant, p_out_trade_no, p_transaction_id, p_amount, p_captured_at)
+                    with ordinality t (channel, merchant, out_trade_no, transaction_id, amount, captured_at, ord)
+              order by t.out_trade_no, t.ord loop
+        ord := c.ord;
+        select r.outcome, r.doc into outcome, doc
+          from payment_capture(c.channel, c.merchant, c.out_trade_no, c.transaction_id, c.amount, c.captured_at) r;
+        return next;
+    end loop;
+end $$;
+
 -- Debit the channel, credit what patients owe and, for the rest, what is owed to them.
 create or replace function capture_journal(p_visit bigint, p_bill bigint, p_capture bigint, p_account text, p_amount bigint, p_applied bigint)
 returns void language plpgsql as $$

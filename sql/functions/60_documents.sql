@@ -1,12 +1,14 @@
 -- The JSON documents that the API shows. Amounts are strings of yuan; ids are the public ones.
 
-create or replace function bill_summary(p_bill bigint) returns json language sql stable as $$
+create or replace function bill_summary(p_bill bigint) returns json language plpgsql stable as $$
+begin
+    return (
     select json_build_object('bill', b.public_id, 'bill_no', b.bill_no, 'kind', b.kind, 'state', s.state, 'version', s.version,
         'issued_at', iso_time(b.issued_at), 'due_at', iso_time(b.due_at), 'total', yuan(b.total), 'paid', yuan(s.paid),
         'credited', yuan(s.credited), 'in_progress', yuan(s.live),
         'outstanding', yuan(case when s.state = 'void' then 0 else s.total - s.paid - s.credited end))
-      from bill b join bill_state s using (bill_id) where b.bill_id = p_bill
-$$;
+      from bill b join bill_state s using (bill_id) where b.bill_id = p_bill);
+end $$;
 
 create or replace function visit_flags(v visit) returns text[] language sql immutable as $$
     select array_remove(array[case when v.provisional then 'provisional' end, case when v.over_limit then 'over_limit' end,
@@ -54,7 +56,10 @@ end $$;
 
 -- One bill, with its lines where asked. Built in one statement: it is the query that kiosks send all day.
 create or replace function bill_doc(p_bill text, p_lines boolean, p_facilities text[]) returns table (outcome text, doc text)
-language sql stable security definer set search_path from current as $$
+language plpgsql stable security definer set search_path from current as $$
+#variable_conflict use_column
+begin
+    return query
     select 'done', json_build_object('bill', b.public_id, 'bill_no', b.bill_no, 'kind', b.kind, 'facility', f.code, 'visit_no', v.visit_no,
         'patient', json_build_object('patient_no', v.patient_no, 'name', v.patient_name),
         'state', s.state, 'version', s.version, 'issued_at', iso_time(b.issued_at), 'due_at', iso_time(b.due_at),
@@ -65,35 +70,45 @@ language sql stable security definer set search_path from current as $$
                          from unnest(b.subtotals) with ordinality n (amount, ord) join category k on k.category = n.ord where n.amount <> 0),
         'lines', case when p_lines then bill_lines(b.visit_id, b.first_line, b.last_line) end)::text
       from bill b join bill_state s using (bill_id) join facility f using (facility_id) join visit v on v.visit_id = b.visit_id
-     where b.public_id = p_bill and (p_facilities is null or f.code = any (p_facilities))
-$$;
+     where b.public_id = p_bill and (p_facilities is null or f.code = any (p_facilities));
+end $$;
 
-create or replace function bill_lines(p_visit bigint, p_first int, p_last int) returns json language sql stable as $$
+create or replace function bill_lines(p_visit bigint, p_first int, p_last int) returns json language plpgsql stable as $$
+begin
+    return (
     select coalesce(json_agg(json_build_object('line_no', c.line_no, 'feed', d.name, 'source_line', c.source_line, 'kind', c.kind,
                'code', c.item_code, 'name', c.item_name, 'category', k.code, 'class', c.class, 'unit', c.unit,
                'quantity', decimal_text(c.quantity_e4, 4), 'unit_price', decimal_text(c.unit_price_e6, 6), 'amount', yuan(c.amount),
                'charged_at', iso_time(c.charged_at), 'department', c.department, 'performer', c.performer, 'orderer', c.orderer,
                'order_no', c.order_no, 'reverses', c.reverses_line, 'warning', c.warning) order by c.line_no), '[]')
       from charge c join category k using (category) join feed d using (feed_id)
-     where c.visit_id = p_visit and c.line_no between p_first and p_last
-$$;
+     where c.visit_id = p_visit and c.line_no between p_first and p_last);
+end $$;
 
-create or replace function payment_doc(p_payment bigint) returns json language sql stable as $$
+create or replace function payment_doc(p_payment bigint) returns json language plpgsql stable as $$
+begin
+    return (
     select json_build_object('payment', p.public_id, 'bill', b.public_id, 'bill_no', b.bill_no, 'bill_version', p.bill_version, 'channel', p.channel,
         'amount', yuan(p.amount), 'state', p.state, 'reason', p.reason, 'code_url', case when p.state in ('pending', 'unknown') then p.code_url end,
         'created_at', iso_time(p.created_at), 'expires_at', iso_time(p.expires_at),
         'receipt', (select r.public_id from receipt r join capture c using (capture_id) where c.payment_id = p.payment_id order by r.receipt_id limit 1))
-      from payment p join bill b using (bill_id) where p.payment_id = p_payment
-$$;
+      from payment p join bill b using (bill_id) where p.payment_id = p_payment);
+end $$;
 
 create or replace function payment_get(p_payment text, p_facilities text[]) returns table (outcome text, doc text)
-language sql stable security definer set search_path from current as $$
+language plpgsql stable security definer set search_path from current as $$
+#variable_conflict use_column
+begin
+    return query
     select 'done', payment_doc(p.payment_id)::text from payment p join facility f using (facility_id)
-     where p.public_id = p_payment and (p_facilities is null or f.code = any (p_facilities))
-$$;
+     where p.public_id = p_payment and (p_facilities is null or f.code = any (p_facilities));
+end $$;
 
 create or replace function receipt_get(p_receipt text, p_facilities text[]) returns table (outcome text, doc text)
-language sql stable security definer set search_path from current as $$
+language plpgsql stable security definer set search_path from current as $$
+#variable_conflict use_column
+begin
+    return query
     select 'done', json_build_object('receipt', r.public_id, 'receipt_no', f.code || '-' || r.year || '-' || lpad(r.number::text, 6, '0'),
         'facility', f.code, 'facility_name', f.name, 'visit_no', v.visit_no, 'patient', json_build_object('patient_no', v.patient_no, 'name', v.patient_name),
         'bill', b.public_id, 'bill_no', b.bill_no, 'bill_total', yuan(b.total), 'channel', c.channel, 'transaction_id', c.transaction_id,
@@ -102,15 +117,18 @@ language sql stable security definer set search_path from current as $$
                          from unnest(b.subtotals) with ordinality n (amount, ord) join category k on k.category = n.ord where n.amount <> 0))::text
       from receipt r join capture c using (capture_id) join facility f using (facility_id) join bill b using (bill_id)
       join visit v on v.visit_id = r.visit_id
-     where r.public_id = p_receipt and (p_facilities is null or f.code = any (p_facilities))
-$$;
+     where r.public_id = p_receipt and (p_facilities is null or f.code = any (p_facilities));
+end $$;
 
 -- What a waiting kiosk is told about the bills it watches.
 create or replace function bills_watch(p_bills text[], p_facilities text[])
 returns table (bill text, version int, doc text)
-language sql stable security definer set search_path from current as $$
+language plpgsql stable security definer set search_path from current as $$
+#variable_conflict use_column
+begin
+    return query
     select b.public_id, s.version, json_build_object('bill', b.public_id, 'state', s.state, 'version', s.version, 'paid', yuan(s.paid),
                'outstanding', yuan(case when s.state = 'void' then 0 else s.total - s.paid - s.credited end))::text
       from bill b join bill_state s using (bill_id) join facility f using (facility_id)
-     where b.public_id = any (p_bills) and (p_facilities is null or f.code = any (p_facilities))
-$$;
+     where b.public_id = any (p_bills) and (p_facilities is null or f.code = any (p_facilities));
+end $$;

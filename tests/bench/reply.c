@@ -23,31 +23,46 @@ reply_mllp(const char *p, size_t n, const char *expected, size_t expected_n, siz
 	return msa[8 + expected_n] == '\r' || msa[8 + expected_n] == '|' ? REPLY_GOOD : REPLY_BAD;
 }
 
+bool
+http_header_value(const char *p, const char *end, const char *name, char *to, size_t size)
+{
+	size_t k = strlen(name);
+
+	while (p < end) {
+		const char *stop = memmem(p, (size_t)(end + 2 - p), "\r\n", 2);
+		if ((size_t)(stop - p) > k && strncasecmp(p, name, k) == 0 && p[k] == ':') {
+			const char *value = p + k + 1;
+			while (value < stop && *value == ' ')
+				value++;
+			if ((size_t)(stop - value) >= size)
+				return false;
+			memcpy(to, value, (size_t)(stop - value));
+			to[stop - value] = '\0';
+			return true;
+		}
+		p = stop + 2;
+	}
+	return false;
+}
+
 enum reply_result
 reply_http(const char *p, size_t n, struct http_reply *ret)
 {
 	const char *end = n > 0 ? memmem(p, n, "\r\n\r\n", 4) : NULL;
-	bool has_length = false;
-	size_t length = 0;
+	char length[20];
+	bool has_length;
 
 	if (end == NULL)
 		return REPLY_MORE;
 	if ((size_t)(end - p) < 12 || memcmp(p, "HTTP/1.1 ", 9) != 0)
 		return REPLY_BAD;
 	ret->status = (int)strtol(p + 9, NULL, 10);
-	for (const char *line = p; line < end;) {
-		const char *next = memmem(line, (size_t)(end + 2 - line), "\r\n", 2);
-		if (next - line > 15 && strncasecmp(line, "content-length:", 15) == 0) {
-			length = strtoul(line + 15, NULL, 10);
-			has_length = true;
-		}
-		line = next + 2;
-	}
+	has_length = http_header_value(p, end, "content-length", length, sizeof(length));
 	if (!has_length && ret->status != 204 && ret->status != 304)
 		return REPLY_BAD;
 	ret->body = end + 4;
-	ret->body_n = length;
-	ret->used = (size_t)(end + 4 - p) + length;
+	ret->body_n = has_length ? strtoul(length, NULL, 10) : 0;
+	ret->used = (size_t)(end + 4 - p) + ret->body_n;
 	return ret->used <= n ? REPLY_GOOD : REPLY_MORE;
 }
 

@@ -24,6 +24,9 @@ enum reply_result reply_http(const char *p, size_t n, struct http_reply *ret);
 /* Such a reply with status 200 and `contains` in its body. */
 enum reply_result reply_http_judge(const char *p, size_t n, const char *contains, size_t *used);
 
+/* The value of a header field of the request or reply whose first byte is p and whose empty line begins at end; copied, false when it is not there. */
+bool http_header_value(const char *p, const char *end, const char *name, char *to, size_t size);
+
 /* The value of "key":"…" in a flat JSON text, copied; false when it is not there or too long. No escapes. */
 bool json_find(const char *p, size_t n, const char *key, char *to, size_t size);
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -122,10 +121,11 @@ notify_send(struct channel *c, struct conn *n, struct order *o, struct conn *dri
 
 	gmtime_r(&china, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S+08:00", &tm);
-	int size = snprintf(plain, sizeof(plain), "{\"mchid\":\"%s\",\"appid\":\"%s\",\"out_trade_no\":\"%s\",\"transaction_id\":\"4200%010lld%014llu\",\"trade_type\":\"NATIVE\","
-	    "\"trade_state\":\"SUCCESS\",\"trade_state_desc\":\"支付成功\",\"bank_type\":\"OTHERS\",\"success_time\":\"%s\",\"payer\":{\"openid\":\"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o\"},"
-	    "\"amount\":{\"total\":%lld,\"payer_total\":%lld,\"currency\":\"CNY\",\"payer_currency\":\"CNY\"}}", c->mchid, c->appid, o->number, (long long)now,
-	    (unsigned long long)c->transactions++, when, (long long)o->total, (long long)o->total);
+	int size = snprintf(plain, sizeof(plain), "{\"mchid\":\"%s\",\"appid\":\"%s\",\"out_trade_no\":\"%s\",\"transaction_id\":\"4200%010lld%014llu\","
+	    "\"trade_type\":\"NATIVE\",\"trade_state\":\"SUCCESS\",\"trade_state_desc\":\"支付成功\",\"bank_type\":\"OTHERS\",\"success_time\":\"%s\","
+	    "\"payer\":{\"openid\":\"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o\"},\"amount\":{\"total\":%lld,\"payer_total\":%lld,\"currency\":\"CNY\","
+	    "\"payer_currency\":\"CNY\"}}", c->mchid, c->appid, o->number, (long long)now, (unsigned long long)c->transactions++, when,
+	    (long long)o->total, (long long)o->total);
 	channel_random_text(nonce, 12);
 	channel_random_text(id, 32);
 	char *to = buffer_room(&body, 512);
@@ -252,24 +252,6 @@ api_place(struct channel *c, struct conn *n, const char *body, size_t size)
 	api_reply(c, n, 200, reply);
 }
 
-static bool
-header_value(const char *head, const char *end, const char *name, char *to, size_t size)
-{
-	size_t k = strlen(name);
-
-	for (const char *line = head; line != NULL && line < end; line = memmem(line, (size_t)(end - line), "\r\n", 2), line = line != NULL ? line + 2 : NULL)
-		if ((size_t)(end - line) > k && strncasecmp(line, name, k) == 0 && line[k] == ':') {
-			const char *value = line + k + 1 + strspn(line + k + 1, " ");
-			size_t n = (size_t)((const char *)memmem(value, (size_t)(end + 2 - value), "\r\n", 2) - value);
-			if (n >= size)
-				return false;
-			memcpy(to, value, n);
-			to[n] = '\0';
-			return true;
-		}
-	return false;
-}
-
 static size_t
 api_request(struct channel *c, struct conn *n, const char *p, size_t size)
 {
@@ -278,11 +260,11 @@ api_request(struct channel *c, struct conn *n, const char *p, size_t size)
 
 	if (end == NULL)
 		return 0;
-	header_value(p, end, "Content-Length", length, sizeof(length));
+	http_header_value(p, end, "Content-Length", length, sizeof(length));
 	size_t body_n = strtoul(length, NULL, 10);
 	if ((size_t)(end + 4 - p) + body_n > size)
 		return 0;
-	if (sscanf(p, "%7s %299s ", method, path) != 2 || !header_value(p, end, "Authorization", authorization, sizeof(authorization))
+	if (sscanf(p, "%7s %299s ", method, path) != 2 || !http_header_value(p, end, "Authorization", authorization, sizeof(authorization))
 	    || !channel_verify(c->keys, method, path, authorization, end + 4, body_n)) {
 		c->refused++;
 		api_reply(c, n, 401, "{\"code\":\"SIGN_ERROR\",\"message\":\"签名错误\"}");

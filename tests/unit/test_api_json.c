@@ -86,6 +86,7 @@ static const struct {
 	{LINE(",\"category\":\"14\",\"currency\":\"CNY\",\"name\":null"), NULL, NULL, LINE_CHARGE, -1},
 	{LINE(",\"type\":\"credit\""), "field_missing", "/lines/0/reverses", LINE_CREDIT, -1},
 	{LINE(",\"type\":\"charge\",\"reverses\":\"W-0\",\"amount\":\"1.00\""), "field_invalid", NULL, LINE_CHARGE, -1},
+	{LINE(",\"type\":\"payment\",\"reverses\":\"W-0\",\"amount\":\"1.00\""), "field_invalid", NULL, LINE_PAYMENT, -1},
 	{LINE(",\"type\":\"CG\""), "type_unknown", "/lines/0/type", LINE_CHARGE, -1}, {LINE(",\"type\":1"), "field_invalid", "/lines/0/type", LINE_CHARGE, -1},
 	{LINE(",\"category\":\"15\""), "field_invalid", "/lines/0/category", LINE_CHARGE, -1}, {LINE(",\"category\":\"00\""), "field_invalid", "/lines/0/category", LINE_CHARGE, -1},
 	{LINE(",\"category\":\"9\""), "field_invalid", "/lines/0/category", LINE_CHARGE, -1}, {LINE(",\"category\":9"), "field_invalid", "/lines/0/category", LINE_CHARGE, -1},

@@ -139,9 +139,9 @@ static const struct {
 	{FT1("L-1", "CD", "X", "1", "1", "") "ZRV|\"\"\r", LINE_CREDIT, "L-1/CD/M1/1", "L-1", NULL, NULL},
 	{"FT1||L-1||20260115||CD|X|||1|1\r", LINE_CREDIT, "L-1/CD/M1/1", "L-1", NULL, NULL},
 	{FT1("", "CD", "X", "1", "1", ""), LINE_CREDIT, "", "", "field_missing", "FT1^1^2"},
-	/* an adjustment that names a line is a credit; a payment names none; a charge that does is a mistake */
+	/* an adjustment that names a line is a credit; a payment or a charge that does is a mistake */
 	{FT1("R-1", "AJ", "X", "1", "-1", "") "ZRV|L-1\r", LINE_CREDIT, "R-1", "L-1", NULL, NULL},
-	{FT1("R-1", "PY", "", "", "1", "") "ZRV|L-1\r", LINE_PAYMENT, "R-1", "", NULL, NULL},
+	{FT1("R-1", "PY", "", "", "1", "") "ZRV|L-1\r", LINE_PAYMENT, "R-1", "L-1", "field_invalid", NULL},
 	{FT1("R-1", "CG", "X", "1", "1", "") "ZRV|L-1\r", LINE_CHARGE, "R-1", "L-1", "field_invalid", NULL},
 	/* types */
 	{FT1("L-1", "", "X", "1", "1", ""), LINE_CHARGE, "L-1", "", "field_missing", "FT1^1^6"},

@@ -23,9 +23,9 @@ def _text(x, y, text, anchor="start", css=""):
 
 
 def _nice(top):
-    """The next 1, 2 or 5 times a power of ten."""
+    """The next round number that four parts divide well."""
     power = 10 ** math.floor(math.log10(top))
-    return next(k * power for k in (1, 2, 5, 10) if k * power >= top * 0.999)
+    return next(k * power for k in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if k * power >= top * 0.999)
 
 
 def _short(x):
@@ -66,8 +66,8 @@ def curve_svg(curve):
     parts.append(f'<polyline fill="none" stroke="#2166ac" stroke-width="2" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}"/>')
     for (x, y), cost in zip(at, ys):
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="#2166ac"/>')
-        parts.append(_text(x, y - 8, f"{cost:.3g}", "middle", "s"))
-    for n, line in enumerate(_wrap(curve.sentence, 84)):
+        parts.append(_text(max(x, _LEFT + 18), y - 8, f"{cost:.3g}", "middle", "s"))
+    for n, line in enumerate(_wrap(curve.sentence, 76)):
         parts.append(_text(_LEFT - 40, _H - 26 + 15 * n, line, css="s"))
     return _svg(_W, _H, parts)
 

@@ -60,15 +60,3 @@ def compare(figure, unit, samples, against="", against_samples=(), goal="", note
         ratio = median(a / b for a, b in zip(samples, against_samples))
     return Row(figure, median(samples), unit, against, median(against_samples) if against_samples else None, ratio, goal, list(samples),
                list(against_samples), note)
-
-
-def interleave(rounds, contenders, before=lambda: None, say=lambda text: None):
-    """Runs {name: function} in turn, rounds times: {name: [what it returned]}. Every other round goes backwards."""
-    results = {name: [] for name in contenders}
-    for n in range(rounds):
-        order = list(contenders) if n % 2 == 0 else list(reversed(contenders))
-        for name in order:
-            before()
-            results[name].append(contenders[name]())
-            say(f"round {n + 1} of {rounds}: {name}")
-    return results

@@ -31,7 +31,7 @@ def history(c):
         goal = f"history/{size // 1_000_000}M" if size >= 1_000_000 else ""
         rows.append(compare(f"lines/s with {size:,} lines stored", "lines/s", samples["full"], "the same when empty", samples["empty"], goal))
         if not points:
-            points.append((1, None, rows[0].against_value))
+            points.append((0, None, rows[0].against_value))
         points.append((size, None, rows[-1].value))
     ratio = rows[-1].ratio
     c.curves.append(Curve("stored history", "lines stored", points, f"With {sizes[-1]:,} lines stored, {ratio:.2f} of the speed when empty remains."))

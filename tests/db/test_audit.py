@@ -1,0 +1,101 @@
+"""The audit recomputes the invariants from the rows alone: whatever is tampered with, it says so; whatever is not, it says nothing."""
+
+import pytest
+
+from ledger import charge, fresh_number, reversal
+
+TAMPERED = {
+    "a line's amount": ("update charge set amount = amount + 1 where kind = 'CG' and visit_id = {billed}",
+                        ["a visit's total and line count are those of its lines", "a bill is the sum of its lines, category by category"]),
+    "a line's category": ("update charge set category = 13 where source_line = 'b' and visit_id = {billed}", ["a bill is the sum of its lines, category by category"]),
+    "a line is gone": ("delete from charge where source_line = 'b' and visit_id = {billed}",
+                       ["a visit's total and line count are those of its lines", "lines counted as booked are the lines stored"]),
+    "a line number": ("update charge set line_no = 7 where source_line = 'b' and visit_id = {open}", ["a visit's total and line count are those of its lines"]),
+    "a visit is gone": ("update charge set visit_id = 999999 where visit_id = {open}", ["a visit's total and line count are those of its lines"]),
+    "a reversal's amount": ("update charge set amount = -101 where kind = 'CD' and visit_id = {billed}", ["no line is taken back by more than it has"]),
+    "a reversal's quantity": ("update charge set quantity_e4 = 10001 where kind = 'CD' and visit_id = {billed}", ["no line is taken back by more than it has"]),
+    "a reversal's original": ("update charge set reverses_line = 'x' where kind = 'CD' and visit_id = {billed}", ["a reversal has its original"]),
+    "a running total": ("update visit set total = total + 1 where visit_id = {open}", ["a visit's total and line count are those of its lines"]),
+    "what is billed": ("update visit set state = 'settled', late_since = null where visit_id = {open}",
+                       ["every line of a closed visit is on exactly one bill, or waits for its supplementary one"]),
+    "a visit's state": ("update visit set state = 'settled' where visit_id = {billed}", ["a visit is settled when nothing is owed on it, billed when something is"]),
+    "a bill's total": ("update bill set total = total + 1, personal_cash = personal_cash + 1, subtotals[1] = subtotals[1] + 1 where visit_id = {billed}",
+                       ["a bill is the sum of its lines, category by category", "revenue in the journal is what bills say, category by category"]),
+    "a void note": ("update bill set total = total - 1, personal_cash = personal_cash - 1, subtotals[1] = subtotals[1] - 1 where kind = 'void_note'",
+                    ["a void note is the opposite of its bill"]),
+    "a void without a note": ("update bill_state set state = 'void' where visit_id = {billed}", ["receivable in the journal is what bills are owed"]),
+    "what is paid": ("update bill_state set paid = paid + 1 where visit_id = {billed}", ["what a bill says is paid and credited is what was applied to it"]),
+    "what is owed": ("update bill_state set total = total + 1 where visit_id = {billed}",
+                     ["receivable in the journal is what bills are owed", "a payment captured what it asked for, and a bill's state has its total"]),
+    "what is reserved": ("update bill_state set live = live + 1 where visit_id = {billed}", ["live attempts are what bills reserve"]),
+    "an application": ("update application set amount = amount + 1 where visit_id = {paid}",
+                       ["what a bill says is paid and credited is what was applied to it", "no capture is applied by more than it is"]),
+    "a capture": ("update capture set amount = amount + 1 where visit_id = {paid}",
+                  ["captured = applied + credit", "every capture of ours has a receipt of its amount", "each channel's account is what it captured"]),
+    "a capture's channel": ("update capture set channel = 'wechatpay' where visit_id = {paid}", ["each channel's account is what it captured"]),
+    "a capture without receipt": ("delete from receipt where visit_id = {paid}", ["every capture of ours has a receipt of its amount"]),
+    "a gap in the receipts": ("update receipt set number = number + 1 where visit_id = {paid}", ["receipt numbers have no gap"]),
+    "a success without money": ("update payment set state = 'succeeded' where visit_id = {billed}", ["a payment that succeeded has a capture, and only such"]),
+    "money without success": ("update payment set state = 'closed' where visit_id = {paid}", ["a payment that succeeded has a capture, and only such"]),
+    "revenue": ("update journal set accounts[2] = 'revenue:12' where visit_id = {billed}", ["revenue in the journal is what bills say, category by category"]),
+    "an entry is gone": ("delete from journal where visit_id = {billed}",
+                         ["receivable in the journal is what bills are owed", "revenue in the journal is what bills say, category by category"]),
+    "an account": ("update journal set accounts[1] = 'nonsense' where visit_id = {paid}", ["every journal entry balances and names real accounts"]),
+    "a tally": ("update intake_tally set booked = booked + 1 where ctid = (select min(ctid) from intake_tally)", ["lines counted as booked are the lines stored"]),
+}
+
+
+@pytest.fixture(scope="module", name="scene")
+def _scene(cluster):
+    """A small day in a database of its own, and its owner without the triggers that would stop a hand."""
+    from conftest import Desk, prepare
+    name = cluster.copy()
+    prepare(cluster, name)
+    desk = Desk(cluster, name)
+    ledger, visits = desk.ledger(), {kind: fresh_number() for kind in ("open", "billed", "paid", "void", "from", "into")}
+    for visit in visits.values():
+        ledger.post(charge(visit, "a", 100, category=1), charge(visit, "b", 20, category=9), reversal(visit, "c", of="a", amount=30))
+    for kind in ("billed", "paid", "void"):
+        ledger.close_now(visits[kind])
+    ledger.pay_cash(ledger.bills(visits["paid"])[0])
+    ledger.pay(ledger.bills(visits["billed"])[0], 10)
+    ledger.reopen(visits["void"])
+    ledger.merge(visits["from"], into=visits["into"])
+    ledger.pay_elsewhere(visits["into"], "p", 5)
+    assert ledger.audit() == []
+    owner = desk.ledger("postgres")
+    owner.ask("set session_replication_role = replica")      # triggers and foreign keys look away
+    owner.connection.autocommit = False
+    yield owner, {kind: ledger.visit(visit).visit_id for kind, visit in visits.items()}
+    desk.close()
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_tampering_is_found(scene, what):
+    owner, ids = scene
+    sql, expected = TAMPERED[what]
+    try:
+        owner.ask(sql.format(**ids))
+        with owner.connection.cursor() as cursor:
+            assert cursor.rowcount != 0
+        found = {row[0] for row in owner.audit()}
+        assert found >= set(expected)
+        assert owner.books()["broken"] >= len(expected)
+    finally:
+        owner.connection.rollback()
+
+
+def test_every_invariant_can_be_found_broken(scene):
+    """The list above leaves none of them out."""
+    owner, _ = scene
+    assert {row[0] for row in owner.ask("select invariant from audit()")} == {name for _, names in TAMPERED.values() for name in names}
+    owner.connection.rollback()
+
+
+def test_books_add_up_what_is_unexplained(scene):
+    owner, ids = scene
+    owner.ask("update visit set total = total + 12345 where visit_id = %s", ids["open"])
+    assert (owner.books()["unexplained"], owner.books()["broken"]) == ("123.45", 1)
+    owner.connection.rollback()
+    assert owner.books()["unexplained"] == "0.00"
+    owner.connection.rollback()

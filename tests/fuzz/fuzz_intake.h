@@ -1,0 +1,123 @@
+/* Properties of whatever a feed delivered, for the fuzzers of HL7 and JSON: views stay inside the input or the arena, texts are UTF-8, refusals have
+ * names and places, numbers are what the database may be asked to book. */
+#ifndef VB_TESTS_FUZZ_INTAKE_H
+#define VB_TESTS_FUZZ_INTAKE_H
+
+#include "fuzz.h"
+
+#include "proto/intake.h"
+#include "proto/money.h"
+#include "proto/reason.h"
+#include "proto/timestamp.h"
+#include "proto/utf8.h"
+
+enum { FUZZ_LINES = 200, FUZZ_OFFSET = 8 * 3600 };
+#define FUZZ_NOW (INT64_C(1768458659) * TIMESTAMP_SECOND)
+
+/* Where views may point: the input, and the arena's first chunk, which is large enough for nearly every input. */
+struct place {
+	struct view input;
+	const char *chunk;
+	size_t chunk_size;
+	const struct arena *arena;
+	bool utf8;
+};
+
+static inline bool
+inside(const char *p, size_t n, const char *from, size_t size)
+{
+	return (uintptr_t)p >= (uintptr_t)from && (uintptr_t)p + n <= (uintptr_t)from + size;
+}
+
+static inline void
+check_view(const struct place *at, struct view v)
+{
+	unsigned char sum = 0;
+
+	if (v.n == 0)
+		return;
+	FUZZ_CHECK(v.p != NULL);
+	for (size_t i = 0; i < v.n; i++)	/* AddressSanitizer's turn */
+		sum = (unsigned char)(sum + (unsigned char)v.p[i]);
+	(void)*(volatile unsigned char *)&sum;
+	FUZZ_CHECK(at->arena->total > at->chunk_size || inside(v.p, v.n, at->input.p, at->input.n) || inside(v.p, v.n, at->chunk, at->chunk_size));
+	FUZZ_CHECK(!at->utf8 || utf8_is_valid(v));
+}
+
+static inline void
+check_value(const struct place *at, struct value v)
+{
+	check_view(at, v.text);
+	FUZZ_CHECK(!v.deleted || v.text.n == 0);
+}
+
+static inline void
+check_refusal(const struct place *at, const struct refusal *r)
+{
+	if (r->reason == NULL)
+		return;
+	FUZZ_CHECK(strcmp(reason_of(r->reason)->name, r->reason) == 0);
+	FUZZ_CHECK(r->detail != NULL && r->detail[0] != '\0' && strlen(r->detail) < 300);
+	FUZZ_CHECK(r->location != NULL && strlen(r->location) < 40);
+	FUZZ_CHECK(!at->utf8 || utf8_is_valid(view_of(r->detail)));
+	FUZZ_CHECK(ascii_is_valid(view_of(r->location)));
+}
+
+static inline void
+check_line(const struct place *at, const struct intake *in, size_t n)
+{
+	const struct charge_line *l = &in->lines[n];
+	const struct view views[] = {l->source_line, l->code, l->name, l->national_code, l->department, l->performer, l->orderer, l->order_no, l->reverses};
+	struct charge_line again = *l;
+
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		check_view(at, views[i]);
+	check_refusal(at, &l->refused);
+	FUZZ_CHECK(l->ordinal >= 1 && l->ordinal <= (int)in->n_lines && l->visit < in->n_visits && l->category >= 0 && l->category <= 14);
+	FUZZ_CHECK(l->kind >= LINE_CHARGE && l->kind <= LINE_PAYMENT && l->outcome == NULL);
+	charge_line_digest(&again);
+	FUZZ_CHECK(memcmp(again.digest, l->digest, sizeof(l->digest)) == 0);
+	if (l->refused.reason != NULL)
+		return;
+	/* what the database is going to be asked to book */
+	FUZZ_CHECK(in->visits[l->visit].visit_no.n > 0 && in->visits[l->visit].visit_no.n <= 100);
+	FUZZ_CHECK(l->source_line.n > 0 && l->source_line.n <= 200 && l->reverses.n <= 200);
+	FUZZ_CHECK(!l->has_amount || (l->amount <= AMOUNT_MAX && l->amount >= -AMOUNT_MAX));
+	FUZZ_CHECK(!l->has_quantity || (l->quantity <= AMOUNT_MAX && l->quantity >= -AMOUNT_MAX));
+	FUZZ_CHECK(l->kind != LINE_CHARGE || ((!l->has_amount || l->amount >= 0) && (!l->has_quantity || l->quantity >= 0) && l->reverses.n == 0));
+	FUZZ_CHECK(l->kind != LINE_CREDIT || (l->amount >= 0 && l->quantity >= 0 && l->reverses.n > 0));
+	FUZZ_CHECK(l->kind != LINE_PAYMENT || (l->has_amount && l->amount > 0 && l->reverses.n == 0));
+	FUZZ_CHECK(intake_time_is_sane(l->charged_at, FUZZ_NOW));
+}
+
+static inline void
+check_intake(const struct place *at, const struct intake *in)
+{
+	check_view(at, in->message_id);
+	check_refusal(at, &in->refused);
+	check_refusal(at, &in->event.refused);
+	for (size_t i = 0; i < in->n_visits; i++) {
+		const struct visit_ref *v = &in->visits[i];
+		check_view(at, v->facility);
+		check_view(at, v->visit_no);
+		check_value(at, v->patient_no);
+		check_value(at, v->patient_name);
+		FUZZ_CHECK(in->refused.reason != NULL || (v->visit_no.n <= 100 && v->patient_no.text.n <= 200));
+	}
+	if (in->event.kind != EVENT_NONE) {
+		check_value(at, in->event.sex);
+		check_value(at, in->event.department);
+		check_value(at, in->event.location);
+		check_view(at, in->event.other_visit_no);
+		check_view(at, in->event.other_patient_no);
+		FUZZ_CHECK(in->n_visits == 1 && in->n_lines == 0 && in->event.visit == 0);
+		FUZZ_CHECK(in->refused.reason != NULL || in->visits[0].visit_no.n > 0 || in->visits[0].patient_no.text.n > 0);
+	}
+	FUZZ_CHECK(in->n_lines <= FUZZ_LINES);
+	for (size_t i = 0; i < in->n_lines; i++) {
+		check_line(at, in, i);
+		FUZZ_CHECK(in->refused.reason == NULL || in->lines[i].refused.reason != NULL);
+	}
+}
+
+#endif
