@@ -22,6 +22,7 @@ begin
     select f.name, facility.facility_id, f.application, f.waits
       from json_to_recordset(p -> 'feeds') f (name text, facility text, application text, waits boolean)
       join facility on facility.code = f.facility
+     where f.name <> 'visitbill'     -- feed 0 is the daemon's own
      order by f.name
     on conflict (name) do update
        set facility_id = excluded.facility_id, application = excluded.application, waits = excluded.waits,

@@ -22,7 +22,7 @@ end $$;
 -- has lines that were sent under a number that was merged into it. An unknown facility is an error.
 create or replace function visits_take(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
     out ids bigint[], out line_counts int[], out closed boolean[], out distinct_open boolean, out merged boolean)
-language plpgsql set plan_cache_mode = force_generic_plan as $$
+language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$   -- plans outlive the empty tables of the first day
 declare
     v_merged boolean;
 begin

@@ -52,7 +52,7 @@ create or replace function charges_post(
     p_national_code text[], p_department text[], p_performer text[], p_orderer text[], p_order_no text[],
     p_reverses text[], p_message text[],
     out outcomes text[], out totals bigint[], out states text[])
-language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan as $$
+language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     v_ids bigint[];
     v_counts int[];
@@ -213,7 +213,7 @@ create or replace function charges_reverse(
     p_turn int, p_turns int[], p_visit_ids bigint[], p_visit int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[],
     p_charged_at timestamptz[], p_quantity bigint[], p_amount bigint[], p_department text[], p_performer text[],
     p_orderer text[], p_order_no text[], p_reverses text[], p_message text[], p_visit_no text[]) returns table (ord bigint, outcome text)
-language plpgsql set plan_cache_mode = force_generic_plan as $$
+language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
     return query
     with line as materialized (
@@ -275,7 +275,7 @@ end $$;
 
 -- Counts outcomes by feed and day; without outcomes all are booked. The shard is this connection's, so lanes do not wait for each other.
 create or replace function intake_count(p_feed int[], p_outcome text[]) returns void
-language plpgsql set plan_cache_mode = force_generic_plan as $$
+language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
     if p_outcome is null then
         insert into intake_tally as t (feed_id, day, shard, booked)

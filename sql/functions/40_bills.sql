@@ -110,6 +110,7 @@ begin
             union all
             select null, c.capture_id, c.amount - (select coalesce(sum(a.amount), 0) from application a where a.capture_id = c.capture_id)
               from capture c where c.visit_id = p_visit
+             order by capture_id nulls first, credit_bill_id
         loop
             v_amount := least(v_source.rest, v_bill.total - v_bill.paid - v_bill.credited - v_bill.live);
             continue when v_amount <= 0;
