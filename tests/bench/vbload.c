@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "catalogue.h"
 #include "engine.h"
@@ -232,8 +232,9 @@ main(int argc, char **argv)
 	struct settings s = {.mode = mode_of(argc > 1 ? argv[1] : NULL), .token = "", .tag = tag, .visit_prefix = "BV", .facility = "H01", .application = "CLINIC",
 	    .bill_prefix = "bench-", .connections = 8, .lines = 5, .seconds = 5, .warm_ms = 1000, .rate = 1000, .visits = 2000, .bills = 1000, .threads = 1};
 
-	s.seed = now_ns();
-	put_digits(tag, (uint64_t)time(NULL) % 1000000, TAG_WIDTH);
+	s.seed = now_ns() ^ ((int64_t)getpid() << 40);
+	uint64_t state = (uint64_t)s.seed;
+	put_digits(tag, next_random(&state) % 1000000, TAG_WIDTH);
 	tag[TAG_WIDTH] = '\0';
 	s.window = s.mode == MODE_MLLP_PIPELINE ? 64 : 1;
 	const struct option_row rows[] = {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -27,17 +28,22 @@ class Cluster:
         shell('cluster_start "$1" && cluster_prepare "$1"', self.folder)
         # the server's folder may lie elsewhere, and the shell is slow: asked once
         self.place = shell('cluster_conninfo "$1" ROLE DATABASE', self.folder)
+        # its data live as long as the tests: nothing need reach the disk, nor be written when it ends
+        self.command("alter system set fsync = off")
+        self.command("select pg_reload_conf()")
         self.migrate()
 
     def remove(self):
+        pid = Path(self.folder) / "run/postgresql.pid"
+        if pid.exists():
+            os.kill(int(pid.read_text()), signal.SIGQUIT)
         shell('cluster_remove "$1"', self.folder)
 
     def conninfo(self, role="visitbill", database="visitbill"):
         return self.place.replace("ROLE", role).replace("DATABASE", database)
 
-    def connect(self, role="visitbill", database="visitbill", durable=False):
-        # no test here pulls the plug, so commits need not wait for the disk
-        options = f"-c search_path={SCHEMA} -c client_min_messages=error -c statement_timeout=20s" + ("" if durable else " -c synchronous_commit=off")
+    def connect(self, role="visitbill", database="visitbill"):
+        options = f"-c search_path={SCHEMA} -c client_min_messages=error -c statement_timeout=20s -c synchronous_commit=off"
         connection = psycopg2.connect(self.conninfo(role, database), options=options)
         connection.autocommit = True
         return connection
@@ -55,12 +61,16 @@ class Cluster:
         """A database of its own for a test that looks at all of it."""
         self.copies += 1
         name = f"copy{self.copies}"
+        self.command(f"create database {name} template visitbill owner visitbill_owner")
+        return name
+
+    def command(self, sql):
+        """As the server's administrator."""
         connection = psycopg2.connect(self.conninfo("postgres", "postgres"))
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(f"create database {name} template visitbill owner visitbill_owner")
+            cursor.execute(sql)
         connection.close()
-        return name
 
 
 def configuration(facilities, feeds):

@@ -40,8 +40,8 @@ class Desk:
     def __init__(self, cluster, database):
         self.cluster, self.database, self.connections = cluster, database, []
 
-    def ledger(self, role="visitbill", **more):
-        connection = self.cluster.connect(role, self.database, **more)
+    def ledger(self, role="visitbill"):
+        connection = self.cluster.connect(role, self.database)
         self.connections.append(connection)
         ledger = Ledger(connection)
         ledger.facilities = dict(ledger.ask("select code, facility_id from facility"))

@@ -11,9 +11,9 @@ HEADS = {"facility", "feed", "feed_watermark", "intake_tally", "item", "category
          "receipt_counter", "schema_version", "schema_functions"}
 APPEND_ONLY = {"charge", "quarantine_message", "quarantine", "quarantine_resolution", "event", "bill", "journal", "capture",
                "application", "receipt"}
-GRANTED = set("""setup_apply feed_marks items_import partitions_ahead visit_events charges_post quarantine_put quarantine_resolve
-    quarantine_ready quarantine_bytes quarantine_list visits_close visits_overdue payment_create payment_pending payment_unknown
-    payment_end payment_capture payments_due payment_cancel visit_doc visit_bills bill_doc payment_get receipt_get bills_watch audit
+GRANTED = set("""setup_apply feed_marks items_import partitions_ahead visit_events charges_post quarantine_put quarantine_resolve quarantine_supersede
+    quarantine_supersede quarantine_ready quarantine_bytes quarantine_list visits_close visits_overdue payment_create payment_pending payment_unknown
+    payment_end payment_capture payment_captures payments_due payment_cancel visit_doc visit_bills bill_doc payment_get receipt_get bills_watch audit
     books status_doc yuan decimal_text iso_time""".split())
 
 TABLES = ("select c.relname, c.relkind from pg_class c where c.relnamespace = current_schema::regnamespace and c.relkind in ('r', 'p', 'v')"
@@ -88,9 +88,7 @@ def test_the_daemon_calls_what_it_was_granted_and_nothing_else(ledger):
 
 
 def test_a_stranger_has_nothing(cluster, database):
-    admin = cluster.connect("postgres", "postgres")
-    with admin.cursor() as cursor:
-        cursor.execute("create role stranger login")
+    cluster.command("create role stranger login")
     stranger = cluster.connect("stranger", database)
     with stranger.cursor() as cursor:
         cursor.execute("select count(*) from pg_proc where pronamespace = 'hospital'::regnamespace and has_function_privilege(oid, 'execute')")
@@ -99,7 +97,6 @@ def test_a_stranger_has_nothing(cluster, database):
             with pytest.raises(InsufficientPrivilege):
                 cursor.execute(sql)
     stranger.close()
-    admin.close()
 
 
 def test_not_even_the_owner_changes_a_booked_row(desk, booked):

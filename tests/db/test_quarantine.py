@@ -91,6 +91,45 @@ def test_it_is_resolved_once(ledger, desk, visit):
     assert (row["visit_no"], row["source_line"], row["reason"], row["location"]) == (visit, "a", "price_unknown", "/lines")
 
 
+def supersede(ledger, id, reason):
+    return ledger.value("select quarantine_supersede(%s, %s, 'detail', '/lines', 'test')", id, reason)
+
+
+def waiting_for(ledger, visit):
+    return [row["reason"] for row in listed(ledger, "waiting") if row["visit_no"] == visit]
+
+
+def test_a_replay_that_finds_another_reason_supersedes_the_first(ledger, visit):
+    (id,) = put(ledger, visit.encode(), (1, "original_unknown", visit, "r", "a"))
+    assert supersede(ledger, id, "original_unknown") == "repeated"
+    assert supersede(ledger, id, "reversal_exceeds") == "done"
+    assert supersede(ledger, id, "reversal_exceeds") == "repeated"
+    assert waiting_for(ledger, visit) == ["reversal_exceeds"]
+    ledger.post(charge(visit, "a", 1))
+    assert id not in [row.quarantine_id for row in ready(ledger)]
+
+
+def test_also_when_a_resend_found_that_reason_before(ledger, visit):
+    (id,) = put(ledger, visit.encode(), (1, "original_unknown", visit, "r", "a"))
+    put(ledger, visit.encode(), (1, "reversal_exceeds", visit, "r"))
+    supersede(ledger, id, "reversal_exceeds")
+    assert waiting_for(ledger, visit) == ["reversal_exceeds"]
+
+
+def test_what_is_resolved_is_not_superseded(ledger, visit):
+    (id,) = put(ledger, visit.encode(), (1, "original_unknown", visit, "r", "a"))
+    resolve(ledger, id)
+    assert supersede(ledger, id, "reversal_exceeds") == "repeated"
+    assert waiting_for(ledger, visit) == []
+
+
+def test_a_line_that_was_parked_and_superseded_was_received_once(fresh, visit):
+    (id,) = put(fresh, visit.encode(), (1, "original_unknown", visit, "r", "a"))
+    supersede(fresh, id, "reversal_exceeds")
+    lines = fresh.books()["lines"]
+    assert (lines["received"], lines["waiting"], lines["quarantined"]) == (1, 1, {"reversal_exceeds": 1})
+
+
 def test_lists_are_cut_at_the_limit_oldest_first(ledger, visit):
     ids = put(ledger, visit.encode(), *[(n, "conflict", visit) for n in range(1, 6)])
     everything = [row["id"] for row in listed(ledger, "all")]
@@ -141,7 +180,8 @@ def test_the_tallies_are_the_rows(ledger):
     booked, parked = ledger.row("select sum(booked)::int, sum(parked)::int from intake_tally")
     assert booked == ledger.value("select (select count(*) filter (where feed_id > 0) - count(*) filter (where feed_id = 0) from charge)"
                                   " + (select count(*) from capture where channel = 'elsewhere')")
-    assert parked == ledger.value("select count(*) from quarantine where ordinal > 0 and feed_id is not null")
+    # a line that was superseded has a second row, under its real reason
+    assert parked == ledger.value("select count(distinct (message_id, ordinal)) from quarantine where ordinal > 0 and feed_id is not null")
 
 
 def test_a_batch_counts_its_outcomes_by_feed(ledger, visit):

@@ -8,7 +8,7 @@ import subprocess
 import time
 from statistics import median
 
-from .. import proc
+from .. import proc, tools
 from ..result import Row, compare
 from ..rig import FEED_TOKEN, Failure
 from .throughput import SHAPES, address
@@ -91,7 +91,8 @@ def life(c):
         reloads.append(_wait_for_log(log, " reload facilities=", offset))
         drains.append(daemon.stop() * 1000)
     daemon = c.rig.start(database)
-    load = c.rig.spawn([c.rig.tool("vbload"), "mllp-pipeline", "--mllp", daemon.mllp, "--seconds", "5", "--connections", "8"], stdout=subprocess.PIPE, text=True)
+    load = c.rig.spawn([c.rig.tool("vbload"), "mllp-pipeline", "--mllp", daemon.mllp, "--seconds", "5", "--connections", "8", "--tag", tools.tag()],
+                        stdout=subprocess.PIPE, text=True)
     time.sleep(1.5)
     under_load = daemon.stop() * 1000
     acknowledged = json.loads(load.communicate()[0])["good_lines"]
@@ -114,7 +115,7 @@ def soak(c):
         end = time.monotonic() + c.soak_minutes * 60
         while time.monotonic() < end:
             seconds = max(1, min(30, int(end - time.monotonic())))
-            loads = [c.rig.spawn([c.rig.tool("vbload"), *words, "--seconds", str(seconds), "--warm-ms", "0"], stdout=subprocess.PIPE, text=True) for words in (
+            loads = [c.rig.spawn([c.rig.tool("vbload"), *words, "--tag", tools.tag(), "--seconds", str(seconds), "--warm-ms", "0"], stdout=subprocess.PIPE, text=True) for words in (
                 ["open-loop", "--mllp", daemon.mllp, "--rate", "1500", "--lines", "3", "--connections", "40"],
                 ["open-loop", "--mllp", daemon.mllp, "--rate", "200", "--lines", "1", "--connections", "100"],
                 ["http", "--http", daemon.http, "--token", FEED_TOKEN, "--lines", "20", "--connections", "1"])]
