@@ -54,14 +54,15 @@ end $$;
 create or replace function quarantine_supersede(p_id bigint, p_reason text, p_detail text, p_location text, p_by text) returns text
 language plpgsql security definer set search_path from current as $$
 begin
-    insert into quarantine (message_id, ordinal, feed_id, reason, detail, location, facility_code, visit_no, source_line)
-    select message_id, ordinal, feed_id, p_reason, p_detail, p_location, facility_code, visit_no, source_line
-      from quarantine where quarantine_id = p_id and reason <> p_reason
-    on conflict (message_id, ordinal, reason) do nothing;
-    if not found then
+    if not exists (select from quarantine where quarantine_id = p_id and reason <> p_reason)
+       or quarantine_resolve(p_id, 'superseded', p_by) <> 'done' then
         return 'repeated';
     end if;
-    return quarantine_resolve(p_id, 'superseded', p_by);
+    insert into quarantine (message_id, ordinal, feed_id, reason, detail, location, facility_code, visit_no, source_line)
+    select message_id, ordinal, feed_id, p_reason, p_detail, p_location, facility_code, visit_no, source_line
+      from quarantine where quarantine_id = p_id
+    on conflict (message_id, ordinal, reason) do nothing;
+    return 'done';
 end $$;
 
 create or replace view quarantine_open as
