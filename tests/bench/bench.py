@@ -11,7 +11,7 @@ import sys
 
 import psycopg2
 
-from benchkit import plots, report
+from benchkit import plots, proc, report
 from benchkit.context import Context
 from benchkit.figures import EXTRA, FIGURES
 from benchkit.rig import ROOT, Failure, Rig
@@ -49,6 +49,7 @@ def main():
     rig = Rig(os.path.abspath(arguments.build), arguments.verbose)
     context = Context(rig, arguments.quick, arguments.seconds or (2 if arguments.quick else 6), 500 if arguments.quick else 1000,
                       arguments.rounds or (3 if arguments.quick else 5), max(arguments.soak, 1))
+    busy = proc.busy_percent()
     try:
         rig.open()
         (postgres,), = rig.sql("postgres", "show server_version", role="postgres")
@@ -66,9 +67,9 @@ def main():
     finally:
         rig.close()
     if rows:
-        print(report.table(rows))
+        print(report.table(rows, busy))
         if arguments.json:
-            report.write_json(arguments.json, report.document(rows, context.curves, context, postgres, failures))
+            report.write_json(arguments.json, report.document(rows, context.curves, context, postgres, busy, failures))
         if arguments.plots:
             plots.write(arguments.plots, rows, context.curves)
     for failure in failures:

@@ -109,11 +109,11 @@ def test_a_replay_that_finds_another_reason_supersedes_the_first(ledger, visit):
     assert id not in [row.quarantine_id for row in ready(ledger)]
 
 
-def test_also_when_a_resend_found_that_reason_before(ledger, visit):
-    (id,) = put(ledger, visit.encode(), (1, "original_unknown", visit, "r", "a"))
-    put(ledger, visit.encode(), (1, "reversal_exceeds", visit, "r"))
-    supersede(ledger, id, "reversal_exceeds")
-    assert waiting_for(ledger, visit) == ["reversal_exceeds"]
+def test_also_when_a_resend_found_that_reason_before(fresh, visit):
+    (id,) = put(fresh, visit.encode(), (1, "original_unknown", visit, "r", "a"))
+    put(fresh, visit.encode(), (1, "reversal_exceeds", visit, "r"))
+    supersede(fresh, id, "reversal_exceeds")
+    assert waiting_for(fresh, visit) == ["reversal_exceeds"]
 
 
 def test_what_is_resolved_is_not_superseded(ledger, visit):

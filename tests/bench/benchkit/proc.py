@@ -1,6 +1,7 @@
 """What /proc says of processes: memory, CPU time, children. Nothing here starts or ends one."""
 
 import os
+import time
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -50,3 +51,16 @@ def reset_peak(pid):
             f.write("5")
     except OSError:
         pass
+
+
+def busy_percent(seconds=1.0):
+    """How much of all cores is in use, over so many seconds."""
+    def read():
+        with open("/proc/stat", encoding="ascii") as f:
+            numbers = [int(word) for word in f.readline().split()[1:9]]
+        return sum(numbers), numbers[3] + numbers[4]
+
+    total, idle = read()
+    time.sleep(seconds)
+    total2, idle2 = read()
+    return 100 - 100 * (idle2 - idle) / max(total2 - total, 1)

@@ -40,7 +40,7 @@ def _width(text):
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def table(rows):
+def table(rows, busy):
     lines = [_HEAD, *map(_cells, rows)]
     widths = [max(_width(line[i]) for line in lines) for i in range(len(_HEAD))]
     out = []
@@ -54,6 +54,8 @@ def table(rows):
     out.append("")
     out.append(f"{sum(row.reached for row in judged)} of {len(judged)} goals reached. Values are medians of the rounds, ± half their range; a ratio is the"
                " median of the rounds' ratios.")
+    if busy > 10:
+        out.append(f"Others used {busy:.0f} % of the machine when this began: take it again when it is quiet.")
     return "\n".join(out)
 
 
@@ -65,9 +67,10 @@ def machine():
     return {"cpu": model.group(1) if model else platform.machine(), "cores": os.cpu_count(), "memory_mib": memory, "kernel": platform.release()}
 
 
-def document(rows, curves, context, postgres, failures):
+def document(rows, curves, context, postgres, busy, failures):
     return {
-        "taken_at": datetime.now(timezone.utc).isoformat(timespec="seconds"), "machine": machine(), "postgresql": postgres,
+        "taken_at": datetime.now(timezone.utc).isoformat(timespec="seconds"), "machine": {**machine(), "busy_before_percent": round(busy, 1)},
+        "postgresql": postgres,
         "method": {"quick": context.quick, "seconds": context.seconds, "warm_ms": context.warm_ms, "rounds": context.rounds},
         "figures": [row.document() for row in rows], "growth": [curve.document() for curve in curves], "failures": failures,
     }

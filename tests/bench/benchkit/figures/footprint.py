@@ -115,7 +115,8 @@ def soak(c):
         end = time.monotonic() + c.soak_minutes * 60
         while time.monotonic() < end:
             seconds = max(1, min(30, int(end - time.monotonic())))
-            loads = [c.rig.spawn([c.rig.tool("vbload"), *words, "--tag", tools.tag(), "--seconds", str(seconds), "--warm-ms", "0"], stdout=subprocess.PIPE, text=True) for words in (
+            loads = [c.rig.spawn([c.rig.tool("vbload"), *words, "--tag", tools.tag(), "--seconds", str(seconds), "--warm-ms", "0"],
+                                 stdout=subprocess.PIPE, text=True) for words in (
                 ["open-loop", "--mllp", daemon.mllp, "--rate", "1500", "--lines", "3", "--connections", "40"],
                 ["open-loop", "--mllp", daemon.mllp, "--rate", "200", "--lines", "1", "--connections", "100"],
                 ["http", "--http", daemon.http, "--token", FEED_TOKEN, "--lines", "20", "--connections", "1"])]
