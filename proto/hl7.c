@@ -23,10 +23,9 @@ hl7_delimiters_of(struct view line, struct hl7_delimiters *ret)
 	d.escape = c[2];
 	d.subcomponent = n > 3 ? c[3] : '\0';
 	d.truncation = n > 4 ? c[4] : '\0';
-	char all[] = {d.field, d.component, d.repetition, d.escape, d.subcomponent, d.truncation};
-	for (size_t i = 0; i < sizeof(all); i++) {
-		if (all[i] == '\0' && i >= 4)
-			continue;
+	char all[6] = {d.field};	/* and the encoding characters that are there: all different, none a letter or a NUL */
+	memcpy(all + 1, c, n);
+	for (size_t i = 0; i <= n; i++) {
 		if (!ispunct((unsigned char)all[i]))
 			return -1;
 		for (size_t k = 0; k < i; k++)

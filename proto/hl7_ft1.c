@@ -196,8 +196,7 @@ name_line(const struct ft1 *t, struct view reverses, struct view message_id)
 {
 	struct charge_line *l = t->line;
 
-	if (l->kind != LINE_PAYMENT)
-		l->reverses = reverses;
+	l->reverses = reverses;
 	if (l->kind == LINE_CREDIT && reverses.n == 0) {
 		l->reverses = l->source_line;
 		if (l->source_line.n == 0)

@@ -112,8 +112,8 @@ charge_line_check(struct charge_line *l, int64_t now, struct arena *a, line_wher
 		l->price = llabs(l->price);
 		l->has_price = l->has_price && (l->has_quantity || l->has_amount);	/* alone it says nothing: all that is left goes back */
 		check_product(l, a, where, arg);
-	} else if (l->kind == LINE_CHARGE && l->reverses.n > 0) {
-		refuse(l, "field_invalid", "a charge takes nothing back: a reversal is a credit (CD)", where(arg, LINE_FIELD_SOURCE_LINE));
+	} else if ((l->kind == LINE_CHARGE || l->kind == LINE_PAYMENT) && l->reverses.n > 0) {
+		refuse(l, "field_invalid", "only a credit (CD) takes a line back", where(arg, LINE_FIELD_SOURCE_LINE));
 	} else if (l->kind == LINE_PAYMENT) {
 		l->amount = llabs(l->amount);
 		if (!l->has_amount || l->amount == 0)

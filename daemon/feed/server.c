@@ -158,7 +158,7 @@ batch_header(struct frame *f, char d)
 	char time[TIMESTAMP_TEXT];
 	int64_t now = clock_now();
 
-	if (h.n > 4)
+	if (hl7_delimiters_of(h, &delimiters) == 0)
 		hl7_split(&segment, &delimiters, &t);
 	struct view codes = hl7_field(&t, 2), app = hl7_field(&t, 3), fac = hl7_field(&t, 4), to_app = hl7_field(&t, 5), to_fac = hl7_field(&t, 6),
 	    id = hl7_field(&t, 11);
@@ -177,7 +177,8 @@ frame_send_batch(struct frame *f)
 {
 	struct session *s = f->session;
 	struct arena *a = &f->arena;
-	char d = f->envelope.header.n > 3 ? f->envelope.header.p[3] : '|';
+	struct hl7_delimiters delimiters;
+	char d = hl7_delimiters_of(f->envelope.header, &delimiters) == 0 ? delimiters.field : '|';
 	struct view header = view_of(batch_header(f, d)), *parts = arena_alloc(a, f->n * 2 * sizeof(*parts));
 	size_t n = 0, total = header.n;
 	bool stored = true;
