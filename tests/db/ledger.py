@@ -247,6 +247,14 @@ class Ledger:
         return self.value("select outcome from payment_capture(%s, %s, %s, %s, %s, now())",
                           channel, merchant, order, transaction or fresh_number("tx"), amount)
 
+    def captures(self, *captures):
+        """(order, amount, transaction) each, in one batch: the outcomes in the order given."""
+        orders, amounts, transactions = map(list, zip(*captures))
+        count = len(captures)
+        return [outcome for (outcome,) in self.ask(
+            "select outcome from payment_captures(%s, %s, %s, %s, %s::bigint[], %s::timestamptz[]) order by ord",
+            ["wechatpay"] * count, ["m1"] * count, orders, transactions, amounts, [NOON] * count)]
+
     def pending(self, payment):
         return self.row("select outcome, doc::json from payment_pending(%s, 'weixin://x')", payment.payment_id)
 

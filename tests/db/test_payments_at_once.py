@@ -110,6 +110,48 @@ def test_receipts_have_no_gap_whoever_fails(ledger, desk):
     assert sum(ledger.value("select count(*) from receipt where bill_id = %s", bill.bill_id) for mine in bills for bill in mine) == 4 * 5
 
 
+def test_a_batch_of_captures_judges_each_by_itself(ledger):
+    (one, first), (two, second) = bill_of(ledger), bill_of(ledger)
+    paid, ended = ledger.pay(one, 100), ledger.pay(two, 60)
+    ledger.end(ended)
+    tx = [fresh_number("tx") for _ in range(5)]
+    assert ledger.captures((paid.order, 100, tx[0]), ("nonsense", 5, tx[1]), (paid.order, 100, tx[0]), (ended.order, 61, tx[2]), (ended.order, 60, tx[3]),
+                           (paid.order, 100, tx[4])) == ["done", "order_unknown", "repeated", "amount_mismatch", "done", "done"]
+    assert (ledger.bills(first)[0].paid, ledger.credit_of(first)) == (100, 100)
+    assert (ledger.bills(second)[0].paid, ledger.credit_of(second)) == (60, 0)
+
+
+def orders_of_two_facilities(ledger):
+    """Live orders over 60 for bills over 100, of H01 and L01 in turn."""
+    bills = []
+    for _ in range(6):
+        bills.append(bill_of(ledger)[0])
+        visit = fresh_number()
+        ledger.post(charge(visit, "a", 100, feed="late", facility="L01"))
+        ledger.discharge(visit, facility="L01", feed="late")
+        ledger.close()
+        bills += ledger.bills(visit)
+    return bills, [(ledger.pay(bill, 60).order, 60, fresh_number("tx")) for bill in bills]
+
+
+def test_batches_of_the_same_captures_at_once(ledger, desk):
+    """The same successes from two daemons, each in its own order, among new payments: once each."""
+    one, two, till = desk.ledger(), desk.ledger(), desk.ledger()
+    for _ in range(6):
+        bills, captures = orders_of_two_facilities(ledger)
+        first, second, _ = at_once(lambda: one.captures(*captures), lambda: two.captures(*reversed(captures)),
+                                   lambda: [till.pay(bill, 40, channel="cash") for bill in bills])
+        assert [sorted(pair) for pair in zip(first, reversed(second))] == [["done", "repeated"]] * 12
+        assert {row[0] for row in ledger.ask("select state from bill_state where bill_id = any (%s)", [bill.bill_id for bill in bills])} == {"settled"}
+
+
+def test_batches_of_different_captures_do_not_wait_for_each_others_receipts(ledger, desk):
+    one, two = desk.ledger(), desk.ledger()
+    for _ in range(8):
+        mine, yours = orders_of_two_facilities(ledger)[1], orders_of_two_facilities(ledger)[1]
+        assert at_once(lambda: one.captures(*mine), lambda: two.captures(*yours)) == [["done"] * 12] * 2
+
+
 def test_two_workers_do_not_look_at_the_same_attempt(ledger, desk):
     payments = [ledger.pay(bill_of(ledger)[0], 100).payment_id for _ in range(30)]
     desk.ledger("visitbill_owner").ask("update payment set next_check_at = now() - interval '1 s' where payment_id = any (%s)", payments)

@@ -11,8 +11,8 @@ def total(house, visit):
 
 
 def moved(house, visit):
-    """The visit's lines but for the transfers of merges."""
-    return {key: amount for key, amount in house.lines(visit).items() if key[0] != "visitbill"}
+    """The visit's lines but for the transfers of merges; a line that was sent under a merged number is called id@number."""
+    return {(feed, line.partition("@")[0]): amount for (feed, line), amount in house.lines(visit).items() if feed != "visitbill"}
 
 
 @pytest.fixture(name="pair")

@@ -119,6 +119,25 @@ START_TEST(printf_formats_texts_of_any_length)
 }
 END_TEST
 
+static const struct {
+	const char *first, *between, *second, *joined;
+} joins[] = {
+	{"Wang", " ", "Fang", "Wang Fang"}, {"\xE7\x8E\x8B", "", "\xE8\x8A\xB3", "\xE7\x8E\x8B\xE8\x8A\xB3"}, {"", "/", "b", "/b"}, {"a", "/", "", "a/"}, {"", "", "", ""},
+};
+
+START_TEST(join_puts_two_texts_together)
+{
+	struct arena a;
+
+	arena_init(&a, 0);
+	struct view v = arena_join(&a, view_of(joins[_i].first), joins[_i].between, view_of(joins[_i].second));
+	ck_assert_view(v, joins[_i].joined);
+	ck_assert_int_eq(v.p[v.n], '\0');
+	ck_assert_uint_eq(arena_join(&a, VIEW_NONE, "", VIEW_NONE).n, 0);
+	arena_free(&a);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -131,5 +150,6 @@ main(void)
 	tcase_add_test(run.tcase, an_arena_of_zeros_works);
 	tcase_add_test(run.tcase, copies_are_terminated_and_hold_any_byte);
 	tcase_add_test(run.tcase, printf_formats_texts_of_any_length);
+	check_add_rows(run, join_puts_two_texts_together, joins);
 	return check_end(run);
 }
