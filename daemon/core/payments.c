@@ -257,7 +257,7 @@ on_looked(void *arg, const struct channel_answer *a)
 		/* fall through */
 	case WECHATPAY_TRADE_NOTPAY:
 	case WECHATPAY_TRADE_USERPAYING:
-		if (f->expired || f->orphan) {
+		if (f->expired || f->orphan || f->cancelling) {
 			channel_close(f->merchant, f->out_trade_no, on_closed, f);
 			break;
 		}
@@ -268,7 +268,7 @@ on_looked(void *arg, const struct channel_answer *a)
 }
 
 void
-payments_look(struct core *core, const struct payment_order *order, const char *state, bool expired, long age_s)
+payments_look(struct core *core, const struct payment_order *order, const char *state, bool expired, long age_s, bool shown)
 {
 	struct channel_merchant *merchant = channels_merchant(core->channels, view_of(order->merchant));
 
@@ -279,7 +279,8 @@ payments_look(struct core *core, const struct payment_order *order, const char *
 	struct flow *f = flow_new(core, NULL, NULL);
 	f->merchant = merchant;
 	f->expired = expired;
-	f->orphan = strcmp(state, "pending") != 0;
+	f->orphan = !shown;
+	f->cancelling = shown && !expired && strcmp(state, "unknown") == 0;
 	f->age_s = age_s;
 	snprintf(f->payment_id, sizeof(f->payment_id), "%s", order->payment_id);
 	snprintf(f->out_trade_no, sizeof(f->out_trade_no), "%s", order->out_trade_no);

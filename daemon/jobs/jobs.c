@@ -181,7 +181,7 @@ on_due_payments(void *arg, const struct pg_outcome *outcome, const PGresult *res
 		struct payment_order order = {PQgetvalue(result, row, 0), PQgetvalue(result, row, 1), PQgetvalue(result, row, 2),
 		    PQgetvalue(result, row, 3)};
 		payments_look(job->jobs->core, &order, PQgetvalue(result, row, 4), PQgetvalue(result, row, 5)[0] == 't',
-		    atol(PQgetvalue(result, row, 6)));
+		    atol(PQgetvalue(result, row, 6)), PQgetvalue(result, row, 7)[0] == 't');
 	}
 }
 

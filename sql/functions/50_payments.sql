@@ -179,7 +179,7 @@ begin
     doc := payment_doc(p.payment_id)::text;
 end $$;
 
--- Captures of a batch, in one transaction: what notifications and queries bring. Sorted by order number, so two batches lock in one order.
+-- Captures of a batch, in one transaction: what notifications and queries bring. Sorted, so two batches lock in one order.
 -- Returns the outcome, document and bill of each, in the order given.
 create or replace function payment_captures(p_channel text[], p_merchant text[], p_out_trade_no text[], p_transaction_id text[],
     p_amount bigint[], p_captured_at timestamptz[]) returns table (ord bigint, outcome text, doc text)
@@ -191,9 +191,10 @@ begin
     perform 1 from visit v
       where v.visit_id in (select p.visit_id from payment p where p.out_trade_no = any (p_out_trade_no))
       order by v.visit_id for no key update;
-    for c in select * from unnest(p_channel, p_merchant, p_out_trade_no, p_transaction_id, p_amount, p_captured_at)
+    for c in select t.* from unnest(p_channel, p_merchant, p_out_trade_no, p_transaction_id, p_amount, p_captured_at)
                     with ordinality t (channel, merchant, out_trade_no, transaction_id, amount, captured_at, ord)
-              order by t.out_trade_no, t.ord loop
+               left join payment p on p.out_trade_no = t.out_trade_no
+              order by p.facility_id, t.out_trade_no, t.ord loop      -- receipt counters are taken facility by facility
         ord := c.ord;
         select r.outcome, r.doc into outcome, doc
           from payment_capture(c.channel, c.merchant, c.out_trade_no, c.transaction_id, c.amount, c.captured_at) r;
@@ -253,7 +254,7 @@ end $$;
 
 -- Claims live attempts that are due for a look at the channel, and sets when the next look is, doubling up to a minute.
 create or replace function payments_due(p_limit int) returns table (payment_id bigint, channel text, merchant text, out_trade_no text,
-    state text, expired boolean, age_s bigint)
+    state text, expired boolean, age_s bigint, shown boolean)
 language sql security definer set search_path from current as $$
     update payment p set checks = p.checks + 1, next_check_at = now() + least(interval '60 s', interval '5 s' * power(2, least(p.checks, 4)))
       from (select d.payment_id from payment d
@@ -261,7 +262,7 @@ language sql security definer set search_path from current as $$
              order by d.next_check_at limit p_limit for update skip locked) due
      where p.payment_id = due.payment_id
     returning p.payment_id, p.channel, p.merchant, p.out_trade_no, p.state, p.expires_at <= now(),
-              extract(epoch from now() - p.created_at)::bigint
+              extract(epoch from now() - p.created_at)::bigint, p.code_url is not null
 $$;
 
 -- The payer gave up: what the daemon needs to close the order at the channel. The attempt ends only when the channel says so.
