@@ -10,8 +10,17 @@
 #include "core/batch.h"
 #include "proto/reason.h"
 
+/* Which lane visits of a hash slot are on while something of them is in work: their postings keep their order. */
+struct route {
+	unsigned lane, in_work;
+};
+
+enum { ROUTES = 4096 };		/* a power of two */
+
 struct booking {
 	struct core *core;
+	struct route routes[ROUTES];
+	size_t spill;			/* the first lane takes all until it holds this much */
 	struct lane **lanes;
 	struct batch **batches;
 	unsigned n_lanes;
@@ -93,9 +102,14 @@ job_has_refusals(const struct booking_job *job)
 static void
 push(struct booking *b, struct posting *p, uint64_t hash)
 {
+	struct route *r = &b->routes[hash & (ROUTES - 1)];
+
+	/* A commit costs the same for one line and for a hundred: little work is better together on one lane than spread over many. */
+	if (r->in_work++ == 0)
+		r->lane = lane_weight(b->lanes[0]) < b->spill ? 0 : (unsigned)(hash / ROUTES % b->n_lanes);
 	p->job->pending++;
 	p->hash = hash;
-	lane_push(b->lanes[hash % b->n_lanes], &p->item);
+	lane_push(b->lanes[r->lane], &p->item);
 }
 
 static struct posting *
@@ -165,6 +179,7 @@ booking_done(void *ctx, struct lane_list *list)
 		STAILQ_REMOVE_HEAD(list, link);
 		weight += item->weight;
 		posting_settle(p);
+		b->routes[p->hash & (ROUTES - 1)].in_work--;
 		p->job->pending--;
 		job_next_step(b, p->job);
 	}
@@ -180,6 +195,7 @@ booking_failed(void *ctx, struct lane_item *item, enum lane_failure why, const c
 	struct posting *p = (struct posting *)item;
 	struct booking_job *job = p->job;
 
+	b->routes[p->hash & (ROUTES - 1)].in_work--;
 	if (why == LANE_UNAVAILABLE || p->kind == POSTING_PARK) {
 		/* what cannot even be parked is not acknowledged */
 		job->unavailable = true;
@@ -227,6 +243,7 @@ booking_new(struct core *core)
 
 	b->core = core;
 	b->n_lanes = (unsigned)c->database.lanes;
+	b->spill = (size_t)c->database.batch_lines / 4;
 	b->lanes = memory_new(b->n_lanes * sizeof(struct lane *));
 	b->batches = memory_new(b->n_lanes * sizeof(struct batch *));
 	STAILQ_INIT(&b->finished);

@@ -22,7 +22,7 @@ end $$;
 -- has lines that were sent under a number that was merged into it. An unknown facility is an error.
 create or replace function visits_take(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
     out ids bigint[], out line_counts int[], out closed boolean[], out distinct_open boolean, out merged boolean)
-language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$   -- plans outlive the empty tables of the first day
+language plpgsql as $$
 declare
     v_merged boolean;
 begin
@@ -306,7 +306,7 @@ create or replace function visit_events(p_kind text[], p_feed int[], p_facility 
     p_at timestamptz[], p_patient_no text[], p_patient_name text[], p_birth_date date[], p_sex text[], p_class text[],
     p_department text[], p_location text[], p_other_visit_no text[], p_other_patient_no text[],
     p_amount bigint[], p_source_line text[], p_digest uuid[]) returns text[]
-language plpgsql security definer set search_path from current as $$
+language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     v_outcomes text[] := '{}';
     i int;

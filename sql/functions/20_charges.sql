@@ -44,6 +44,7 @@ $$;
 --   p_place: which line of its visit in this batch, from 1. p_category: 1 to 14 or null. p_reverses: the source_line that the line takes back, or null.
 -- Returns an outcome a line; null instead of the array when all are posted (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled,
 -- amount_too_large), and the running total, lines and state of each visit afterwards.
+-- Its settings hold for the functions it calls: plans are kept, and outlive the empty tables of the first day.
 -- Locks: the visits in visit_id order, first. They are held to the end, so no one else adds or closes lines meanwhile.
 create or replace function charges_post(
     p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
@@ -213,7 +214,7 @@ create or replace function charges_reverse(
     p_turn int, p_turns int[], p_visit_ids bigint[], p_visit int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[],
     p_charged_at timestamptz[], p_quantity bigint[], p_amount bigint[], p_department text[], p_performer text[],
     p_orderer text[], p_order_no text[], p_reverses text[], p_message text[], p_visit_no text[]) returns table (ord bigint, outcome text)
-language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+language plpgsql as $$
 begin
     return query
     with line as materialized (
@@ -275,7 +276,7 @@ end $$;
 
 -- Counts outcomes by feed and day; without outcomes all are booked. The shard is this connection's, so lanes do not wait for each other.
 create or replace function intake_count(p_feed int[], p_outcome text[]) returns void
-language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+language plpgsql as $$
 begin
     if p_outcome is null then
         insert into intake_tally as t (feed_id, day, shard, booked)

@@ -186,6 +186,16 @@ def test_money_for_a_bill_that_was_taken_back_is_credit_for_the_next(ledger, vis
     assert (new.total, new.paid, new.owed, ledger.credit_of(visit)) == (1200, 1000, 200, 0)
 
 
+def test_and_pays_the_next_at_once_where_that_is_issued_already(ledger, visit, bill):
+    payment = ledger.pay(bill, 1000)
+    ledger.end(payment)
+    ledger.reopen(visit)
+    ledger.post(charge(visit, "b", 200))
+    ledger.close_now(visit)
+    assert ledger.capture(payment.order, 1000) == "done"
+    assert ([one.paid for one in ledger.bills(visit)][-1], ledger.credit_of(visit), ledger.visit(visit).state) == (1000, 0, "billed")
+
+
 def test_money_taken_elsewhere_before_the_bill(ledger, visit):
     ledger.post(charge(visit, "a", 1000))
     assert ledger.pay_elsewhere(visit, "p1", 300) == "posted"
