@@ -111,7 +111,7 @@ on_hup(evutil_socket_t fd, short events, void *arg)
 	struct channels *channels;
 
 	(void)fd, (void)events;
-	if (fresh == NULL || (channels = channels_new(&d->core, fresh, error, sizeof(error))) == NULL || log_set_level(fresh->log.level) != 0) {
+	if (fresh == NULL || (channels = channels_new(&d->core, fresh, error, sizeof(error))) == NULL) {
 		log_error("reload", "kept=old why=\"%s\"", error);
 		config_free(fresh);
 		return;
@@ -119,6 +119,7 @@ on_hup(evutil_socket_t fd, short events, void *arg)
 	config_fixed_differences(d->config, fresh, fixed, sizeof(fixed));
 	if (fixed[0] != '\0')
 		log_warn("reload", "need_restart=\"%s\"", fixed);
+	log_set_level(fresh->log.level);
 	channels_free(d->core.channels);
 	d->core.channels = channels;
 	config_free(d->config);
@@ -279,8 +280,7 @@ main(int argc, char **argv)
 	d.config = config_load(d.config_path, error, sizeof(error));
 	if (d.config == NULL)
 		fatal("%s", error);
-	if (log_set_level(d.config->log.level) != 0)
-		fatal("[log] level is debug, info, warn or error");
+	log_set_level(d.config->log.level);
 	log_info("starting", "config=%s", d.config_path);
 	daemon_start(&d);
 	event_base_dispatch(d.core.base);

@@ -14,6 +14,27 @@ json_in_refuse(const struct json_in *in, const char *reason, const char *detail,
 		*in->refused = (struct refusal){reason, detail, arena_printf(in->a, "%s%s%s", in->pointer, key[0] != '\0' ? "/" : "", key)};
 }
 
+/* json-c, strict as it can be told to be, still takes strings in single quotes, NaN and Infinity, and control characters in strings (RFC 8259
+ * has none of them). None of these begins a token, so one look at the bytes is enough. */
+static bool
+is_plain_json(struct view body)
+{
+	bool in_string = false;
+
+	for (size_t i = 0; i < body.n; i++) {
+		unsigned char c = (unsigned char)body.p[i];
+		if (!in_string && (c == '\'' || c == 'N' || c == 'I'))
+			return false;
+		if (in_string && c < 0x20)
+			return false;
+		if (in_string && c == '\\')
+			i++;
+		else if (c == '"')
+			in_string = !in_string;
+	}
+	return true;
+}
+
 struct json_object *
 json_in_body(struct view body, struct arena *a, struct refusal *refused)
 {
@@ -27,6 +48,8 @@ json_in_body(struct view body, struct arena *a, struct refusal *refused)
 		*refused = (struct refusal){"json_invalid", "the body is empty", ""};
 	} else if (!utf8_is_valid(body)) {	/* json-c lets some of it through */
 		*refused = (struct refusal){"json_invalid", "the body is not UTF-8, or has a NUL", ""};
+	} else if (!is_plain_json(body)) {
+		*refused = (struct refusal){"json_invalid", "single quotes, NaN, Infinity or a control character in a string", ""};
 	} else {
 		o = json_tokener_parse_ex(t, body.p, (int)body.n);
 		enum json_tokener_error e = json_tokener_get_error(t);

@@ -72,6 +72,26 @@ note_mark(struct intake_call *ic)
 	}
 }
 
+/* True when the request as a whole came to nothing, and was answered so; else the feed's watermark moves. */
+static bool
+refused(struct intake_call *ic, enum booking_result result)
+{
+	struct booking_job *job = &ic->job;
+
+	if (result == BOOKING_UNAVAILABLE) {
+		api_problem(ic->call, "unavailable", NULL, NULL);
+		return true;
+	}
+	if (job->intake.refused.reason != NULL) {
+		metric_add(job->feed->messages_error, 1);
+		api_refuse(ic->call, &job->intake.refused);
+		return true;
+	}
+	note_mark(ic);
+	metric_add(job->feed->messages_ok, 1);
+	return false;
+}
+
 /* ------- charges */
 
 static void
@@ -133,17 +153,10 @@ charges_done(struct booking_job *job, enum booking_result result)
 	struct arena arena = in->arena;
 	struct call *c = ic->call;
 
-	if (result == BOOKING_UNAVAILABLE) {
-		api_problem(c, "unavailable", NULL, NULL);
-	} else if (in->refused.reason != NULL) {
-		metric_add(job->feed->messages_error, 1);
-		api_refuse(c, &in->refused);
-	} else {
+	if (!refused(ic, result)) {
 		struct evbuffer *out = evbuffer_new();
 		put_lines(out, in);
 		arena = in->arena;
-		note_mark(ic);
-		metric_add(job->feed->messages_ok, 1);
 		http_reply_buffer(c->request, 200, "application/json", NULL, out);
 		evbuffer_free(out);
 	}
@@ -177,18 +190,11 @@ event_done(struct booking_job *job, enum booking_result result)
 	struct arena arena = in->arena;
 	struct call *c = ic->call;
 
-	if (result == BOOKING_UNAVAILABLE) {
-		api_problem(c, "unavailable", NULL, NULL);
-	} else if (in->refused.reason != NULL) {
-		metric_add(job->feed->messages_error, 1);
-		api_refuse(c, &in->refused);
-	} else {
+	if (!refused(ic, result)) {
 		bool made = in->event.kind == EVENT_OPEN && strcmp(in->event.outcome, "done") == 0;
 		struct view facility = arena_copy(c->arena, in->visits[0].facility.p, in->visits[0].facility.n);
 		struct view visit_no = arena_copy(c->arena, in->visits[0].visit_no.p, in->visits[0].visit_no.n);
 		struct pg_param params[] = {api_text(facility), api_text(visit_no), api_facilities(c)};
-		note_mark(ic);
-		metric_add(job->feed->messages_ok, 1);
 		api_reply_sql(c, SQL_VISIT_DOC, params, 3, made ? 201 : 200, "visit_unknown");
 	}
 	arena_free(&arena);

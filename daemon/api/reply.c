@@ -97,7 +97,8 @@ api_wants_json(struct call *c)
 {
 	struct view type = http_header(c->request, "content-type");
 
-	if (c->request->body.n == 0 || (type.n >= 16 && strncasecmp(type.p, "application/json", 16) == 0))
+	if (c->request->body.n == 0 || (type.n >= 16 && strncasecmp(type.p, "application/json", 16) == 0
+	    && (type.n == 16 || type.p[16] == ';' || type.p[16] == ' ')))
 		return true;
 	api_problem(c, "media_type", NULL, NULL);
 	return false;

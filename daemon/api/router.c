@@ -167,6 +167,24 @@ identify(struct call *c)
 	return found;
 }
 
+/* 405 says what would be allowed (RFC 9110 section 15.5.6). */
+static void
+refuse_method(struct call *c)
+{
+	static const struct refusal r = {"method_not_allowed", NULL, NULL};
+	const char *allow = "Allow: ", *separator = "";
+	int status;
+
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		if (!route_matches(&routes[i], c))
+			continue;
+		allow = arena_printf(c->arena, "%s%s%s%s", allow, separator, routes[i].method, strcmp(routes[i].method, "GET") == 0 ? ", HEAD" : "");
+		separator = ", ";
+	}
+	struct view body = problem_json(c->arena, &r, &status);
+	http_reply(c->request, status, "application/problem+json", arena_printf(c->arena, "%s\r\n", allow), body);
+}
+
 static void
 on_request(void *ctx, struct http_request *r)
 {
@@ -188,8 +206,10 @@ on_request(void *ctx, struct http_request *r)
 		if (view_is(r->method, routes[i].method) || (r->head_only && strcmp(routes[i].method, "GET") == 0))
 			found = &routes[i];
 	}
-	if (found == NULL)
-		api_problem(c, path_known ? "method_not_allowed" : "not_found", NULL, NULL);
+	if (found == NULL && path_known)
+		refuse_method(c);
+	else if (found == NULL)
+		api_problem(c, "not_found", NULL, NULL);
 	else if ((found->roles & MAY_ANYONE) != 0)
 		found->handle(c);
 	else if (!c->core->configured)

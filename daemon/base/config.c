@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "memory.h"
 #include "proto/money.h"
 
@@ -287,6 +288,8 @@ config_validate(struct config *c, char *error, size_t size)
 		INVALID("[database] %s is required", missing);
 	if (!is_identifier(c->database.schema) || !is_identifier(c->database.role))
 		INVALID("[database] schema and role are lower case letters, digits and _");
+	if (!log_level_exists(c->log.level))
+		INVALID("[log] level is debug, info, warn or error");
 	for (size_t i = 0; i < c->n_feeds; i++) {
 		struct config_feed *f = &c->feeds[i];
 		bool known = false;

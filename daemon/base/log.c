@@ -12,15 +12,28 @@
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static enum log_level threshold = LOG_INFO_LEVEL;
 
-int
+static int
+level_of(const char *name)
+{
+	for (int i = 0; i < (int)(sizeof(level_names) / sizeof(level_names[0])); i++)
+		if (strcmp(name, level_names[i]) == 0)
+			return i;
+	return -1;
+}
+
+void
 log_set_level(const char *name)
 {
-	for (unsigned i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++)
-		if (strcmp(name, level_names[i]) == 0) {
-			threshold = (enum log_level)i;
-			return 0;
-		}
-	return -1;
+	int level = level_of(name);
+
+	if (level >= 0)
+		threshold = (enum log_level)level;
+}
+
+bool
+log_level_exists(const char *name)
+{
+	return level_of(name) >= 0;
 }
 
 static void __attribute__((format(printf, 4, 0)))

@@ -3,10 +3,13 @@
 #ifndef VB_BASE_LOG_H
 #define VB_BASE_LOG_H
 
+#include <stdbool.h>
+
 enum log_level { LOG_DEBUG_LEVEL, LOG_INFO_LEVEL, LOG_WARN_LEVEL, LOG_ERROR_LEVEL };
 
-/* Lines below the level are not written. "debug", "info", "warn", "error"; returns 0 or -1. */
-int log_set_level(const char *name) __attribute__((warn_unused_result));
+/* Lines below the level are not written: debug, info, warn or error. Another name changes nothing. */
+void log_set_level(const char *name);
+bool log_level_exists(const char *name);
 
 /* event: a short fixed name ("feed.connected"); format: key=value pairs. Values with blanks are the caller's to quote. */
 void log_debug(const char *event, const char *format, ...) __attribute__((format(printf, 2, 3)));

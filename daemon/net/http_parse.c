@@ -130,8 +130,16 @@ on_headers_complete(llhttp_t *p)
 	unsigned hosts = 0;
 
 	http_parse_request(c);
-	for (size_t i = 0; i < c->request->n_headers; i++)
+	bool nameless = false;
+	for (size_t i = 0; i < c->request->n_headers; i++) {
 		hosts += view_is(c->request->headers[i].name, "host");
+		nameless = nameless || c->request->headers[i].name.n == 0;
+	}
+	if (p->http_major != 1 || nameless) {
+		c->refused = "bad_request";
+		c->refused_detail = nameless ? "a header field without a name" : "HTTP/1.0 and HTTP/1.1 are spoken here";
+		return HPE_USER;
+	}
 	if (hosts > 1 || (hosts == 0 && p->http_major == 1 && p->http_minor >= 1)) {	/* RFC 9112 section 3.2 */
 		c->refused = "bad_request";
 		c->refused_detail = "exactly one Host header is required";

@@ -127,6 +127,13 @@ def test_only_the_own_line_of_the_same_visit_and_feed(ledger, visit):
     assert left(ledger, visit, "a") == (100, 1)
 
 
+def test_two_reversals_of_one_id_in_one_batch(ledger, visit):
+    ledger.post(charge(visit, "a", 100), charge(visit, "b", 100))
+    assert ledger.post(reversal(visit, "r", of="a"), reversal(visit, "r", of="b"), reversal(visit, "a", of="b"), reversal(visit, "r", of="a")) == [
+        "posted", "conflict", "conflict", "duplicate"]
+    assert (left(ledger, visit, "a"), left(ledger, visit, "b")) == ((0, 0), (100, 1))
+
+
 def test_a_reversal_is_not_reversed(ledger, visit):
     ledger.post(charge(visit, "a", 100), reversal(visit, "r", of="a", amount=60))
     assert ledger.post(reversal(visit, "r2", of="r")) == ["reversal_of_reversal"]

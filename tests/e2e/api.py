@@ -65,7 +65,7 @@ class Client:
             reply = Reply(connection.getresponse())
         finally:
             connection.close()
-        if reply.status >= 400 and path.startswith("/v1"):
+        if reply.status >= 400 and path.startswith("/v1") and method != "HEAD":
             check_problem(reply)
         return reply
 

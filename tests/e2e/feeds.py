@@ -83,7 +83,8 @@ class Connection:
     """One MLLP connection."""
 
     def __init__(self, address, encoding="utf-8"):
-        self.client, self.encoding, self._rest = MLLPClient(*address, encoding=encoding), encoding, b""
+        self.client, self.encoding = MLLPClient(*address, encoding=encoding), encoding
+        self._found, self._rest = [], b""       # frames that came and nobody took yet, and what is behind them
         # not settimeout(): that would let the client's send() stop half way
         self.client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 60, 0))
 
@@ -101,23 +102,27 @@ class Connection:
 
     def frames(self, count):
         """The contents of the next frames."""
-        found, self._rest = unframe(self._rest)
-        while len(found) < count:
+        while True:
+            more, self._rest = unframe(self._rest)
+            self._found += more
+            if len(self._found) >= count:
+                break
             data = self.client.socket.recv(65536)
             if not data:
-                raise ConnectionResetError(f"closed after {len(found)} of {count} frames: {found} {self._rest}")
-            more, self._rest = unframe(self._rest + data)
-            found += more
-        assert len(found) == count, found
-        return found
+                raise ConnectionResetError(f"closed after {len(self._found)} of {count} frames: {self._found} {self._rest}")
+            self._rest += data
+        taken, self._found = self._found[:count], self._found[count:]
+        return taken
 
     def acks(self, count=1):
         return [Ack(content, self.encoding) for content in self.frames(count)]
 
-    def is_closed(self):
-        """Waits for the peer to close."""
+    def is_closed(self, wait=True):
+        """Did the peer close? With wait, as soon as it does; what it sent before must have been taken."""
         try:
-            return self.client.socket.recv(1) == b""
+            return not self._found and self.client.socket.recv(1, 0 if wait else socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
         except ConnectionError:
             return True
 
@@ -130,7 +135,9 @@ class Connection:
             self._rest += self.client.send_message(content)
             if not self._rest:
                 raise ConnectionResetError("closed instead of an acknowledgement")
-        return self.acks()[0]
+        ack, = self.acks()
+        assert not self._found, self._found
+        return ack
 
 
 class Feed:
@@ -144,7 +151,7 @@ class Feed:
         return Connection(self.address, self.encoding)
 
     def send(self, message):
-        if self._connection is None:
+        if self._connection is None or self._connection.is_closed(wait=False):
             self._connection = self.connect()
         try:
             return self._connection.send(message)

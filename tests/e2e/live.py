@@ -20,7 +20,7 @@ import urllib.request
 import psycopg2
 
 from .api import Client, Simulator
-from .feeds import Feed
+from .feeds import PATIENT, Feed, ft1
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("VISITBILL_BUILD", ROOT / "build")).resolve()
@@ -92,7 +92,7 @@ class House:
             self.start()
 
     def close(self, check=True):
-        """Ends everything; with check, that it ended in order and without delay."""
+        """Ends everything; with check, that it ended in order, without delay, and that its log held no secret."""
         begun = time.monotonic()
         status = self.stop() if self._daemon is not None and self._daemon.poll() is None else 0
         if self._connection is not None:
@@ -103,10 +103,12 @@ class House:
             status = status or self._serve.returncode
         took = time.monotonic() - begun
         status = status or (f"timeout: {took:.0f} s" if took > 30 else 0)
+        told = self.secrets_told() if check else None
         said = "" if status == 0 else self.log()[-3000:] + (self.folder / "serve.out").read_text("utf-8", "replace")[-2000:]
         self.shell('cluster_remove "$1"', self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         assert status == 0 or not check, f"ended with status {status}:\n{said}"
+        assert not told, f"the log tells {told}"
 
     # ---- the daemon where it is apart
 
@@ -217,16 +219,21 @@ class House:
         return self.rows("select * from audit() where broken <> 0 or unexplained <> 0")
 
     def metric(self, name, **labels):
-        """A figure of /metrics, 0 where there is none yet."""
-        wanted = set(labels.items())
+        """The sum of a family's series with these labels in /metrics."""
+        wanted, total = set(labels.items()), 0.0
         for line in self.nobody.get("/metrics").text.splitlines():
             match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
             if match and match[1] == name and wanted <= set(re.findall(r'(\w+)="([^"]*)"', match[2] or "")):
-                return float(match[3])
-        return 0.0
+                total += float(match[3])
+        return total
 
     def log(self):
         return (self.folder / "log/visitbilld.log").read_text("utf-8", "replace")
+
+    def secrets_told(self):
+        """Lines of the log with a patient's name or number, a visit's number, or a token."""
+        secret = re.compile("|".join([PATIENT, r"PN-", r"\bV\d{4}\b", *map(re.escape, self.tokens.values())]))
+        return [text for text in self.log().splitlines() if secret.search(text)]
 
     # ---- closing
 
@@ -246,10 +253,15 @@ class House:
         if wait:
             return self.next_bill(visit, had)
 
+    def billed(self, visit, amount="100.00"):
+        """A visit with one line and its bill."""
+        self.clinic.charge(visit, ft1("1", amount))
+        return self.discharge(visit)
+
     def next_bill(self, visit, had):
         return wait_until(lambda: self.kiosk.bills(visit)["bills"][had:], f"a bill of {visit}")[-1]
 
-    def hasten(self, seconds=0):
-        """Payments in progress are looked at now, as if they were so much older."""
+    def hasten(self, payment, seconds=0):
+        """The daemon looks at a payment in progress now, as if it were so much older."""
         self.rows("update payment set next_check_at = now(), created_at = created_at - make_interval(secs => %s)"
-                  " where state in ('created', 'pending', 'unknown')", seconds)
+                  " where state in ('created', 'pending', 'unknown') and public_id = %s", seconds, payment["payment"])
