@@ -6,7 +6,7 @@
 
 #include "view.h"
 
-enum { TIMESTAMP_TEXT = 40 };
+enum { TIMESTAMP_TEXT = 96 };
 
 #define TIMESTAMP_SECOND INT64_C(1000000)
 #define TIMESTAMP_DAY (INT64_C(86400) * TIMESTAMP_SECOND)
