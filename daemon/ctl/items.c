@@ -121,7 +121,7 @@ date_value(struct import *im)
 	for (size_t i = 0; shape && i < v.n; i++)
 		shape = i == 4 || i == 7 ? v.p[i] == '-' : v.p[i] >= '0' && v.p[i] <= '9';
 	if (!shape || timestamp_parse_date(v, &days) != 0)
-		complain(im, VALID_FROM, "\"%.*s\" is not a date like 2026-01-31", (int)v.n, v.p);
+		complain(im, VALID_FROM, "\"%.*s\" is not a date like 2026-01-31", (int)v.n, v.p != NULL ? v.p : "");
 	return json_object_new_string_len(v.p != NULL ? v.p : "", (int)v.n);
 }
 
