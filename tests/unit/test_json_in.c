@@ -111,7 +111,7 @@ static const struct {
 	{"\"12.50\"", 1250, NULL}, {"12.50", 1250, NULL}, {"12.5", 1250, NULL}, {"12", 1200, NULL}, {"-3", -300, NULL}, {"0", 0, NULL},
 	{"0.1", 10, NULL}, {"0.29", 29, NULL}, {"1.10", 110, NULL}, {"4.35", 435, NULL},			/* each of which binary floating point gets wrong */
 	{"9999999999999999.99", 999999999999999999, NULL}, {"\"9999999999999999.99\"", 999999999999999999, NULL}, {"1.000000000000000000000000", 100, NULL},
-	{"12.505", 0, "field_invalid"}, {"0.30000000000000004", 0, "field_invalid"}, {"1e2", 0, "field_invalid"}, {"NaN", 0, "field_invalid"}, {"1E-2", 0, "field_invalid"},
+	{"12.505", 0, "field_invalid"}, {"0.30000000000000004", 0, "field_invalid"}, {"1e2", 0, "field_invalid"}, {"1E-2", 0, "field_invalid"},
 	{"\"1e2\"", 0, "field_invalid"}, {"\"\"", 0, "field_invalid"}, {"\"abc\"", 0, "field_invalid"}, {"\"1,50\"", 0, "field_invalid"},
 	{"\"1\\u0000\"", 0, "field_invalid"}, {"true", 0, "field_invalid"}, {"[]", 0, "field_invalid"}, {"{}", 0, "field_invalid"},
 	{"10000000000000000", 0, "amount_too_large"}, {"9223372036854775808", 0, "amount_too_large"}, {"18446744073709551617", 0, "amount_too_large"},
