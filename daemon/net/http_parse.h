@@ -11,6 +11,7 @@ enum conn_state { CONN_IDLE, CONN_READING, CONN_ANSWERING, CONN_STREAMING, CONN_
 
 struct http_conn {
 	struct bufferevent *bev;
+	struct evbuffer *out;		/* the answer being made */
 	struct event *bury, *again, *deadline;
 	const struct http_limits *limits;
 	const struct http_ops *ops;
