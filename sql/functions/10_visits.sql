@@ -107,6 +107,8 @@ begin
         return visit_merge(p_facility, p_visit_no, p_other_visit_no, p_patient_no, p_other_patient_no, p_feed, p_message);
     end if;
     if p_visit_no is null then          -- A28, A31: the person, not a visit
+        perform 1 from visit where facility_id = p_facility and patient_no = p_patient_no and state in ('open', 'discharged')
+          order by visit_id for no key update;
         update visit set patient_name = hl7_value(patient_name, p_patient_name),
                          birth_date = coalesce(p_birth_date, birth_date), sex = hl7_value(sex, p_sex)
          where facility_id = p_facility and patient_no = p_patient_no and state in ('open', 'discharged');
@@ -233,6 +235,8 @@ begin
     if coalesce(p_other_visit_no, '') = '' or p_visit_no is null
        or not exists (select 1 from visit where facility_id = p_facility and visit_no = p_other_visit_no) then
         if coalesce(p_other_patient_no, '') <> '' and coalesce(p_patient_no, '') <> '' then
+            perform 1 from visit where facility_id = p_facility and (patient_no = p_other_patient_no or visit_no in (p_visit_no, p_other_visit_no))
+              order by visit_id for no key update;
             update visit set patient_no = p_patient_no
              where facility_id = p_facility and patient_no = p_other_patient_no and state in ('open', 'discharged', 'billed');
         end if;

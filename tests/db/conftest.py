@@ -4,16 +4,12 @@ H01 waits for no feed, so a discharged visit is due at once. W01 waits for its t
 grace is over at once. L01 lets late lines gather for an hour. A test keeps apart from the others by a visit number of its own."""
 
 import shutil
-import sys
 import tempfile
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cluster import Cluster, configuration  # noqa: E402
-from ledger import Ledger, fresh_number  # noqa: E402
+from .cluster import Cluster, configuration
+from .ledger import Ledger, fresh_number
 
 FACILITIES = {"H01": {}, "W01": {}, "S01": {"grace_s": 0}, "L01": {"late_grace_s": 3600}}
 FEEDS = {

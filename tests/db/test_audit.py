@@ -2,12 +2,14 @@
 
 import pytest
 
-from ledger import charge, fresh_number, reversal
+from .conftest import Desk, prepare
+from .ledger import charge, fresh_number, reversal
 
 TAMPERED = {
     "a line's amount": ("update charge set amount = amount + 1 where kind = 'CG' and visit_id = {billed}",
                         ["a visit's total and line count are those of its lines", "a bill is the sum of its lines, category by category"]),
-    "a line's category": ("update charge set category = 13 where source_line = 'b' and visit_id = {billed}", ["a bill is the sum of its lines, category by category"]),
+    "a line's category": ("update charge set category = 13 where source_line = 'b' and visit_id = {billed}",
+                          ["a bill is the sum of its lines, category by category"]),
     "a line is gone": ("delete from charge where source_line = 'b' and visit_id = {billed}",
                        ["a visit's total and line count are those of its lines", "lines counted as booked are the lines stored"]),
     "a line number": ("update charge set line_no = 7 where source_line = 'b' and visit_id = {open}", ["a visit's total and line count are those of its lines"]),
@@ -18,7 +20,8 @@ TAMPERED = {
     "a running total": ("update visit set total = total + 1 where visit_id = {open}", ["a visit's total and line count are those of its lines"]),
     "what is billed": ("update visit set state = 'settled', late_since = null where visit_id = {open}",
                        ["every line of a closed visit is on exactly one bill, or waits for its supplementary one"]),
-    "a visit's state": ("update visit set state = 'settled' where visit_id = {billed}", ["a visit is settled when nothing is owed on it, billed when something is"]),
+    "a visit's state": ("update visit set state = 'settled' where visit_id = {billed}",
+                        ["a visit is settled when nothing is owed on it, billed when something is"]),
     "a bill's total": ("update bill set total = total + 1, personal_cash = personal_cash + 1, subtotals[1] = subtotals[1] + 1 where visit_id = {billed}",
                        ["a bill is the sum of its lines, category by category", "revenue in the journal is what bills say, category by category"]),
     "a void note": ("update bill set total = total - 1, personal_cash = personal_cash - 1, subtotals[1] = subtotals[1] - 1 where kind = 'void_note'",
@@ -41,14 +44,14 @@ TAMPERED = {
     "an entry is gone": ("delete from journal where visit_id = {billed}",
                          ["receivable in the journal is what bills are owed", "revenue in the journal is what bills say, category by category"]),
     "an account": ("update journal set accounts[1] = 'nonsense' where visit_id = {paid}", ["every journal entry balances and names real accounts"]),
-    "a tally": ("update intake_tally set booked = booked + 1 where ctid = (select min(ctid) from intake_tally)", ["lines counted as booked are the lines stored"]),
+    "a tally": ("update intake_tally set booked = booked + 1 where ctid = (select min(ctid) from intake_tally)",
+                ["lines counted as booked are the lines stored"]),
 }
 
 
 @pytest.fixture(scope="module", name="scene")
 def _scene(cluster):
     """A small day in a database of its own, and its owner without the triggers that would stop a hand."""
-    from conftest import Desk, prepare
     name = cluster.copy()
     prepare(cluster, name)
     desk = Desk(cluster, name)

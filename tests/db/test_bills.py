@@ -4,7 +4,7 @@ later goes to supplements and credit notes; a discharge taken back voids what no
 import psycopg2
 import pytest
 
-from ledger import charge, fresh_number, reversal
+from .ledger import charge, fresh_number, reversal
 
 
 def kinds(bills):

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from ledger import charge, fresh_number, reversal
-from model import Visit
+from .ledger import charge, fresh_number, reversal
+from .model import Visit
 
 STEPS, VISITS = 100, 5
 

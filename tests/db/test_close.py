@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from cluster import configuration
-from conftest import FACILITIES, FEEDS
-from ledger import NOON, at_once, charge, fresh_number
+from .cluster import configuration
+from .conftest import FACILITIES, FEEDS
+from .ledger import NOON, at_once, charge, fresh_number
 
 
 @pytest.fixture(name="owner")

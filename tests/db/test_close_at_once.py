@@ -2,7 +2,7 @@
 
 import threading
 
-from ledger import at_once, charge, fresh_number, reversal
+from .ledger import at_once, charge, fresh_number, reversal
 
 ROUNDS = 12
 

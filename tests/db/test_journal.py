@@ -3,7 +3,7 @@
 import psycopg2
 import pytest
 
-from ledger import charge, reversal
+from .ledger import charge, reversal
 
 
 @pytest.fixture(name="owner")

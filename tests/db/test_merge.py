@@ -3,7 +3,7 @@ may be the same, and the survivor's own lines stay what they are."""
 
 import pytest
 
-from ledger import at_once, charge, fresh_number, reversal
+from .ledger import at_once, charge, fresh_number, reversal
 
 
 @pytest.fixture(name="pair")

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from ledger import adjustment, at_once, charge, fresh_number, reversal
+from .ledger import adjustment, at_once, charge, fresh_number, reversal
 
 BOOKED = ("posted", "late")
 
@@ -140,6 +140,20 @@ def test_batches_over_the_same_visits_in_opposite_order_do_not_deadlock(desk):
                            lambda: two.post(*[charge(visit, f"t{round}", 1) for visit in reversed(visits)]))
         assert outcomes == [["posted"] * 20] * 2
     assert {one.visit(visit).total for visit in visits} == {60}
+
+
+def test_a_persons_change_meets_posting(desk):
+    """A31 changes all open visits of a person, whose lines come in at the same time."""
+    one, two, three, patient = desk.ledger(), desk.ledger(), desk.ledger(), fresh_number("P")
+    visits = [fresh_number() for _ in range(20)]
+    for visit in visits:
+        one.open(visit, patient_no=patient)
+    rng = random.Random(3)
+    at_once(lambda: [one.event("update", None, patient_no=patient, patient_name=f"n{n}") for n in range(60)],
+            lambda: [two.post(*[charge(visit, f"all{n}", 1) for visit in visits]) for n in range(60)],
+            lambda: [three.post(*[charge(visit, f"some{n}", 1) for visit in rng.sample(visits, 3)]) for n in range(120)])
+    assert {one.visit(visit).patient_name for visit in visits} == {"n59"}
+    assert sum(one.visit(visit).total for visit in visits) == 60 * 20 + 120 * 3
 
 
 def test_money_taken_elsewhere_counts_once(ledger, desk, visit):

@@ -5,7 +5,7 @@ import json
 import psycopg2
 import pytest
 
-from ledger import charge, fresh_number, reversal
+from .ledger import charge, fresh_number, reversal
 
 
 @pytest.fixture(name="bill")

@@ -1,6 +1,6 @@
 """Invariants 7 and 9 from several connections: creators, captures and ends that meet, and receipts without a gap."""
 
-from ledger import at_once, charge, fresh_number, reversal
+from .ledger import at_once, charge, fresh_number, reversal
 
 YEAR_NUMBERS = "select array_agg(number order by number) from receipt join facility using (facility_id) where code = %s"
 

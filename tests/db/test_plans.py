@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ledger import Event, charge, fresh_number, reversal
+from .ledger import Event, charge, fresh_number, reversal
 
 
 def seconds(call, *args):

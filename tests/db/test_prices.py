@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ledger import CHINA, NOON, adjustment, charge, fresh_number
+from .ledger import CHINA, NOON, adjustment, charge, fresh_number
 
 LARGEST = 9_999_999_999_999_999
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ledger import at_once, charge, fresh_number, reversal
+from .ledger import at_once, charge, fresh_number, reversal
 
 PUT = "select quarantine_put(%s, 'json', 'peer', %s, %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s)"
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from ledger import adjustment, at_once, charge, fresh_number, reversal
+from .ledger import adjustment, at_once, charge, fresh_number, reversal
 
 
 def left(ledger, visit, id):

@@ -3,7 +3,7 @@
 import random
 from decimal import Decimal
 
-from ledger import charge, fresh_number, reversal, scaled
+from .ledger import charge, fresh_number, reversal, scaled
 
 SEQUENCES, STEPS = 1000, 8
 

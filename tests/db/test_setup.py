@@ -6,9 +6,9 @@ import threading
 import psycopg2
 import pytest
 
-from cluster import configuration
-from conftest import FACILITIES, FEEDS
-from ledger import at_once, charge, fresh_number, reversal
+from .cluster import configuration
+from .conftest import FACILITIES, FEEDS
+from .ledger import at_once, charge, fresh_number, reversal
 
 PARTITIONS = ("select c.relname, pg_get_expr(c.relpartbound, c.oid) from pg_inherits i join pg_class c on c.oid = i.inhrelid"
               " where i.inhparent = 'charge'::regclass order by substr(c.relname, 8)::bigint")

@@ -16,7 +16,7 @@ from .api import line
 from .feeds import Feed, frame, ft1
 from .live import House, wait_until
 
-KILLS = 6
+KILLS = 8
 SETTINGS = {"database": {"hold": "2s"}, "jobs": {"replay": "100ms", "payments": "100ms"}, "facility H01": {"grace": "10m", "late_grace": "200ms"}}
 
 
