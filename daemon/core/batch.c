@@ -32,6 +32,7 @@ struct charge_step {
 	struct line_slot *slots;
 	size_t n, room;
 	uint32_t n_visits;
+	bool has_reversals;
 };
 
 /* Which step a visit has reached. */
@@ -41,7 +42,7 @@ struct visit_mark {
 	unsigned step;			/* last one with something of this visit: even charges, odd events */
 	unsigned charge_step;		/* step that `position` is of, plus one */
 	uint32_t position;
-	int32_t lines;			/* of this visit in that step */
+	int32_t charges;		/* lines of this visit in that step, without reversals */
 };
 
 /* Even steps are charges, odd ones events. */
@@ -151,6 +152,7 @@ charge_step_reset(struct charge_step *s)
 		column_reset(&s->lines[i]);
 	s->n = 0;
 	s->n_visits = 0;
+	s->has_reversals = false;
 }
 
 /* Steps are made when first needed, and emptied when a batch first uses them. */
@@ -191,7 +193,7 @@ charge_step_visit(struct charge_step *s, struct visit_mark *m, unsigned step, co
 	column_text_or_null(&s->visits[V_PATIENT_NAME], v->patient_name.text);
 	m->charge_step = step + 1;
 	m->position = s->n_visits;
-	m->lines = 0;
+	m->charges = 0;
 	return s->n_visits++;
 }
 
@@ -205,7 +207,7 @@ number_or_null(struct column *c, bool has, int64_t v)
 }
 
 static void
-charge_step_add(struct charge_step *s, uint32_t visit, int32_t place, const struct booking_job *job, struct charge_line *l, struct arena *arena)
+charge_step_add(struct charge_step *s, struct visit_mark *m, uint32_t visit, const struct booking_job *job, struct charge_line *l, struct arena *arena)
 {
 	static const struct view kinds[] = {{"CG", 2}, {"CD", 2}, {"AJ", 2}, {"PY", 2}};
 	struct column *c = s->lines;
@@ -216,7 +218,12 @@ charge_step_add(struct charge_step *s, uint32_t visit, int32_t place, const stru
 	}
 	s->slots[s->n++] = (struct line_slot){l, arena, visit};
 	column_int4(&c[L_VISIT], (int32_t)visit + 1);
-	column_int4(&c[L_PLACE], place);
+	if (l->reverses.n == 0) {
+		column_int4(&c[L_PLACE], ++m->charges);
+	} else {
+		column_null(&c[L_PLACE]);	/* booked behind the charges */
+		s->has_reversals = true;
+	}
 	column_int4(&c[L_FEED], job->feed->feed_id);
 	column_text(&c[L_KIND], kinds[l->kind]);
 	column_text(&c[L_SOURCE], l->source_line);
@@ -259,7 +266,7 @@ add_lines(struct batch *b, const struct posting *p)
 		unsigned step = step_for(b, m, true);
 		struct charge_step *s = b->all[step].charges;
 		uint32_t visit = charge_step_visit(s, m, step, v);
-		charge_step_add(s, visit, ++m->lines, p->job, l, &in->arena);
+		charge_step_add(s, m, visit, p->job, l, &in->arena);
 	}
 }
 
@@ -324,6 +331,8 @@ charge_step_send(struct charge_step *s, struct pg *pg)
 		params[i] = (struct pg_param){column_value(&s->visits[i], visit_types[i]), true};
 	for (unsigned i = 0; i < L_COLUMNS; i++)
 		params[V_COLUMNS + i] = (struct pg_param){column_value(&s->lines[i], line_types[i]), true};
+	if (!s->has_reversals)
+		params[V_COLUMNS + L_REVERSES].v = VIEW_NONE;
 	return pg_call(pg, SQL_CHARGES_POST, params, V_COLUMNS + L_COLUMNS, charge_step_result, s);
 }
 

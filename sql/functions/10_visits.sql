@@ -16,13 +16,26 @@ begin
     return v_id;
 end $$;
 
+-- Opens those of the numbers that are unknown, as provisional visits. An unknown facility is an error.
+create or replace function visits_open(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[])
+returns void language plpgsql as $$
+begin
+    if exists (select from unnest(p_facility) f where not exists (select from facility where facility_id = f)) then
+        raise exception 'no such facility' using errcode = 'foreign_key_violation';
+    end if;
+    perform visit_insert(k.facility_id, k.visit_no, k.class, true, k.patient_no, k.patient_name)
+       from unnest(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name) k (facility_id, visit_no, class, patient_no, patient_name)
+      where not exists (select from visit v where v.facility_id = k.facility_id and v.visit_no = k.visit_no)
+      order by k.facility_id, k.visit_no;
+end $$;
+
 -- The visits of the numbers given, opened as provisional where unknown, each locked, in visit_id order; a merged visit stands for the
 -- one that it went into. Numbers must not repeat. All arrays come in the order of the input: ids, newest line numbers, and
 -- whether the visit is closed (billed or settled). distinct_open: no visit stands twice and none is cancelled. merged: one of them
 -- has lines that were sent under a number that was merged into it. An unknown facility is an error.
 create or replace function visits_take(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
     out ids bigint[], out line_counts int[], out closed boolean[], out distinct_open boolean, out merged boolean)
-language plpgsql as $$
+language plpgsql set enable_hashjoin = on as $$
 declare
     v_merged boolean;
 begin
@@ -49,14 +62,7 @@ begin
              using (visit_id);
             exit when not v_merged;     -- merged while we waited: look again
         else
-            if exists (select from unnest(p_facility) f where not exists (select from facility where facility_id = f)) then
-                raise exception 'no such facility' using errcode = 'foreign_key_violation';
-            end if;
-            perform visit_insert(k.facility_id, k.visit_no, k.class, true, k.patient_no, k.patient_name)
-               from unnest(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name, ids)
-                    k (facility_id, visit_no, class, patient_no, patient_name, visit_id)
-              where k.visit_id is null
-              order by k.facility_id, k.visit_no;
+            perform visits_open(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
         end if;
     end loop;
 end $$;

@@ -38,13 +38,15 @@ returns text language sql immutable parallel safe as $$
 $$;
 
 -- Books a batch of lines.
---   p_facility..p_patient_name: the visits of the batch, each once.
+--   p_facility..p_patient_name: the visits of the batch, each once, and each with a line.
 --   p_visit: for each line the position of its visit in those arrays, from 1. p_kind: CG, CD or AJ.
+--   p_place: which line of its visit in this batch, from 1, those that reverse one not counted (null).
 --   p_quantity: 4 decimals; p_price: 6 decimals, both as integers, null where not given; p_amount: fen, null where not given.
---   p_place: which line of its visit in this batch, from 1. p_category: 1 to 14 or null. p_reverses: the source_line that the line takes back, or null.
--- Returns an outcome a line; null instead of the array when all are posted (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled,
--- amount_too_large), and the running total, lines and state of each visit afterwards.
--- Its settings hold for the functions it calls: plans are kept, and outlive the empty tables of the first day.
+--   p_category: 1 to 14 or null. p_reverses: the source_line that the line takes back, or null; null instead of the array when none does.
+-- Returns an outcome a line (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled, amount_too_large);
+-- null instead of the array when all are posted; and the running total and the state of each visit afterwards.
+-- Its settings hold for the functions it calls: plans are kept, and outlive the empty tables of the first day. Without hash and merge joins
+-- the visits are looked up one by one whatever the statistics say.
 -- Locks: the visits in visit_id order, first. They are held to the end, so no one else adds or closes lines meanwhile.
 create or replace function charges_post(
     p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
@@ -53,244 +55,126 @@ create or replace function charges_post(
     p_national_code text[], p_department text[], p_performer text[], p_orderer text[], p_order_no text[],
     p_reverses text[], p_message text[],
     out outcomes text[], out totals bigint[], out states text[])
-language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
+    v_reversals boolean := coalesce(array_length(array_remove(p_reverses, null), 1), 0) > 0;
     v_ids bigint[];
-    v_counts int[];
-    v_closed boolean[];
-    v_simple boolean;
+    v_complete boolean;
+    v_odd boolean;
+    v_late boolean;
     v_merged boolean;
-    v_turn int[];
-    v_last int := 0;
-    v_now timestamptz := now();
-    v_part text[];
+    v_booked boolean := false;
+    v_back text[];
 begin
-    select ids, line_counts, closed, distinct_open, merged into v_ids, v_counts, v_closed, v_simple, v_merged
-      from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
-    if v_merged then
-        select array_agg(merged_name(v_ids[l.visit], l.feed, l.source, nullif(p_visit_no[l.visit], v.visit_no), l.digest) order by l.ord),
-               array_agg(merged_name(v_ids[l.visit], l.feed, l.reverses, nullif(p_visit_no[l.visit], v.visit_no), null) order by l.ord)
-          into p_source_line, p_reverses
-          from unnest(p_visit, p_feed, p_source_line, p_reverses, p_digest) with ordinality l (visit, feed, source, reverses, digest, ord)
-          join visit v on v.visit_id = v_ids[l.visit];
-    end if;
-
-    -- Nearly every batch is new charges of open visits: they are simply inserted. Where a key is there already, an amount is missing or
-    -- too large, the insert fails as a whole, and the lines are judged one by one below.
-    if v_simple and not v_merged and array_length(array_remove(p_reverses, null), 1) is null then
+    -- Nearly every batch is new charges of visits that take them: one statement books it, without a look at what is there. It fails as a whole
+    -- where a key is there already, an amount is missing or too large; a visit that is unknown, cancelled or merged undoes it. Unknown
+    -- visits are opened and it is said again; for the rest the lines are judged one by one below.
+    for attempt in 1 .. 2 loop
         begin
-            with booked as (
+            with line as materialized (
+                select p_visit[x] as visit, p_place[x] as place, p_reverses[x] is null as is_charge, p_feed[x] as feed_id, p_kind[x] as kind,
+                       coalesce(p_category[x], i.category, 14) as category, coalesce(i.self_pay_e4, 0) as self_pay_e4,
+                       coalesce(p_quantity[x], 10000) as quantity_e4,
+                       line_price(p_quantity[x], p_price[x], p_amount[x], i.unit_price_e6) as unit_price_e6,
+                       line_amount(p_quantity[x], p_price[x], p_amount[x], i.unit_price_e6) as amount,
+                       p_charged_at[x] as charged_at, p_digest[x] as digest, p_source_line[x] as source_line, p_message[x] as message_id,
+                       p_code[x] as code, coalesce(p_name[x], i.name) as name, coalesce(p_national_code[x], i.national_code) as national_code,
+                       i.class, i.unit, p_department[x] as department, p_performer[x] as performer, p_orderer[x] as orderer,
+                       p_order_no[x] as order_no,
+                       line_warning(p_kind[x], p_category[x], p_quantity[x], p_price[x], p_amount[x], i.code, i.unit_price_e6) as warning
+                  from generate_series(1, cardinality(p_visit)) x
+                  left join lateral item_on(p_facility[p_visit[x]], p_code[x], p_charged_at[x]::date) i on true
+            ), taken as (       -- a visit of reversals only is taken, too: its lock is needed below
+                update visit v
+                   set total = v.total + k.amount, line_count = v.line_count + k.lines,
+                       over_limit = v.over_limit or v.total + k.amount > v.credit_limit,
+                       late_since = case when v.state in ('billed', 'settled') and k.lines > 0 then coalesce(v.late_since, now())
+                                         else v.late_since end
+                  from (select s.visit, w.visit_id, s.amount, s.lines
+                          from (select visit, coalesce(sum(amount) filter (where is_charge), 0)::bigint as amount,
+                                       (count(*) filter (where is_charge))::int as lines
+                                  from line group by visit) s
+                          join visit w on w.facility_id = p_facility[s.visit] and w.visit_no = p_visit_no[s.visit]
+                         order by w.visit_id) k
+                 where v.visit_id = k.visit_id
+                returning k.visit, v.visit_id, v.line_count - k.lines as line_count, v.total, v.state, v.absorbed
+            ), visits as (
+                select array_agg(visit_id) as ids, array_agg(line_count) as line_counts, array_agg(total) as totals, array_agg(state) as states,
+                       count(*) = cardinality(p_visit_no) as complete, bool_or(state in ('cancelled', 'merged') or absorbed) as odd,
+                       bool_or(state in ('billed', 'settled')) as late
+                  from (select * from taken order by visit) t
+            ), booked as (
                 insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount,
                        charged_at, posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit,
                        department, performer, orderer, order_no, warning)
-                select v_ids[l.visit], v_counts[l.visit] + l.place, l.feed_id, l.kind, coalesce(l.category, i.category, 14), coalesce(i.self_pay_e4, 0),
-                       coalesce(l.quantity, 10000), line_price(l.quantity, l.price, l.amount, i.unit_price_e6),
-                       line_amount(l.quantity, l.price, l.amount, i.unit_price_e6), l.charged_at, v_now, l.digest, l.source_line, l.message, l.code,
-                       coalesce(l.name, i.name), coalesce(l.national_code, i.national_code), i.class, i.unit, l.department, l.performer,
-                       l.orderer, l.order_no, line_warning(l.kind, l.category, l.quantity, l.price, l.amount, i.code, i.unit_price_e6)
-                  from unnest(p_visit, p_place, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount,
-                              p_category, p_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_message)
-                       l (visit, place, feed_id, kind, source_line, digest, charged_at, quantity, price, amount, category, code, name,
-                          national_code, department, performer, orderer, order_no, message)
-                  left join lateral item_on(p_facility[l.visit], l.code, l.charged_at::date) i on true
-                returning visit_id, amount
-            ), summed as (
-                update visit v
-                   set total = v.total + s.amount, line_count = v.line_count + s.lines,
-                       over_limit = v.over_limit or v.total + s.amount > v.credit_limit,
-                       late_since = case when v.state in ('billed', 'settled') then coalesce(v.late_since, v_now) else v.late_since end
-                  from (select visit_id, sum(amount)::bigint as amount, count(*)::int as lines from booked group by visit_id) s
-                 where v.visit_id = s.visit_id
-                returning v.visit_id, v.total, v.state
+                select v.ids[l.visit], v.line_counts[l.visit] + l.place, l.feed_id, l.kind, l.category, l.self_pay_e4, l.quantity_e4,
+                       l.unit_price_e6, l.amount, l.charged_at, now(), l.digest, l.source_line, l.message_id, l.code, l.name,
+                       l.national_code, l.class, l.unit, l.department, l.performer, l.orderer, l.order_no, l.warning
+                  from visits v, line l where v.complete and not v.odd and l.is_charge
+            ), counted as (
+                insert into intake_tally as t (feed_id, day, shard, booked)
+                select feed_id, current_date, pg_backend_pid() % 32, count(*) from line where is_charge group by feed_id order by feed_id
+                on conflict (feed_id, day, shard) do update set booked = t.booked + excluded.booked
             )
-            select array_agg(u.total order by i.ord), array_agg(u.state order by i.ord) into totals, states
-              from unnest(v_ids) with ordinality i (visit_id, ord) join summed u using (visit_id);
-            if true = any (v_closed) then
-                outcomes := (select array_agg(case when v_closed[l.visit] then 'late' else 'posted' end order by l.ord)
-                               from unnest(p_visit) with ordinality l (visit, ord));
+            select v.ids, v.totals, v.states, v.complete, v.odd, v.late into v_ids, totals, states, v_complete, v_odd, v_late from visits v;
+            if v_odd or not v_complete then
+                raise exception 'undo' using errcode = 'VB001';
             end if;
-            perform intake_count(p_feed, null);
-            return;
-        exception when unique_violation or not_null_violation or check_violation or numeric_value_out_of_range then
-            null;
+            v_booked := true;
+            exit;
+        exception
+            when unique_violation or not_null_violation or check_violation or numeric_value_out_of_range then
+                exit;
+            when sqlstate 'VB001' then
+                exit when v_odd;
+                perform visits_open(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
         end;
-    end if;
-
-    -- Reversals come in turns behind the charges: one that names the same original as another, or has its id, waits for the next turn, so
-    -- each sees what the ones before it took. A batch of ten thousand different reversals is one turn.
-    if array_length(array_remove(p_reverses, null), 1) > 0 then
-        select array_agg(turn order by ord), max(turn) into v_turn, v_last
-          from (select ord, case when reverses is null then 0
-                            else greatest(row_number() over (partition by v_ids[visit], feed, reverses order by ord),
-                                          row_number() over (partition by v_ids[visit], feed, source order by ord))::int end as turn
-                  from unnest(p_visit, p_feed, p_source_line, p_reverses) with ordinality l (visit, feed, source, reverses, ord)) t;
-        outcomes := array_fill(null::text, array[cardinality(p_visit)]);
-    end if;
-
-    for turn in 0 .. v_last loop
-        if turn > 0 then
-            select array_agg(coalesce(r.outcome, o.outcome) order by o.ord) into outcomes
-              from unnest(outcomes) with ordinality o (outcome, ord)
-              left join charges_reverse(turn, v_turn, v_ids, p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at,
-                       p_quantity, p_amount, p_department, p_performer, p_orderer, p_order_no, p_reverses, p_message, p_visit_no) r
-                on r.ord = o.ord;
-            continue;
-        end if;
-
-        with line as materialized (
-            select l.*, v_ids[l.visit] as visit_id
-              from unnest(p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount, p_category,
-                          p_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_reverses, p_message)
-                   with ordinality l (visit, feed_id, kind, source_line, digest, charged_at, quantity, price, amount, category,
-                        code, name, national_code, department, performer, orderer, order_no, reverses, message, ord)
-             where l.reverses is null
-        ), priced as (
-            select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
-                   line_price(l.quantity, l.price, l.amount, i.unit_price_e6) as final_price,
-                   line_amount(l.quantity, l.price, l.amount, i.unit_price_e6) as final_amount,
-                   coalesce(l.category, i.category, 14) as final_category,
-                   coalesce(l.name, i.name) as final_name, coalesce(l.national_code, i.national_code) as final_national,
-                   i.class, i.unit, coalesce(i.self_pay_e4, 0) as self_pay,
-                   line_warning(l.kind, l.category, l.quantity, l.price, l.amount, i.code, i.unit_price_e6) as warning,
-                   old.digest as old_digest
-              from line l
-              join visit v on v.visit_id = l.visit_id
-              left join lateral item_on(v.facility_id, l.code, l.charged_at::date) i on true
-              left join charge old on old.visit_id = l.visit_id and old.feed_id = l.feed_id and old.source_line = l.source_line
-        ), refused as (
-            select p.*, case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
-                             when state = 'cancelled' then 'visit_cancelled'
-                             when final_amount is null then 'price_unknown'
-                             when abs(final_amount) > 9999999999999999 then 'amount_too_large'
-                             when kind = 'CG' and final_amount < 0 then 'amount_negative' end as refusal
-              from priced p
-        ), first as (       -- within the batch the first copy that can be booked counts
-            select r.*, row_number() over same as nth, first_value(digest) over same as first_digest
-              from refused r
-            window same as (partition by visit_id, feed_id, source_line, refusal is null order by ord)
-        ), judged as materialized (
-            select f.*, coalesce(refusal, case when nth > 1 then case when first_digest = digest then 'duplicate' else 'conflict' end
-                                               when state in ('billed', 'settled') then 'late'
-                                               else 'posted' end) as outcome
-              from first f
-        ), booked as (
-            insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount,
-                   charged_at, posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit,
-                   department, performer, orderer, order_no, warning, sent_visit_no)
-            select visit_id, line_count + row_number() over (partition by visit_id order by ord), feed_id, kind, final_category,
-                   self_pay, coalesce(quantity, 10000), final_price, final_amount, charged_at, v_now, digest, source_line, message,
-                   code, final_name, final_national, class, unit, department, performer, orderer, order_no, warning, sent_visit_no
-              from judged where outcome in ('posted', 'late')
-            returning visit_id, amount
-        ), summed as (
-            update visit v
-               set total = v.total + s.amount, line_count = v.line_count + s.lines,
-                   over_limit = v.over_limit or v.total + s.amount > v.credit_limit,
-                   late_since = case when v.state in ('billed', 'settled') then coalesce(v.late_since, v_now) else v.late_since end
-              from (select visit_id, sum(amount)::bigint as amount, count(*)::int as lines from booked group by visit_id) s
-             where v.visit_id = s.visit_id
-        )
-        select array_agg(outcome order by ord) into v_part from judged;
-
-        if v_turn is null then
-            outcomes := v_part;
-        elsif v_part is not null then
-            select array_agg(coalesce(o.outcome, m.outcome) order by o.ord) into outcomes
-              from unnest(outcomes) with ordinality o (outcome, ord)
-              left join (select ord, v_part[row_number() over (order by ord)] as outcome
-                           from unnest(p_reverses) with ordinality t (reverses, ord)
-                          where reverses is null) m on m.ord = o.ord;
-        end if;
     end loop;
+    if v_booked and not v_late and not v_reversals then
+        return;
+    end if;
 
+    if v_booked then
+        select array_agg(case when p_reverses[x] is null then case when states[p_visit[x]] in ('billed', 'settled') then 'late' else 'posted' end end
+                         order by x)
+          into outcomes from generate_series(1, cardinality(p_visit)) x;
+    else
+        select ids, merged into v_ids, v_merged from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
+        if v_merged then
+            select array_agg(merged_name(v_ids[l.visit], l.feed, l.source, nullif(p_visit_no[l.visit], v.visit_no), l.digest) order by l.ord),
+                   array_agg(merged_name(v_ids[l.visit], l.feed, l.reverses, nullif(p_visit_no[l.visit], v.visit_no), null) order by l.ord)
+              into p_source_line, p_reverses
+              from unnest(p_visit, p_feed, p_source_line, p_reverses, p_digest) with ordinality l (visit, feed, source, reverses, digest, ord)
+              join visit v on v.visit_id = v_ids[l.visit];
+        end if;
+        outcomes := charges_judge(v_ids, p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount,
+                                  p_category, p_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_reverses,
+                                  p_message, p_visit_no);
+        perform intake_count(p_feed, outcomes);
+    end if;
+    if v_reversals then
+        v_back := charges_take_back(v_ids, p_visit, p_feed, p_source_line, p_digest, p_charged_at, p_quantity, p_amount, p_department,
+                                    p_performer, p_orderer, p_order_no, p_reverses, p_message, p_visit_no);
+        perform intake_count(p_feed, v_back);
+        outcomes := (select array_agg(coalesce(o.booked, o.back) order by o.ord)
+                       from unnest(outcomes, v_back) with ordinality o (booked, back, ord));
+    end if;
     select array_agg(v.total order by i.ord), array_agg(v.state order by i.ord) into totals, states
       from unnest(v_ids) with ordinality i (visit_id, ord) join visit v using (visit_id);
-    perform intake_count(p_feed, outcomes);
 end $$;
 
--- Books the reversals of one turn, at most one of an original. A line is never taken back by more than it has, in amount and in
--- quantity (invariant 4): the visit is locked, so what earlier reversals took is final.
-create or replace function charges_reverse(
-    p_turn int, p_turns int[], p_visit_ids bigint[], p_visit int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[],
-    p_charged_at timestamptz[], p_quantity bigint[], p_amount bigint[], p_department text[], p_performer text[],
-    p_orderer text[], p_order_no text[], p_reverses text[], p_message text[], p_visit_no text[]) returns table (ord bigint, outcome text)
-language plpgsql as $$
-begin
-    return query
-    with line as materialized (
-        select l.*, p_visit_ids[l.visit] as visit_id
-          from unnest(p_turns, p_visit, p_feed, p_source_line, p_digest, p_charged_at, p_quantity, p_amount, p_department,
-                      p_performer, p_orderer, p_order_no, p_reverses, p_message)
-               with ordinality l (turn, visit, feed_id, source_line, digest, charged_at, quantity, amount, department,
-                    performer, orderer, order_no, reverses, message, ord)
-         where l.turn = p_turn and l.reverses is not null
-    ), weighed as (
-        select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no, o.amount as had, o.quantity_e4 as had_quantity, o.reverses_line as of_reversal,
-               o.category, o.unit_price_e6, o.self_pay_e4, o.item_code, o.item_name, o.national_code, o.class, o.unit,
-               old.digest as old_digest, taken.amount as taken, taken.quantity as taken_quantity,
-               -- what is not said is all that is left; a quantity alone takes its share, the last one takes the rest
-               coalesce(abs(l.quantity), case when l.amount is null or abs(l.amount) = o.amount - taken.amount
-                        then o.quantity_e4 - taken.quantity
-                        else least(o.quantity_e4 - taken.quantity,
-                                   round(o.quantity_e4::numeric * abs(l.amount) / nullif(o.amount, 0)))::bigint end) as back_quantity,
-               coalesce(abs(l.amount), case when l.quantity is null or abs(l.quantity) = o.quantity_e4 - taken.quantity
-                        then o.amount - taken.amount
-                        else least(o.amount - taken.amount,     -- cast last: a number beyond all reason must not end the batch
-                                   round(o.amount::numeric * abs(l.quantity) / nullif(o.quantity_e4, 0)))::bigint end) as back
-          from line l
-          join visit v on v.visit_id = l.visit_id
-          left join charge old on old.visit_id = l.visit_id and old.feed_id = l.feed_id and old.source_line = l.source_line
-          left join charge o on o.visit_id = l.visit_id and o.feed_id = l.feed_id and o.source_line = l.reverses
-          left join lateral (select coalesce(-sum(r.amount), 0)::bigint as amount, coalesce(sum(r.quantity_e4), 0)::bigint as quantity
-                               from charge r
-                              where r.visit_id = l.visit_id and r.feed_id = l.feed_id and r.reverses_line = l.reverses) taken on true
-    ), judged as materialized (
-        select w.*,
-               case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
-                    when state = 'cancelled' then 'visit_cancelled'
-                    when had is null then 'held'
-                    when of_reversal is not null or had < 0 then 'reversal_of_reversal'
-                    when taken + coalesce(back, 0) > had or taken_quantity + coalesce(back_quantity, 0) > had_quantity
-                         or (taken >= had and taken_quantity >= had_quantity) then 'reversal_exceeds'
-                    when state in ('billed', 'settled') then 'late'
-                    else 'posted' end as verdict
-          from weighed w
-    ), booked as (
-        insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount, charged_at,
-               posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit, department,
-               performer, orderer, order_no, reverses_line, sent_visit_no)
-        select visit_id, line_count + row_number() over (partition by visit_id order by j.ord), feed_id, 'CD', category, self_pay_e4, coalesce(back_quantity, 0), unit_price_e6, -coalesce(back, 0),
-               charged_at, now(), digest, source_line, message, item_code, item_name, national_code, class, unit,
-               department, performer, orderer, order_no, reverses, sent_visit_no
-          from judged j where verdict in ('posted', 'late')
-        returning visit_id, amount
-    ), summed as (
-        update visit v
-           set total = v.total + b.amount, line_count = v.line_count + b.lines,
-               late_since = case when v.state in ('billed', 'settled') then coalesce(v.late_since, now()) else v.late_since end
-          from (select visit_id, sum(amount)::bigint as amount, count(*)::int as lines from booked group by visit_id) b
-         where v.visit_id = b.visit_id
-    )
-    select j.ord, j.verdict from judged j;
-end $$;
-
--- Counts outcomes by feed and day; without outcomes all are booked. The shard is this connection's, so lanes do not wait for each other.
+-- Counts outcomes by feed and day; a line without one is not counted. The shard is this connection's, so lanes do not wait for each other.
 create or replace function intake_count(p_feed int[], p_outcome text[]) returns void
 language plpgsql as $$
 begin
-    if p_outcome is null then
-        insert into intake_tally as t (feed_id, day, shard, booked)
-        select f, current_date, pg_backend_pid() % 32, count(*) from unnest(p_feed) f group by f order by f
-        on conflict (feed_id, day, shard) do update set booked = t.booked + excluded.booked;
-    else
-        insert into intake_tally as t (feed_id, day, shard, booked, duplicate)
-        select feed_id, current_date, pg_backend_pid() % 32,
-               count(*) filter (where outcome in ('posted', 'late')), count(*) filter (where outcome = 'duplicate')
-          from unnest(p_feed, p_outcome) o (feed_id, outcome)
-         group by feed_id
-        having count(*) filter (where outcome in ('posted', 'late', 'duplicate')) > 0
-         order by feed_id
-        on conflict (feed_id, day, shard) do update
-           set booked = t.booked + excluded.booked, duplicate = t.duplicate + excluded.duplicate;
-    end if;
+    insert into intake_tally as t (feed_id, day, shard, booked, duplicate)
+    select feed_id, current_date, pg_backend_pid() % 32,
+           count(*) filter (where outcome in ('posted', 'late')), count(*) filter (where outcome = 'duplicate')
+      from unnest(p_feed, p_outcome) o (feed_id, outcome)
+     group by feed_id
+    having count(*) filter (where outcome in ('posted', 'late', 'duplicate')) > 0
+     order by feed_id
+    on conflict (feed_id, day, shard) do update
+       set booked = t.booked + excluded.booked, duplicate = t.duplicate + excluded.duplicate;
 end $$;

@@ -147,8 +147,9 @@ class Ledger:
         places, rows = {}, []
         for line in lines:
             visit = visits.index((line.facility, line.visit)) + 1
-            places[visit] = places.get(visit, 0) + 1
-            rows.append((visit, places[visit], self.feeds[line.feed], line.kind, line.id, line.sum_of_content(), line.at,
+            if line.of is None:
+                places[visit] = places.get(visit, 0) + 1
+            rows.append((visit, None if line.of else places[visit], self.feeds[line.feed], line.kind, line.id, line.sum_of_content(), line.at,
                          scaled(line.quantity, 4), scaled(line.price, 6), line.amount, line.category, line.code, line.name, None,
                          line.department, None, None, None, line.of, line.message))
         of_visits, visit_marks = arrays([(self.facilities[code], number, None, None, None) for code, number in visits], VISIT_TYPES)
