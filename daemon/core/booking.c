@@ -99,14 +99,24 @@ job_has_refusals(const struct booking_job *job)
 	return false;
 }
 
+static unsigned
+least_busy(const struct booking *b)
+{
+	unsigned best = 0;
+
+	for (unsigned i = 1; i < b->n_lanes; i++)
+		if (lane_weight(b->lanes[i]) < lane_weight(b->lanes[best]))
+			best = i;
+	return best;
+}
+
 static void
 push(struct booking *b, struct posting *p, uint64_t hash)
 {
 	struct route *r = &b->routes[hash & (ROUTES - 1)];
 
-	/* A commit costs the same for one line and for a hundred: little work is better together on one lane than spread over many. */
 	if (r->in_work++ == 0)
-		r->lane = lane_weight(b->lanes[0]) < b->spill ? 0 : (unsigned)(hash / ROUTES % b->n_lanes);
+		r->lane = least_busy(b);
 	p->job->pending++;
 	p->hash = hash;
 	lane_push(b->lanes[r->lane], &p->item);

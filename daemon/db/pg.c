@@ -294,7 +294,9 @@ pg_connect(struct pg *pg)
 	/* a POSIX zone: its sign is the other way round */
 	int minutes = abs(pg->config.utc_offset) / 60;
 	char sign = pg->config.utc_offset < 0 ? '-' : '+';
-	snprintf(options, sizeof(options), "-c search_path=%s -c timezone=<%c%02d:%02d>%c%d:%02d -c jit=off -c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c client_min_messages=warning",
+	/* Everything said here is a look-up by key, and plans are kept: one made while a table was empty must not read all of it later. */
+	snprintf(options, sizeof(options), "-c search_path=%s -c timezone=<%c%02d:%02d>%c%d:%02d -c jit=off -c plan_cache_mode=force_generic_plan"
+	    " -c enable_seqscan=off -c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c client_min_messages=warning",
 	    pg->config.schema, sign, minutes / 60, minutes % 60, sign == '-' ? '+' : '-', minutes / 60, minutes % 60);
 	pg_enter(pg, PG_CONNECTING);
 	pg->conn = PQconnectStartParams(keys, values, 1);

@@ -105,7 +105,6 @@ def close(c):
     sql, wall = {n: [] for n in sizes}, {n: [] for n in sizes}
     rounds = max(c.rounds, 3)
     database = c.rig.database("close")
-    c.rig.sql(database, "analyze")
     number = 0
     with c.rig.connection(database) as connection, connection.cursor() as cursor:
         _close_ms(c, cursor, database, 10, number)      # the plans are made
