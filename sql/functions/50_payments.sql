@@ -55,11 +55,11 @@ begin
     returning * into p;
     update bill_state set live = live + p_amount where bill_id = b.bill_id;
     perform note_event('payment', p.visit_id, p.bill_id, p.payment_id, null, 'created');
-    if p_channel = 'cash' then          -- a channel's attempt is shown once the channel has its order
+    if p_channel = 'cash' then
         perform payment_capture('cash', '', p.out_trade_no, p.out_trade_no, p_amount, now());
-        doc := payment_doc(p.payment_id)::text;
     end if;
     outcome := 'done';
+    doc := payment_doc(p.payment_id)::text;
     payment_id := p.payment_id;
     out_trade_no := p.out_trade_no;
     description := (select coalesce(nullif(f.name, ''), f.code) from facility f where f.facility_id = b.facility_id) || ' ' || b.bill_no;
