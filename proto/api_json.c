@@ -18,7 +18,7 @@ line_where(void *arg, enum line_field field)
 	};
 	const struct json_in *in = arg;
 
-	return arena_printf(in->a, "%s/%s", in->pointer, keys[field]);
+	return json_in_pointer(in, keys[field]);
 }
 
 static void
@@ -157,14 +157,14 @@ read_sent_at(const struct json_in *top, const struct api_context *c, struct inta
 void
 api_charges_parse(struct view body, const struct api_context *c, struct intake *in)
 {
-	struct json_object *root = json_in_body(body, &in->arena, &in->refused), *lines;
+	const struct json *root = json_in_body(body, &in->arena, &in->refused);
 
 	if (root == NULL)
 		return;
-	struct json_in top = {root, "", &in->arena, &in->refused};
+	struct json_in top = {root, "", -1, &in->arena, &in->refused};
 	read_sent_at(&top, c, in);
-	lines = json_in_child(&top, "lines", json_type_array);
-	size_t n = lines != NULL ? json_object_array_length(lines) : 0;
+	const struct json *lines = json_in_child(&top, "lines", JSON_ARRAY), *line = lines != NULL ? lines->first : NULL;
+	size_t n = lines != NULL ? lines->count : 0;
 	if (lines == NULL && in->refused.reason == NULL)
 		json_in_refuse(&top, "field_missing", "is required", "lines");
 	if (n > c->max_lines)
@@ -175,12 +175,12 @@ api_charges_parse(struct view body, const struct api_context *c, struct intake *
 		in->n_lines = n;
 		struct visit_table table;
 		visit_table_init(&table, n, &in->arena);
-		for (size_t i = 0; i < n; i++) {
+		for (size_t i = 0; i < n; i++, line = line->next) {
 			struct charge_line *l = &in->lines[i];
 			struct visit_ref visit = {0};
-			struct json_in at = {json_object_array_get_idx(lines, i), arena_printf(&in->arena, "/lines/%zu", i), &in->arena, &l->refused};
+			struct json_in at = {line, "/lines", (long)i, &in->arena, &l->refused};
 			l->ordinal = (int)i + 1;
-			if (!json_object_is_type(at.object, json_type_object)) {
+			if (line->kind != JSON_OBJECT) {
 				json_in_refuse(&at, "field_invalid", "is an object", "");
 			} else {
 				read_visit(&at, c, &visit);
@@ -192,7 +192,6 @@ api_charges_parse(struct view body, const struct api_context *c, struct intake *
 		}
 		group_by_visit(in);
 	}
-	json_object_put(root);
 }
 
 static const char *
@@ -229,21 +228,21 @@ check_event_time(const struct json_in *in, const struct api_context *c, struct i
 void
 api_visit_parse(struct view body, const struct api_context *c, struct intake *in)
 {
-	struct json_object *root = json_in_body(body, &in->arena, &in->refused);
+	const struct json *root = json_in_body(body, &in->arena, &in->refused);
 	struct visit_ref *v = event_begin(in, EVENT_OPEN, c);
 
 	if (root == NULL)
 		return;
-	struct json_in top = {root, "", &in->arena, &in->refused};
+	struct json_in top = {root, "", -1, &in->arena, &in->refused};
 	read_sent_at(&top, c, in);
 	read_visit(&top, c, v);
 	v->visit_class = read_class(&top);
 	check_event_time(&top, c, in, "admitted_at");
 	in->event.department = json_in_value(&top, "department", TEXT_MAX);
 	in->event.location = json_in_value(&top, "location", TEXT_MAX);
-	struct json_object *patient = json_in_child(&top, "patient", json_type_object);
+	const struct json *patient = json_in_child(&top, "patient", JSON_OBJECT);
 	if (patient != NULL) {
-		struct json_in p = {patient, "/patient", &in->arena, &in->refused};
+		struct json_in p = {patient, "/patient", -1, &in->arena, &in->refused};
 		struct view birth = json_in_text(&p, "birth_date", 64);
 		v->patient_no = json_in_value(&p, "patient_no", ID_MAX);
 		v->patient_name = json_in_value(&p, "name", TEXT_MAX);
@@ -252,7 +251,6 @@ api_visit_parse(struct view body, const struct api_context *c, struct intake *in
 		if (birth.n > 0 && !in->event.has_birth_date)
 			json_in_refuse(&p, "date_absurd", "is not a date such as 1990-01-31", "birth_date");
 	}
-	json_object_put(root);
 }
 
 void
@@ -264,25 +262,24 @@ api_discharge_parse(struct view body, const struct api_context *c, enum event_ki
 	v->visit_no = visit_no;
 	if (body.n == 0)
 		return;
-	struct json_object *root = json_in_body(body, &in->arena, &in->refused);
+	const struct json *root = json_in_body(body, &in->arena, &in->refused);
 	if (root == NULL)
 		return;
-	struct json_in top = {root, "", &in->arena, &in->refused};
+	struct json_in top = {root, "", -1, &in->arena, &in->refused};
 	read_sent_at(&top, c, in);
 	check_event_time(&top, c, in, "discharged_at");
-	json_object_put(root);
 }
 
 int
 api_payment_parse(struct view body, struct arena *a, struct api_payment *ret, struct refusal *refused)
 {
-	struct json_object *root = json_in_body(body, a, refused);
+	const struct json *root = json_in_body(body, a, refused);
 	struct api_payment p = {0};
 	int64_t version = 0;
 
 	if (root == NULL)
 		return -1;
-	struct json_in top = {root, "", a, refused};
+	struct json_in top = {root, "", -1, a, refused};
 	p.channel = json_in_text(&top, "channel", 40);
 	if (p.channel.n == 0)
 		json_in_refuse(&top, "field_missing", "is required", "channel");
@@ -293,7 +290,6 @@ api_payment_parse(struct view body, struct arena *a, struct api_payment *ret, st
 	if (json_in_decimal(&top, "version", 0, &version) && (version < 1 || version > INT32_MAX))
 		json_in_refuse(&top, "field_invalid", "is a bill's version", "version");
 	p.version = (int)version;
-	json_object_put(root);
 	if (refused->reason != NULL)
 		return -1;
 	*ret = p;

@@ -1,4 +1,4 @@
-/* The JSON API's requests: bodies to intakes and request structs. Bounded json-c: depth 8, strict, UTF-8; numbers keep their text, so decimals stay
+/* The JSON API's requests: bodies to intakes and request structs, whose texts point into the body. Numbers keep their text, so decimals stay
  * exact. What is wrong is named by a JSON pointer (RFC 6901). The contract is openapi.yaml. */
 #ifndef VB_PROTO_API_JSON_H
 #define VB_PROTO_API_JSON_H

@@ -1,96 +1,63 @@
-/* Fields of JSON objects. json-c keeps the text of a number that is not an integer, which is what makes decimals exact here. */
+/* Fields of JSON objects. */
 #include "json_in.h"
 
 #include "money.h"
 #include "timestamp.h"
 #include "utf8.h"
 
-enum { DEPTH = 8 };
+const char *
+json_in_pointer(const struct json_in *in, const char *key)
+{
+	const char *slash = key[0] != '\0' ? "/" : "";
+
+	if (in->index < 0)
+		return arena_printf(in->a, "%s%s%s", in->pointer, slash, key);
+	return arena_printf(in->a, "%s/%ld%s%s", in->pointer, in->index, slash, key);
+}
 
 void
 json_in_refuse(const struct json_in *in, const char *reason, const char *detail, const char *key)
 {
 	if (in->refused->reason == NULL)
-		*in->refused = (struct refusal){reason, detail, arena_printf(in->a, "%s%s%s", in->pointer, key[0] != '\0' ? "/" : "", key)};
+		*in->refused = (struct refusal){reason, detail, json_in_pointer(in, key)};
 }
 
-/* json-c, strict as it can be told to be, still takes strings in single quotes, NaN and Infinity, and control characters in strings (RFC 8259
- * has none of them). None of these begins a token, so one look at the bytes is enough. */
-static bool
-is_plain_json(struct view body)
-{
-	bool in_string = false;
-
-	for (size_t i = 0; i < body.n; i++) {
-		unsigned char c = (unsigned char)body.p[i];
-		if (!in_string && (c == '\'' || c == 'N' || c == 'I'))
-			return false;
-		if (in_string && c < 0x20)
-			return false;
-		if (in_string && c == '\\')
-			i++;
-		else if (c == '"')
-			in_string = !in_string;
-	}
-	return true;
-}
-
-struct json_object *
+const struct json *
 json_in_body(struct view body, struct arena *a, struct refusal *refused)
 {
-	struct json_tokener *t = json_tokener_new_ex(DEPTH);
-	struct json_object *o = NULL;
+	const struct json *o = NULL;
+	const char *complaint;
+	size_t at;
 
-	if (t == NULL)
-		return NULL;
-	json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	if (body.n == 0 || body.n > INT32_MAX) {
+	if (body.n == 0)
 		*refused = (struct refusal){"json_invalid", "the body is empty", ""};
-	} else if (!utf8_is_valid(body)) {	/* json-c lets some of it through */
+	else if (!utf8_is_valid(body))
 		*refused = (struct refusal){"json_invalid", "the body is not UTF-8, or has a NUL", ""};
-	} else if (!is_plain_json(body)) {
-		*refused = (struct refusal){"json_invalid", "single quotes, NaN, Infinity or a control character in a string", ""};
-	} else {
-		o = json_tokener_parse_ex(t, body.p, (int)body.n);
-		enum json_tokener_error e = json_tokener_get_error(t);
-		size_t end = json_tokener_get_parse_end(t);
-		while (o != NULL && end < body.n && strchr(" \t\r\n", body.p[end]) != NULL)
-			end++;
-		if (o == NULL || e != json_tokener_success || end != body.n) {
-			*refused = (struct refusal){"json_invalid", arena_printf(a, "%s at byte %zu",
-			    e == json_tokener_continue ? "the body ends too early" : e == json_tokener_success ? "something follows the object"
-			    : json_tokener_error_desc(e), end), ""};
-			json_object_put(o);
-			o = NULL;
-		} else if (!json_object_is_type(o, json_type_object)) {
-			*refused = (struct refusal){"json_invalid", "the body is not an object", ""};
-			json_object_put(o);
-			o = NULL;
-		}
-	}
-	json_tokener_free(t);
-	return o;
+	else if ((o = json_parse(body, a, &complaint, &at)) == NULL)
+		*refused = (struct refusal){"json_invalid", arena_printf(a, "%s, at byte %zu", complaint, at), ""};
+	else if (o->kind != JSON_OBJECT)
+		*refused = (struct refusal){"json_invalid", "the body is not an object", ""};
+	return refused->reason == NULL ? o : NULL;
 }
 
 struct value
 json_in_value(const struct json_in *in, const char *key, size_t most)
 {
-	struct json_object *v;
+	const struct json *v = json_member(in->object, view_of(key));
 
-	if (!json_object_object_get_ex(in->object, key, &v))
-		return (struct value){VIEW_NONE, false};
 	if (v == NULL)
+		return (struct value){VIEW_NONE, false};
+	if (v->kind == JSON_NULL)
 		return (struct value){VIEW_NONE, true};
-	size_t n = (size_t)json_object_get_string_len(v);
-	if (!json_object_is_type(v, json_type_string)) {
+	if (v->kind != JSON_STRING) {
 		json_in_refuse(in, "field_invalid", "is a text", key);
-	} else if (n > most) {
+	} else if (v->text.n > most) {
 		json_in_refuse(in, "field_invalid", arena_printf(in->a, "is longer than %zu bytes", most), key);
-	} else if (memchr(json_object_get_string(v), '\0', n) != NULL) {
+	} else if (v->text.n > 0 && memchr(v->text.p, '\0', v->text.n) != NULL) {
 		json_in_refuse(in, "field_invalid", "has a NUL character", key);
 	} else {
-		struct view text = view_trim((struct view){json_object_get_string(v), n});
-		return (struct value){text.n > 0 ? arena_copy(in->a, text.p, text.n) : VIEW_NONE, text.n == 0};
+		struct view text = view_trim(v->text);
+		return (struct value){text.n > 0 ? text : VIEW_NONE, text.n == 0};
 	}
 	return (struct value){VIEW_NONE, false};
 }
@@ -104,17 +71,15 @@ json_in_text(const struct json_in *in, const char *key, size_t most)
 bool
 json_in_decimal(const struct json_in *in, const char *key, unsigned digits, int64_t *ret)
 {
-	struct json_object *v;
+	const struct json *v = json_member(in->object, view_of(key));
 
-	if (!json_object_object_get_ex(in->object, key, &v) || v == NULL)
+	if (v == NULL || v->kind == JSON_NULL)
 		return false;
-	if (!json_object_is_type(v, json_type_string) && !json_object_is_type(v, json_type_int) && !json_object_is_type(v, json_type_double)) {
+	if (v->kind != JSON_STRING && v->kind != JSON_NUMBER) {
 		json_in_refuse(in, "field_invalid", "is a decimal number, best as a text", key);
 		return false;
 	}
-	struct view text = json_object_is_type(v, json_type_string)
-	    ? (struct view){json_object_get_string(v), (size_t)json_object_get_string_len(v)} : view_of(json_object_get_string(v));
-	enum decimal_result r = decimal_parse(text, digits, ret);
+	enum decimal_result r = decimal_parse(v->text, digits, ret);
 	if (r == DECIMAL_OK)
 		return true;
 	json_in_refuse(in, r == DECIMAL_RANGE ? "amount_too_large" : "field_invalid", decimal_complaint(r), key);
@@ -134,15 +99,15 @@ json_in_time(const struct json_in *in, const char *key, int offset, int64_t *ret
 	return false;
 }
 
-struct json_object *
-json_in_child(const struct json_in *in, const char *key, enum json_type type)
+const struct json *
+json_in_child(const struct json_in *in, const char *key, enum json_kind kind)
 {
-	struct json_object *v;
+	const struct json *v = json_member(in->object, view_of(key));
 
-	if (!json_object_object_get_ex(in->object, key, &v) || v == NULL)
+	if (v == NULL || v->kind == JSON_NULL)
 		return NULL;
-	if (json_object_is_type(v, type))
+	if (v->kind == kind)
 		return v;
-	json_in_refuse(in, "field_invalid", type == json_type_array ? "is a list" : "is an object", key);
+	json_in_refuse(in, "field_invalid", kind == JSON_ARRAY ? "is a list" : "is an object", key);
 	return NULL;
 }

@@ -2,22 +2,23 @@
 #ifndef VB_PROTO_JSON_IN_H
 #define VB_PROTO_JSON_IN_H
 
-#include <json-c/json.h>
-
 #include "intake.h"
+#include "json.h"
 
 /* Where we are reading; the first thing that is wrong stays in *refused. */
 struct json_in {
-	struct json_object *object;
-	const char *pointer;		/* of the object: "" or "/lines/3" */
+	const struct json *object;
+	const char *pointer;		/* of the object: "", or of its array: "/lines" */
+	long index;			/* in that array; -1 when it is not in one */
 	struct arena *a;
 	struct refusal *refused;
 };
 
-/* Parses a whole body, which must be one object. NULL and *ret_refused when it is not. Give back with json_object_put. */
-struct json_object *json_in_body(struct view body, struct arena *a, struct refusal *ret_refused);
+/* Parses a whole body, which must be one object in UTF-8. NULL and *ret_refused when it is not. The tree is in the arena, and it and the texts read
+ * from it point into the body. */
+const struct json *json_in_body(struct view body, struct arena *a, struct refusal *ret_refused);
 
-/* A text field, copied into the arena; empty where absent or null. Too long, or not a text: refused. */
+/* A text field without blanks around it; empty where absent or null. Too long, or not a text: refused. */
 struct view json_in_text(const struct json_in *in, const char *key, size_t most);
 /* The same, told apart: absent says nothing, null or "" deletes. */
 struct value json_in_value(const struct json_in *in, const char *key, size_t most);
@@ -25,9 +26,11 @@ struct value json_in_value(const struct json_in *in, const char *key, size_t mos
 bool json_in_decimal(const struct json_in *in, const char *key, unsigned digits, int64_t *ret);
 /* A time of RFC 3339 or HL7. False where absent, or refused. */
 bool json_in_time(const struct json_in *in, const char *key, int offset, int64_t *ret);
-/* An object or array field, NULL where absent or of another type (then refused). */
-struct json_object *json_in_child(const struct json_in *in, const char *key, enum json_type type);
+/* An object or array field, NULL where absent or of another kind (then refused). */
+const struct json *json_in_child(const struct json_in *in, const char *key, enum json_kind kind);
 
+/* The JSON pointer of a field, "" for the object itself. */
+const char *json_in_pointer(const struct json_in *in, const char *key);
 void json_in_refuse(const struct json_in *in, const char *reason, const char *detail, const char *key);
 
 #endif

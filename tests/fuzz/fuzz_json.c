@@ -1,9 +1,11 @@
-/* JSON: any body goes the way of each kind of request. Every refusal has a name and a pointer, and makes a problem document that json-c reads back. */
+/* JSON: any body goes the way of each kind of request. Every refusal has a name and a pointer, and makes a problem document that json-c reads back;
+ * and what our reader takes, json-c takes as well and finds the same values in. */
 #include "fuzz_intake.h"
 
 #include <json-c/json.h>
 
 #include "proto/api_json.h"
+#include "proto/json.h"
 #include "proto/problem.h"
 
 /* A refusal as the caller gets it. */
@@ -67,12 +69,67 @@ read_request(struct view body, int which)
 	arena_free(&in.arena);
 }
 
+static void
+compare(const struct json *v, struct json_object *other)
+{
+	static const enum json_type types[] = {json_type_null, json_type_boolean, json_type_boolean, json_type_int, json_type_string, json_type_array,
+	    json_type_object};
+	size_t i = 0;
+
+	FUZZ_CHECK(json_object_is_type(other, types[v->kind]) || (v->kind == JSON_NUMBER && json_object_is_type(other, json_type_double)));
+	if (v->kind == JSON_STRING)
+		FUZZ_CHECK((size_t)json_object_get_string_len(other) == v->text.n
+		    && (v->text.n == 0 || memcmp(json_object_get_string(other), v->text.p, v->text.n) == 0));
+	if (v->kind == JSON_ARRAY)
+		FUZZ_CHECK(json_object_array_length(other) == v->count);
+	for (const struct json *m = v->first; m != NULL; m = m->next, i++) {
+		struct json_object *found = v->kind == JSON_ARRAY ? json_object_array_get_idx(other, i) : NULL;
+		if (v->kind == JSON_OBJECT) {
+			char name[256];
+			if (m->name.n >= sizeof(name) || memchr(m->name.p, '\0', m->name.n) != NULL)
+				continue;	/* json-c's names end at a NUL */
+			memcpy(name, m->name.p, m->name.n);
+			name[m->name.n] = '\0';
+			FUZZ_CHECK(json_object_object_get_ex(other, name, &found));
+			bool prefix = false;	/* of another name, cut by json-c at its NUL: which of the two it kept is its own affair */
+			for (const struct json *k = v->first; k != NULL; k = k->next)
+				prefix = prefix || (k != m && k->name.n > m->name.n && memcmp(k->name.p, name, m->name.n + 1) == 0);
+			if (prefix)
+				continue;
+		}
+		compare(m, found);
+	}
+}
+
+static void
+read_alike(struct view body)
+{
+	struct arena a;
+	const char *complaint = NULL;
+	size_t at = 0;
+
+	arena_init(&a, 1024);
+	const struct json *v = utf8_is_valid(body) ? json_parse(body, &a, &complaint, &at) : NULL;
+	FUZZ_CHECK(v != NULL || !utf8_is_valid(body) || (complaint != NULL && at <= body.n));
+	if (v != NULL && v->kind >= JSON_ARRAY) {	/* of a bare number json-c waits for more */
+		struct json_tokener *t = json_tokener_new();
+		FUZZ_CHECK(t != NULL);
+		json_tokener_set_flags(t, JSON_TOKENER_VALIDATE_UTF8);
+		struct json_object *o = json_tokener_parse_ex(t, body.p, (int)body.n);
+		compare(v, o);
+		json_object_put(o);
+		json_tokener_free(t);
+	}
+	arena_free(&a);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size > 65536)
 		return 0;
 	char *bytes = fuzz_copy(data, size);
+	read_alike((struct view){bytes, size});
 	for (int which = 0; which < 4; which++)
 		read_request((struct view){bytes, size}, which);
 	free(bytes);

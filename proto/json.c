@@ -1,0 +1,293 @@
+/* The reader: one pass, recursive as deep as JSON_DEPTH. It does not check UTF-8; its caller has. */
+#include "json.h"
+
+struct reader {
+	const char *start, *p, *end;
+	struct arena *a;
+	const char *complaint;
+};
+
+/* Bytes that stand in a string for themselves. */
+static const unsigned char is_plain[256] = {
+	[0x20] = 1, [0x21] = 1, ['#' ... '['] = 1, [']' ... 0xFF] = 1,
+};
+
+static int
+fail(struct reader *r, const char *complaint)
+{
+	r->complaint = r->p == r->end ? "the text ends too early" : complaint;
+	return -1;
+}
+
+static void
+skip_blanks(struct reader *r)
+{
+	while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t'))
+		r->p++;
+}
+
+/* The four digits behind \u; -1 where they are not. */
+static long
+hex4(const char *p, const char *end)
+{
+	long v = 0;
+
+	if (end - p < 4)
+		return -1;
+	for (int i = 0; i < 4; i++) {
+		char c = p[i];
+		int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+		if (digit < 0)
+			return -1;
+		v = v * 16 + digit;
+	}
+	return v;
+}
+
+static char *
+put_utf8(char *to, unsigned long c)
+{
+	if (c < 0x80) {
+		*to++ = (char)c;
+	} else if (c < 0x800) {
+		*to++ = (char)(0xC0 | c >> 6);
+		*to++ = (char)(0x80 | (c & 0x3F));
+	} else if (c < 0x10000) {
+		*to++ = (char)(0xE0 | c >> 12);
+		*to++ = (char)(0x80 | (c >> 6 & 0x3F));
+		*to++ = (char)(0x80 | (c & 0x3F));
+	} else {
+		*to++ = (char)(0xF0 | c >> 18);
+		*to++ = (char)(0x80 | (c >> 12 & 0x3F));
+		*to++ = (char)(0x80 | (c >> 6 & 0x3F));
+		*to++ = (char)(0x80 | (c & 0x3F));
+	}
+	return to;
+}
+
+/* One escape, from behind its backslash. */
+static int
+read_escape(struct reader *r, char **to)
+{
+	static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+
+	if (r->p == r->end)
+		return fail(r, "");
+	const char *name = memchr(names, *r->p, sizeof(names) - 1);
+	if (name != NULL) {
+		*(*to)++ = values[name - names];
+		r->p++;
+		return 0;
+	}
+	long unit = *r->p == 'u' ? hex4(r->p + 1, r->end) : -1;
+	if (unit < 0)
+		return fail(r, "an escape that is none");
+	r->p += 5;
+	unsigned long c = (unsigned long)unit;
+	if (c >= 0xD800 && c <= 0xDFFF) {
+		long low = c < 0xDC00 && r->end - r->p >= 6 && r->p[0] == '\\' && r->p[1] == 'u' ? hex4(r->p + 2, r->end) : -1;
+		if (low < 0xDC00 || low > 0xDFFF)
+			return fail(r, "half of a surrogate pair");
+		r->p += 6;
+		c = 0x10000 + ((c - 0xD800) << 10) + (unsigned long)(low - 0xDC00);
+	}
+	*to = put_utf8(*to, c);
+	return 0;
+}
+
+/* A string, from its first quote; a copy is made only where there are escapes, which are never shorter than what they stand for. */
+static int
+read_string(struct reader *r, struct view *ret)
+{
+	const char *from = ++r->p;
+	char *copy, *to;
+
+	while (r->p < r->end && is_plain[(unsigned char)*r->p])
+		r->p++;
+	if (r->p < r->end && *r->p == '"') {
+		*ret = (struct view){from, (size_t)(r->p++ - from)};
+		return 0;
+	}
+	const char *end = r->p;
+	while (end < r->end && *end != '"')
+		end += *end == '\\' && end + 1 < r->end ? 2 : 1;
+	copy = to = arena_alloc(r->a, (size_t)(end - from) + 1);
+	memcpy(to, from, (size_t)(r->p - from));
+	to += r->p - from;
+	for (; r->p < r->end && *r->p != '"';) {
+		if (*r->p == '\\') {
+			r->p++;
+			if (read_escape(r, &to) != 0)
+				return -1;
+		} else if (!is_plain[(unsigned char)*r->p]) {
+			return fail(r, "a control character in a string");
+		} else {
+			*to++ = *r->p++;
+		}
+	}
+	if (r->p == r->end)
+		return fail(r, "");
+	r->p++;
+	*ret = (struct view){copy, (size_t)(to - copy)};
+	return 0;
+}
+
+static size_t
+skip_digits(struct reader *r)
+{
+	const char *from = r->p;
+
+	while (r->p < r->end && *r->p >= '0' && *r->p <= '9')
+		r->p++;
+	return (size_t)(r->p - from);
+}
+
+static int
+read_number(struct reader *r, struct view *ret)
+{
+	const char *from = r->p;
+
+	if (*r->p == '-')
+		r->p++;
+	if (r->p < r->end && *r->p == '0')
+		r->p++;
+	else if (skip_digits(r) == 0)
+		return fail(r, "not a value");
+	if (r->p < r->end && *r->p == '.') {
+		r->p++;
+		if (skip_digits(r) == 0)
+			return fail(r, "a number without digits behind its point");
+	}
+	if (r->p < r->end && (*r->p == 'e' || *r->p == 'E')) {
+		r->p++;
+		if (r->p < r->end && (*r->p == '+' || *r->p == '-'))
+			r->p++;
+		if (skip_digits(r) == 0)
+			return fail(r, "a number without digits in its exponent");
+	}
+	*ret = (struct view){from, (size_t)(r->p - from)};
+	return 0;
+}
+
+static int
+read_word(struct reader *r, struct view word)
+{
+	if ((size_t)(r->end - r->p) < word.n || memcmp(r->p, word.p, word.n) != 0)
+		return fail(r, "not a value");
+	r->p += word.n;
+	return 0;
+}
+
+/* The name of the next member, and its colon. */
+static int
+read_name(struct reader *r, const struct json *object, struct view *ret)
+{
+	const char *at = r->p;
+
+	if (r->p == r->end || *r->p != '"')
+		return fail(r, "not a name in double quotes");
+	if (read_string(r, ret) != 0)
+		return -1;
+	if (json_member(object, *ret) != NULL || object->count >= JSON_MEMBERS) {
+		r->p = at;
+		return fail(r, object->count >= JSON_MEMBERS ? "too many members in one object" : "a name that stands twice in its object");
+	}
+	skip_blanks(r);
+	if (r->p == r->end || *r->p != ':')
+		return fail(r, "no colon behind a name");
+	r->p++;
+	skip_blanks(r);
+	return 0;
+}
+
+static int read_value(struct reader *r, struct json *v, int depth);
+
+/* What an array or object holds, from behind its opening bracket. */
+static int
+read_members(struct reader *r, struct json *in, int depth)
+{
+	char close = in->kind == JSON_OBJECT ? '}' : ']';
+	struct json *last = NULL;
+
+	if (depth > JSON_DEPTH)
+		return fail(r, "nested too deeply");
+	skip_blanks(r);
+	if (r->p < r->end && *r->p == close) {
+		r->p++;
+		return 0;
+	}
+	for (;;) {
+		struct json *v = arena_alloc(r->a, sizeof(*v));
+		if (in->kind == JSON_OBJECT && read_name(r, in, &v->name) != 0)
+			return -1;
+		if (read_value(r, v, depth) != 0)
+			return -1;
+		*(last != NULL ? &last->next : &in->first) = v;
+		last = v;
+		in->count++;
+		skip_blanks(r);
+		if (r->p < r->end && *r->p == close) {
+			r->p++;
+			return 0;
+		}
+		if (r->p == r->end || *r->p != ',')
+			return fail(r, "no comma between two values");
+		r->p++;
+		skip_blanks(r);
+	}
+}
+
+static int
+read_value(struct reader *r, struct json *v, int depth)
+{
+	if (r->p == r->end)
+		return fail(r, "");
+	switch (*r->p) {
+	case '{':
+	case '[':
+		v->kind = *r->p++ == '{' ? JSON_OBJECT : JSON_ARRAY;
+		return read_members(r, v, depth + 1);
+	case '"':
+		v->kind = JSON_STRING;
+		return read_string(r, &v->text);
+	case 't':
+		v->kind = JSON_TRUE;
+		return read_word(r, VIEW_LITERAL("true"));
+	case 'f':
+		v->kind = JSON_FALSE;
+		return read_word(r, VIEW_LITERAL("false"));
+	case 'n':
+		v->kind = JSON_NULL;
+		return read_word(r, VIEW_LITERAL("null"));
+	default:
+		v->kind = JSON_NUMBER;
+		return read_number(r, &v->text);
+	}
+}
+
+const struct json *
+json_parse(struct view text, struct arena *a, const char **ret_complaint, size_t *ret_at)
+{
+	struct reader r = {text.p, text.p, text.p + text.n, a, NULL};
+	struct json *root = arena_alloc(a, sizeof(*root));
+
+	skip_blanks(&r);
+	if (read_value(&r, root, 0) == 0) {
+		skip_blanks(&r);
+		if (r.p == r.end)
+			return root;
+		r.complaint = "something follows the value";
+	}
+	*ret_complaint = r.complaint;
+	*ret_at = (size_t)(r.p - r.start);
+	return NULL;
+}
+
+const struct json *
+json_member(const struct json *object, struct view name)
+{
+	for (const struct json *v = object->first; v != NULL; v = v->next)
+		if (view_equal(v->name, name))
+			return v;
+	return NULL;
+}
