@@ -84,13 +84,23 @@ const char *
 arena_printf(struct arena *a, const char *format, ...)
 {
 	va_list args;
+	char *text = a->chunk != NULL ? a->chunk->bytes + a->used : NULL;
+	size_t room = a->size - a->used;
 
+	/* nearly always there is room for it already */
 	va_start(args, format);
-	int n = vsnprintf(NULL, 0, format, args);
+	int n = vsnprintf(text, room, format, args);
 	va_end(args);
-	char *text = arena_alloc(a, (size_t)n + 1);
+	size_t need = (size_t)n + 1;
+	if (need <= room) {
+		a->used += (need + 15) & ~(size_t)15;
+		if (a->used > a->size)
+			a->used = a->size;
+		return text;
+	}
+	text = arena_alloc(a, need);
 	va_start(args, format);
-	vsnprintf(text, (size_t)n + 1, format, args);
+	vsnprintf(text, need, format, args);
 	va_end(args);
 	return text;
 }

@@ -1,51 +1,11 @@
-/* Building acknowledgements. The text is composed in one growing arena buffer. */
+/* Building acknowledgements. */
 #include "hl7_ack.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "reason.h"
+#include "text.h"
 #include "timestamp.h"
-
-struct text {
-	struct arena *a;
-	char *p;
-	size_t n, room;
-};
-
-static void
-put(struct text *t, const char *p, size_t n)
-{
-	if (t->n + n > t->room) {
-		size_t room = (t->n + n) * 2;
-		char *bigger = arena_alloc(t->a, room);
-		if (t->n > 0)
-			memcpy(bigger, t->p, t->n);
-		t->p = bigger;
-		t->room = room;
-	}
-	if (n > 0)
-		memcpy(t->p + t->n, p, n);
-	t->n += n;
-}
-
-static void
-put_view(struct text *t, struct view v)
-{
-	put(t, v.p, v.n);
-}
-
-static void
-put_string(struct text *t, const char *s)
-{
-	put(t, s, strlen(s));
-}
-
-static void
-put_char(struct text *t, char c)
-{
-	put(t, &c, 1);
-}
 
 /* Text of ours with the delimiters escaped; a line end is sent as \X0D\. */
 static void
@@ -55,11 +15,11 @@ put_escaped(struct text *t, const struct hl7_delimiters *d, const char *s)
 		const char *e = *s == d->field ? "F" : *s == d->component ? "S" : *s == d->repetition ? "R" : *s == d->escape ? "E"
 		    : *s == d->subcomponent ? "T" : *s == '\r' || *s == '\n' ? "X0D" : NULL;
 		if (e == NULL) {
-			put_char(t, *s);
+			text_char(t, *s);
 		} else {
-			put_char(t, d->escape);
-			put_string(t, e);
-			put_char(t, d->escape);
+			text_char(t, d->escape);
+			text_string(t, e);
+			text_char(t, d->escape);
 		}
 	}
 }
@@ -69,7 +29,7 @@ static void
 put_location(struct text *t, const struct hl7_delimiters *d, const char *location)
 {
 	for (; *location != '\0'; location++)
-		put_char(t, *location == '^' ? d->component : *location);
+		text_char(t, *location == '^' ? d->component : *location);
 }
 
 /* Table 0155. HL7's null says nothing; a word that is not in the table is taken as AL: better an answer too many than a sender who waits. */
@@ -137,46 +97,45 @@ put_err(struct text *t, const struct hl7_header *h, const struct refusal *e)
 {
 	const struct hl7_delimiters *d = &h->delimiters;
 	const struct reason *r = reason_of(e->reason);
-	char code[8], sub = d->subcomponent != '\0' ? d->subcomponent : '&';
+	char sub = d->subcomponent != '\0' ? d->subcomponent : '&';
 	const char *location = e->location != NULL ? e->location : "MSH^1";
 
-	snprintf(code, sizeof(code), "%d", r->hl7_code);
-	put_string(t, "ERR");
-	put_char(t, d->field);
+	text_string(t, "ERR");
+	text_char(t, d->field);
 	if (version_has_new_err(h->version)) {
-		put_char(t, d->field);
+		text_char(t, d->field);
 		put_location(t, d, location);
-		put_char(t, d->field);
-		put_string(t, code);
-		put_char(t, d->component);
-		put_string(t, r->hl7_text);
-		put_char(t, d->component);
-		put_string(t, "HL70357");
-		put_char(t, d->field);
-		put_string(t, "E");
-		put_char(t, d->field);
-		put_string(t, r->name);		/* ERR-5: our own code */
-		put_char(t, d->field);
-		put_char(t, d->field);
+		text_char(t, d->field);
+		text_number(t, r->hl7_code);
+		text_char(t, d->component);
+		text_string(t, r->hl7_text);
+		text_char(t, d->component);
+		text_string(t, "HL70357");
+		text_char(t, d->field);
+		text_string(t, "E");
+		text_char(t, d->field);
+		text_string(t, r->name);		/* ERR-5: our own code */
+		text_char(t, d->field);
+		text_char(t, d->field);
 		put_escaped(t, d, e->detail != NULL ? e->detail : r->title);
-		put_char(t, d->field);
+		text_char(t, d->field);
 		put_escaped(t, d, r->retry ? "send again" : "sending again does not help");
 	} else {
 		/* ELD: segment, sequence, field, then the code: always the fourth */
 		int separators = 0;
 		for (const char *p = location; *p != '\0' && (*p != '^' || separators < 2); p++) {
 			separators += *p == '^';
-			put_char(t, *p == '^' ? d->component : *p);
+			text_char(t, *p == '^' ? d->component : *p);
 		}
 		for (; separators < 3; separators++)
-			put_char(t, d->component);
-		put_string(t, code);
-		put_char(t, sub);
-		put_string(t, r->hl7_text);
-		put_char(t, sub);
-		put_string(t, "HL70357");
+			text_char(t, d->component);
+		text_number(t, r->hl7_code);
+		text_char(t, sub);
+		text_string(t, r->hl7_text);
+		text_char(t, sub);
+		text_string(t, "HL70357");
 	}
-	put_char(t, '\r');
+	text_char(t, '\r');
 }
 
 static void
@@ -189,66 +148,64 @@ put_msh(struct text *t, const struct hl7_header *h, const struct ack_content *c)
 		view_of(timestamp_hl7(c->now, c->offset, time)), VIEW_NONE,
 	};
 
-	put_string(t, "MSH");
-	put_char(t, d->field);
-	put_char(t, d->component);
-	put_char(t, d->repetition);
-	put_char(t, d->escape);
+	text_string(t, "MSH");
+	text_char(t, d->field);
+	text_char(t, d->component);
+	text_char(t, d->repetition);
+	text_char(t, d->escape);
 	if (d->subcomponent != '\0')
-		put_char(t, d->subcomponent);
+		text_char(t, d->subcomponent);
 	if (d->truncation != '\0')
-		put_char(t, d->truncation);
+		text_char(t, d->truncation);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		put_char(t, d->field);
-		put_view(t, fields[i]);
+		text_char(t, d->field);
+		text_put(t, fields[i]);
 	}
-	put_char(t, d->field);
-	put_string(t, "ACK");
+	text_char(t, d->field);
+	text_string(t, "ACK");
 	if (h->event.n > 0) {
-		put_char(t, d->component);
-		put_view(t, h->event);
-		put_char(t, d->component);
-		put_string(t, "ACK");
+		text_char(t, d->component);
+		text_put(t, h->event);
+		text_char(t, d->component);
+		text_string(t, "ACK");
 	}
-	put_char(t, d->field);
-	put_string(t, c->own_id);
-	put_char(t, d->field);
-	put_view(t, h->processing_id.n > 0 ? h->processing_id : VIEW_LITERAL("P"));
-	put_char(t, d->field);
-	put_view(t, h->version.n > 0 ? h->version : VIEW_LITERAL("2.5"));
+	text_char(t, d->field);
+	text_string(t, c->own_id);
+	text_char(t, d->field);
+	text_put(t, h->processing_id.n > 0 ? h->processing_id : VIEW_LITERAL("P"));
+	text_char(t, d->field);
+	text_put(t, h->version.n > 0 ? h->version : VIEW_LITERAL("2.5"));
 	if (h->charset.n > 0) {
 		for (int i = 13; i <= 18; i++)
-			put_char(t, d->field);
-		put_view(t, h->charset);
+			text_char(t, d->field);
+		text_put(t, h->charset);
 	}
-	put_char(t, '\r');
+	text_char(t, '\r');
 }
 
 struct view
 hl7_ack_build(struct arena *a, const struct hl7_header *h, const struct ack_content *c)
 {
-	struct text t = {.a = a};
+	struct text t = text_begin(a, 512);
 	const struct hl7_delimiters *d = &h->delimiters;
 	char code[3] = {c->code[0], c->code[1], '\0'};
 
 	if (view_trim(h->control_id).n == 0 && code[1] == 'A')
 		code[1] = 'E';
-	t.room = 512;
-	t.p = arena_alloc(a, t.room);
 	put_msh(&t, h, c);
-	put_string(&t, "MSA");
-	put_char(&t, d->field);
-	put_string(&t, code);
-	put_char(&t, d->field);
-	put_view(&t, h->control_id);
+	text_string(&t, "MSA");
+	text_char(&t, d->field);
+	text_string(&t, code);
+	text_char(&t, d->field);
+	text_put(&t, h->control_id);
 	if (c->n_errors > 0) {
 		const struct refusal *e = &c->errors[0];
-		put_char(&t, d->field);
+		text_char(&t, d->field);
 		put_escaped(&t, d, e->detail != NULL ? e->detail : reason_of(e->reason)->title);
 	}
-	put_char(&t, '\r');
+	text_char(&t, '\r');
 	for (size_t i = 0; i < c->n_errors; i++)
 		put_err(&t, h, &c->errors[i]);
-	put_view(&t, c->extra);
-	return (struct view){t.p, t.n};
+	text_put(&t, c->extra);
+	return text_view(&t);
 }

@@ -1,8 +1,7 @@
 /* Exact decimals: text to scaled integers, the product of a line, and back to text. */
 #include "money.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include "digits.h"
 
 enum decimal_result
 decimal_parse(struct view text, unsigned digits, int64_t *ret)
@@ -80,6 +79,13 @@ money_format(int64_t fen, char buf[MONEY_TEXT])
 {
 	uint64_t u = fen < 0 ? 0 - (uint64_t)fen : (uint64_t)fen;
 
-	snprintf(buf, MONEY_TEXT, "%s%" PRIu64 ".%02u", fen < 0 ? "-" : "", u / 100, (unsigned)(u % 100));
+	char *to = buf;
+
+	if (fen < 0)
+		*to++ = '-';
+	to += digits_of(u / 100, 1, to);
+	*to++ = '.';
+	to += digits_of(u % 100, 2, to);
+	*to = '\0';
 	return buf;
 }

@@ -1,30 +1,16 @@
 /* Problem details. */
 #include "problem.h"
 
-#include <stdio.h>
-
 #include "reason.h"
+#include "text.h"
 
 struct view
 json_quote(struct arena *a, struct view text)
 {
-	char *out = arena_alloc(a, text.n * 6 + 3);
-	size_t n = 0;
+	struct text t = text_begin(a, text.n + 16);
 
-	out[n++] = '"';
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-		if (c == '"' || c == '\\') {
-			out[n++] = '\\';
-			out[n++] = (char)c;
-		} else if (c < 0x20) {
-			n += (size_t)snprintf(out + n, 7, "\\u%04x", c);
-		} else {
-			out[n++] = (char)c;
-		}
-	}
-	out[n++] = '"';
-	return (struct view){out, n};
+	text_quoted(&t, text);
+	return text_view(&t);
 }
 
 struct view

@@ -1,7 +1,7 @@
 /* Times of the wire. Calendar arithmetic is the proleptic Gregorian one, days counted as in "days from civil". */
 #include "timestamp.h"
 
-#include <stdio.h>
+#include "digits.h"
 
 struct civil {
 	int year, month, day, hour, minute, second, micro;
@@ -184,28 +184,37 @@ timestamp_parse_date(struct view text, int32_t *ret_days)
 	return 0;
 }
 
+/* By the form's letters: Y M D, h m s, z the offset's sign, H its hours, P its minutes; anything else stands for itself. */
 static const char *
-timestamp_format(int64_t us, int offset, char buf[TIMESTAMP_TEXT], const char *format)
+timestamp_format(int64_t us, int offset, char buf[TIMESTAMP_TEXT], const char *form)
 {
 	int64_t local = us / TIMESTAMP_SECOND - (us % TIMESTAMP_SECOND < 0 ? 1 : 0) + offset;
 	int64_t days = local / 86400 - (local % 86400 < 0 ? 1 : 0);
 	int rest = (int)(local - days * 86400);
 	int year, month, day, minutes = (offset < 0 ? -offset : offset) / 60;
+	char *to = buf;
 
 	civil_from_days(days, &year, &month, &day);
-	snprintf(buf, TIMESTAMP_TEXT, format, year, month, day, rest / 3600, rest / 60 % 60, rest % 60, offset < 0 ? '-' : '+',
-	    minutes / 60, minutes % 60);
+	for (; *form != '\0'; form++) {
+		int number = *form == 'Y' ? year : *form == 'M' ? month : *form == 'D' ? day : *form == 'h' ? rest / 3600 : *form == 'm' ? rest / 60 % 60
+		    : *form == 's' ? rest % 60 : *form == 'H' ? minutes / 60 : *form == 'P' ? minutes % 60 : -1;
+		if (number >= 0)
+			to += digits_of((uint64_t)number, *form == 'Y' ? 4 : 2, to);
+		else
+			*to++ = *form == 'z' ? (offset < 0 ? '-' : '+') : *form;
+	}
+	*to = '\0';
 	return buf;
 }
 
 const char *
 timestamp_hl7(int64_t us, int offset, char buf[TIMESTAMP_TEXT])
 {
-	return timestamp_format(us, offset, buf, "%04d%02d%02d%02d%02d%02d%c%02d%02d");
+	return timestamp_format(us, offset, buf, "YMDhmszHP");
 }
 
 const char *
 timestamp_rfc3339(int64_t us, int offset, char buf[TIMESTAMP_TEXT])
 {
-	return timestamp_format(us, offset, buf, "%04d-%02d-%02dT%02d:%02d:%02d%c%02d:%02d");
+	return timestamp_format(us, offset, buf, "Y-M-DTh:m:szH:P");
 }

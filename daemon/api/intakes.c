@@ -1,13 +1,10 @@
 /* What JSON feeds deliver: visits, discharges, charges. Bodies become intakes and go the way of HL7 messages. */
-#include <event2/buffer.h>
-#include <stdio.h>
-
 #include "api/api.h"
 #include "base/clock.h"
 #include "core/booking.h"
 #include "proto/api_json.h"
 #include "proto/money.h"
-#include "proto/problem.h"
+#include "proto/text.h"
 
 struct intake_call {
 	struct booking_job job;		/* first */
@@ -95,35 +92,38 @@ refused(struct intake_call *ic, enum booking_result result)
 /* ------- charges */
 
 static void
-put_text(struct evbuffer *out, struct arena *a, const char *key, const char *text)
-{
-	struct view quoted = json_quote(a, view_of(text));
-
-	evbuffer_add_printf(out, ",\"%s\":", key);
-	evbuffer_add(out, quoted.p, quoted.n);
-}
-
-static void
-put_line(struct evbuffer *out, struct arena *a, struct charge_line *l)
+put_line(struct text *t, const struct charge_line *l)
 {
 	char money[MONEY_TEXT];
-	const char *outcome = l->refused.reason != NULL ? l->refused.reason : l->outcome;
-	struct view id = json_quote(a, l->source_line);
 
-	evbuffer_add_printf(out, "%s{\"index\":%d,\"source_line\":%.*s,\"outcome\":\"%s\"", l->ordinal > 1 ? "," : "", l->ordinal - 1, (int)id.n, id.p, outcome);
+	text_string(t, l->ordinal > 1 ? ",{\"index\":" : "{\"index\":");
+	text_number(t, l->ordinal - 1);
+	text_string(t, ",\"source_line\":");
+	text_quoted(t, l->source_line);
+	text_string(t, ",\"outcome\":\"");
+	text_string(t, l->refused.reason != NULL ? l->refused.reason : l->outcome);
+	text_char(t, '"');
 	if (l->refused.reason != NULL) {
-		put_text(out, a, "detail", l->refused.detail);
-		put_text(out, a, "pointer", l->refused.location != NULL ? l->refused.location : arena_printf(a, "/lines/%d", l->ordinal - 1));
+		text_string(t, ",\"detail\":");
+		text_quoted(t, view_of(l->refused.detail));
+		text_string(t, ",\"pointer\":");
+		text_quoted(t, view_of(l->refused.location != NULL ? l->refused.location : arena_printf(t->a, "/lines/%d", l->ordinal - 1)));
 	}
-	if (l->visit_state != NULL)
-		evbuffer_add_printf(out, ",\"total\":\"%s\",\"state\":\"%s\"", money_format(l->visit_total, money), l->visit_state);
-	evbuffer_add(out, "}", 1);
+	if (l->visit_state != NULL) {
+		text_string(t, ",\"total\":\"");
+		text_string(t, money_format(l->visit_total, money));
+		text_string(t, "\",\"state\":\"");
+		text_string(t, l->visit_state);
+		text_char(t, '"');
+	}
+	text_char(t, '}');
 }
 
-static void
-put_lines(struct evbuffer *out, struct intake *in)
+/* The answer to POST /v1/charges: how many of each outcome, and the lines in the order in which they were sent. */
+static struct view
+charges_reply(struct intake *in)
 {
-	struct charge_line **order = arena_alloc(&in->arena, in->n_lines * sizeof(*order));
+	const struct charge_line **order = arena_alloc(&in->arena, in->n_lines * sizeof(*order));
 	size_t booked = 0, duplicate = 0, held = 0, refused = 0;
 
 	for (size_t i = 0; i < in->n_lines; i++) {
@@ -138,27 +138,25 @@ put_lines(struct evbuffer *out, struct intake *in)
 		else
 			booked++;
 	}
-	evbuffer_add_printf(out, "{\"received\":%zu,\"booked\":%zu,\"duplicate\":%zu,\"held\":%zu,\"refused\":%zu,\"lines\":[", in->n_lines, booked,
-	    duplicate, held, refused);
+	struct text t = text_begin(&in->arena, 128 + in->n_lines * 128);
+	text_string(&t, arena_printf(&in->arena, "{\"received\":%zu,\"booked\":%zu,\"duplicate\":%zu,\"held\":%zu,\"refused\":%zu,\"lines\":[", in->n_lines,
+	    booked, duplicate, held, refused));
 	for (size_t i = 0; i < in->n_lines; i++)
-		put_line(out, &in->arena, order[i]);
-	evbuffer_add_printf(out, "]}");
+		put_line(&t, order[i]);
+	text_string(&t, "]}");
+	return text_view(&t);
 }
 
 static void
 charges_done(struct booking_job *job, enum booking_result result)
 {
 	struct intake_call *ic = (struct intake_call *)job;
-	struct intake *in = &job->intake;
-	struct arena arena = in->arena;
-	struct call *c = ic->call;
+	struct arena arena = job->intake.arena;		/* the job goes with the request */
 
 	if (!refused(ic, result)) {
-		struct evbuffer *out = evbuffer_new();
-		put_lines(out, in);
-		arena = in->arena;
-		http_reply_buffer(c->request, 200, "application/json", NULL, out);
-		evbuffer_free(out);
+		struct view reply = charges_reply(&job->intake);
+		arena = job->intake.arena;		/* it may have grown */
+		http_reply(ic->call->request, 200, "application/json", NULL, reply);
 	}
 	arena_free(&arena);
 }

@@ -9,6 +9,7 @@
 #include "proto/hl7_charset.h"
 #include "proto/hl7_events.h"
 #include "proto/money.h"
+#include "proto/text.h"
 #include "proto/utf8.h"
 
 static void
@@ -137,8 +138,21 @@ zbl_segment(struct message *m)
 			state = l->visit_state;
 		}
 	}
-	return view_of(arena_printf(&in->arena, "ZBL%c%.*s%c%zu%c%zu%c%zu%c%s%c%s\r", d, (int)in->visits[0].visit_no.n, in->visits[0].visit_no.p, d,
-	    booked, d, duplicate, d, refused, d, money_format(total, money), d, state));
+	struct text t = text_begin(&in->arena, 128);
+	const size_t counts[] = {booked, duplicate, refused};
+	text_string(&t, "ZBL");
+	text_char(&t, d);
+	text_put(&t, in->visits[0].visit_no);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		text_char(&t, d);
+		text_number(&t, (int64_t)counts[i]);
+	}
+	text_char(&t, d);
+	text_string(&t, money_format(total, money));
+	text_char(&t, d);
+	text_string(&t, state);
+	text_char(&t, '\r');
+	return text_view(&t);
 }
 
 /* The errors to report: each line that is not fine, or the message as a whole. */

@@ -312,24 +312,6 @@ http_reply(struct http_request *r, int status, const char *content_type, const c
 }
 
 void
-http_reply_buffer(struct http_request *r, int status, const char *content_type, const char *extra, struct evbuffer *body)
-{
-	struct http_conn *c = r->conn;
-
-	if (c != NULL && !c->dead) {
-		reply_head(c, r, status, content_type, extra, evbuffer_get_length(body));
-		if (!r->head_only)
-			evbuffer_add_buffer(c->out, body);
-		conn_flush(c);
-		c->ops->on_replied(c->ctx, r, status);
-		conn_answered(c, r->keep_alive);
-	} else if (c != NULL) {
-		c->request = NULL;
-	}
-	http_request_free(r);
-}
-
-void
 http_stream_begin(struct http_request *r, const char *content_type, void (*on_end)(struct http_request *r))
 {
 	struct http_conn *c = r->conn;

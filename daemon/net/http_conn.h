@@ -58,8 +58,6 @@ struct view http_header(const struct http_request *r, const char *name);
 
 /* Answers and frees the request. extra: more header lines, each ended by CRLF, or NULL. The body is copied. */
 void http_reply(struct http_request *r, int status, const char *content_type, const char *extra, struct view body);
-/* The same with a body in an evbuffer, which is emptied and not copied. */
-void http_reply_buffer(struct http_request *r, int status, const char *content_type, const char *extra, struct evbuffer *body);
 
 /* An endless answer (server-sent events). The request stays the caller's until http_stream_end, or until on_end tells that the peer is
  * gone; after that it must be given back with http_request_free. When the peer is gone already (conn is NULL), nothing happens and the
