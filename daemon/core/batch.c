@@ -7,17 +7,20 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "core/batch_events.h"
+#include "core/batch_items.h"
 #include "db/column.h"
 
 enum visit_column { V_FACILITY, V_NO, V_CLASS, V_PATIENT_NO, V_PATIENT_NAME, V_COLUMNS };
+enum item_column { I_FACILITY, I_CODE, I_DAY, I_COLUMNS };
 enum line_column {
-	L_VISIT, L_PLACE, L_FEED, L_KIND, L_SOURCE, L_DIGEST, L_AT, L_QUANTITY, L_PRICE, L_AMOUNT, L_CATEGORY, L_CODE, L_NAME, L_NATIONAL,
+	L_VISIT, L_ITEM, L_PLACE, L_FEED, L_KIND, L_SOURCE, L_DIGEST, L_AT, L_QUANTITY, L_PRICE, L_AMOUNT, L_CATEGORY, L_NAME, L_NATIONAL,
 	L_DEPARTMENT, L_PERFORMER, L_ORDERER, L_ORDER, L_REVERSES, L_MESSAGE, L_COLUMNS
 };
 
 static const enum pg_type visit_types[V_COLUMNS] = {PG_INT4, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT};
+static const enum pg_type item_types[I_COLUMNS] = {PG_INT4, PG_TEXT, PG_DATE};
 static const enum pg_type line_types[L_COLUMNS] = {
-	PG_INT4, PG_INT4, PG_INT4, PG_TEXT, PG_TEXT, PG_UUID, PG_TIMESTAMPTZ, PG_INT8, PG_INT8, PG_INT8, PG_INT2, PG_TEXT, PG_TEXT, PG_TEXT,
+	PG_INT4, PG_INT4, PG_INT4, PG_INT4, PG_TEXT, PG_TEXT, PG_UUID, PG_TIMESTAMPTZ, PG_INT8, PG_INT8, PG_INT8, PG_INT2, PG_TEXT, PG_TEXT,
 	PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT,
 };
 
@@ -28,10 +31,10 @@ struct line_slot {
 };
 
 struct charge_step {
-	struct column visits[V_COLUMNS], lines[L_COLUMNS];
+	struct column visits[V_COLUMNS], items[I_COLUMNS], lines[L_COLUMNS];
 	struct line_slot *slots;
 	size_t n, room;
-	uint32_t n_visits;
+	uint32_t n_visits, n_items;
 	bool has_reversals;
 };
 
@@ -57,15 +60,18 @@ struct batch {
 	unsigned steps, room;		/* used; made */
 	struct visit_mark *marks;
 	size_t n_marks;			/* a power of two */
+	struct item_table items;
+	int utc_offset;			/* seconds east: a charge's day begins there */
 	int64_t sent_at;
 };
 
 struct batch *
-batch_new(struct booking *owner)
+batch_new(struct booking *owner, int utc_offset)
 {
 	struct batch *b = memory_new(sizeof(*b));
 
 	b->owner = owner;
+	b->utc_offset = utc_offset;
 	return b;
 }
 
@@ -74,6 +80,8 @@ charge_step_free(struct charge_step *s)
 {
 	for (unsigned i = 0; i < V_COLUMNS; i++)
 		column_free(&s->visits[i]);
+	for (unsigned i = 0; i < I_COLUMNS; i++)
+		column_free(&s->items[i]);
 	for (unsigned i = 0; i < L_COLUMNS; i++)
 		column_free(&s->lines[i]);
 	free(s->slots);
@@ -92,6 +100,7 @@ batch_free(struct batch *b)
 			event_step_free(b->all[s].events);
 	free(b->all);
 	free(b->marks);
+	item_table_free(&b->items);
 	free(b);
 }
 
@@ -108,13 +117,16 @@ batch_sent_at(const struct batch *b)
 }
 
 static void
-marks_reset(struct batch *b, const struct lane_list *list)
+tables_reset(struct batch *b, const struct lane_list *list)
 {
 	const struct lane_item *i;
-	size_t n = 0, size = 64;
+	size_t n = 0, size = 64, lines = 0;
 
-	STAILQ_FOREACH(i, list, link)
+	STAILQ_FOREACH(i, list, link) {
 		n++;
+		lines += i->weight;
+	}
+	item_table_reset(&b->items, lines);
 	while (size < n * 2)
 		size *= 2;
 	if (size != b->n_marks) {
@@ -148,10 +160,12 @@ charge_step_reset(struct charge_step *s)
 {
 	for (unsigned i = 0; i < V_COLUMNS; i++)
 		column_reset(&s->visits[i]);
+	for (unsigned i = 0; i < I_COLUMNS; i++)
+		column_reset(&s->items[i]);
 	for (unsigned i = 0; i < L_COLUMNS; i++)
 		column_reset(&s->lines[i]);
 	s->n = 0;
-	s->n_visits = 0;
+	s->n_visits = s->n_items = 0;
 	s->has_reversals = false;
 }
 
@@ -197,6 +211,24 @@ charge_step_visit(struct charge_step *s, struct visit_mark *m, unsigned step, co
 	return s->n_visits++;
 }
 
+/* Where the line's code is among the step's items, from 1; 0 for a line without one. */
+static uint32_t
+charge_step_item(struct batch *b, struct charge_step *s, unsigned step, const struct visit_ref *v, const struct charge_line *l)
+{
+	const int64_t day = INT64_C(86400) * 1000000, local = l->charged_at + b->utc_offset * INT64_C(1000000);
+	struct item_key key = {v->facility_id, (int32_t)(local / day - (local % day < 0)), l->code};
+
+	if (l->code.n == 0)
+		return 0;
+	uint32_t position = item_table_position(&b->items, &key, step, s->n_items + 1);
+	if (position > 0)
+		return position;
+	column_int4(&s->items[I_FACILITY], key.facility_id);
+	column_text(&s->items[I_CODE], key.code);
+	column_date(&s->items[I_DAY], key.day);
+	return ++s->n_items;
+}
+
 static void
 number_or_null(struct column *c, bool has, int64_t v)
 {
@@ -207,7 +239,8 @@ number_or_null(struct column *c, bool has, int64_t v)
 }
 
 static void
-charge_step_add(struct charge_step *s, struct visit_mark *m, uint32_t visit, const struct booking_job *job, struct charge_line *l, struct arena *arena)
+charge_step_add(struct charge_step *s, struct visit_mark *m, uint32_t visit, uint32_t item, const struct booking_job *job, struct charge_line *l,
+    struct arena *arena)
 {
 	static const struct view kinds[] = {{"CG", 2}, {"CD", 2}, {"AJ", 2}, {"PY", 2}};
 	struct column *c = s->lines;
@@ -218,6 +251,10 @@ charge_step_add(struct charge_step *s, struct visit_mark *m, uint32_t visit, con
 	}
 	s->slots[s->n++] = (struct line_slot){l, arena, visit};
 	column_int4(&c[L_VISIT], (int32_t)visit + 1);
+	if (item > 0)
+		column_int4(&c[L_ITEM], (int32_t)item);
+	else
+		column_null(&c[L_ITEM]);
 	if (l->reverses.n == 0) {
 		column_int4(&c[L_PLACE], ++m->charges);
 	} else {
@@ -236,7 +273,6 @@ charge_step_add(struct charge_step *s, struct visit_mark *m, uint32_t visit, con
 		column_int2(&c[L_CATEGORY], (int16_t)l->category);
 	else
 		column_null(&c[L_CATEGORY]);
-	column_text_or_null(&c[L_CODE], l->code);
 	column_text_or_null(&c[L_NAME], l->name);
 	column_text_or_null(&c[L_NATIONAL], l->national_code);
 	column_text_or_null(&c[L_DEPARTMENT], l->department);
@@ -266,7 +302,7 @@ add_lines(struct batch *b, const struct posting *p)
 		unsigned step = step_for(b, m, true);
 		struct charge_step *s = b->all[step].charges;
 		uint32_t visit = charge_step_visit(s, m, step, v);
-		charge_step_add(s, m, visit, p->job, l, &in->arena);
+		charge_step_add(s, m, visit, charge_step_item(b, s, step, v, l), p->job, l, &in->arena);
 	}
 }
 
@@ -323,17 +359,17 @@ charge_step_result(void *arg, const PGresult *result)
 static int
 charge_step_send(struct charge_step *s, struct pg *pg)
 {
-	struct pg_param params[V_COLUMNS + L_COLUMNS];
+	struct pg_param params[V_COLUMNS + I_COLUMNS + L_COLUMNS], *p = params;
 
 	if (s->n == 0)
 		return 0;
 	for (unsigned i = 0; i < V_COLUMNS; i++)
-		params[i] = (struct pg_param){column_value(&s->visits[i], visit_types[i]), true};
+		*p++ = (struct pg_param){column_value(&s->visits[i], visit_types[i]), true};
+	for (unsigned i = 0; i < I_COLUMNS; i++)
+		*p++ = (struct pg_param){column_value(&s->items[i], item_types[i]), true};
 	for (unsigned i = 0; i < L_COLUMNS; i++)
-		params[V_COLUMNS + i] = (struct pg_param){column_value(&s->lines[i], line_types[i]), true};
-	if (!s->has_reversals)
-		params[V_COLUMNS + L_REVERSES].v = VIEW_NONE;
-	return pg_call(pg, SQL_CHARGES_POST, params, V_COLUMNS + L_COLUMNS, charge_step_result, s);
+		*p++ = (struct pg_param){i == L_REVERSES && !s->has_reversals ? VIEW_NONE : column_value(&s->lines[i], line_types[i]), true};
+	return pg_call(pg, SQL_CHARGES_POST, params, (int)(p - params), charge_step_result, s);
 }
 
 int
@@ -344,7 +380,7 @@ batch_send(struct batch *b, struct pg *pg, struct lane_list *list)
 
 	b->sent_at = clock_monotonic();
 	b->steps = 0;
-	marks_reset(b, list);
+	tables_reset(b, list);
 	STAILQ_FOREACH(item, list, link) {
 		struct posting *p = (struct posting *)item;
 		struct intake *in = &p->job->intake;

@@ -17,7 +17,8 @@ struct posting {
 
 struct batch;
 
-struct batch *batch_new(struct booking *owner);
+/* utc_offset: of the hospital, seconds east, as the lanes' connections have it. */
+struct batch *batch_new(struct booking *owner, int utc_offset);
 void batch_free(struct batch *b);
 
 /* Marshals the postings and sends the calls, without the commit. Outcomes are written into the intakes once it is committed. A visit's events and

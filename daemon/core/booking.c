@@ -20,7 +20,6 @@ enum { ROUTES = 4096 };		/* a power of two */
 struct booking {
 	struct core *core;
 	struct route routes[ROUTES];
-	size_t spill;			/* the first lane takes all until it holds this much */
 	struct lane **lanes;
 	struct batch **batches;
 	unsigned n_lanes;
@@ -253,7 +252,6 @@ booking_new(struct core *core)
 
 	b->core = core;
 	b->n_lanes = (unsigned)c->database.lanes;
-	b->spill = (size_t)c->database.batch_lines / 4;
 	b->lanes = memory_new(b->n_lanes * sizeof(struct lane *));
 	b->batches = memory_new(b->n_lanes * sizeof(struct batch *));
 	STAILQ_INIT(&b->finished);
@@ -262,7 +260,7 @@ booking_new(struct core *core)
 	b->batch_lines = metrics_series(core->metrics, "visitbill_batch_lines", METRIC_HISTOGRAM, "Lines and events in a batch.", "");
 	b->batch_seconds = metrics_series(core->metrics, "visitbill_batch_seconds", METRIC_HISTOGRAM, "From sending a batch to its commit.", "");
 	for (unsigned i = 0; i < b->n_lanes; i++) {
-		b->batches[i] = batch_new(b);
+		b->batches[i] = batch_new(b, pg.utc_offset);
 		b->lanes[i] = lane_new(core->base, &pg, "booking", &limits, &lane_ops, b->batches[i]);
 	}
 	return b;

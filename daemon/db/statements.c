@@ -6,7 +6,7 @@ static const char *const sql[STATEMENTS] = {
 	[SQL_FEED_MARKS] = "select feed_marks($1, $2)",
 	[SQL_PARTITIONS_AHEAD] = "select partitions_ahead()",
 	[SQL_CHARGES_POST] = "select outcomes, totals, states from charges_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
-	    " $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
+	    " $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)",
 	[SQL_VISIT_EVENTS] = "select visit_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
 	[SQL_QUARANTINE_PUT] = "select quarantine_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
 	[SQL_QUARANTINE_RESOLVE] = "select quarantine_resolve($1, $2, $3)",

@@ -7,11 +7,14 @@ language sql stable rows 1 as $$
      order by valid_from desc limit 1
 $$;
 
--- quantity × price in fen, rounded half up away from zero, once, on the line (invariant 11). These four are inlined.
+-- quantity × price in fen, rounded half up away from zero, once, on the line (invariant 11). These four are inlined. Up to 100,000 pieces of 9,000
+-- yuan the product fits a bigint, which is ten times faster than numeric.
 create or replace function price_amount(quantity_e4 bigint, price_e6 bigint) returns bigint
 language sql immutable parallel safe as $$
-    -- beyond what is booked it is all the same: amount_too_large (least and greatest pass over nulls, hence the case)
-    select case when quantity_e4 is not null and price_e6 is not null
+    select case when quantity_e4 between -1000000000 and 1000000000 and price_e6 between -9000000000 and 9000000000
+                then (quantity_e4 * price_e6 + case when (quantity_e4 < 0) = (price_e6 < 0) then 50000000 else -50000000 end) / 100000000
+    -- beyond what is booked it is all the same: amount_too_large (least and greatest pass over nulls, hence the condition)
+                when quantity_e4 is not null and price_e6 is not null
                 then least(greatest(round(quantity_e4::numeric * price_e6 / 100000000), -10000000000000000), 10000000000000000)::bigint end
 $$;
 
@@ -39,7 +42,8 @@ $$;
 
 -- Books a batch of lines.
 --   p_facility..p_patient_name: the visits of the batch, each once, and each with a line.
---   p_visit: for each line the position of its visit in those arrays, from 1. p_kind: CG, CD or AJ.
+--   p_item_facility..p_item_day: the items of the batch, each once: a code on a day (of the hospital's zone) at a facility.
+--   p_visit, p_item: for each line the positions of its visit and its item in those arrays, from 1; no code, no item. p_kind: CG, CD or AJ.
 --   p_place: which line of its visit in this batch, from 1, those that reverse one not counted (null).
 --   p_quantity: 4 decimals; p_price: 6 decimals, both as integers, null where not given; p_amount: fen, null where not given.
 --   p_category: 1 to 14 or null. p_reverses: the source_line that the line takes back, or null; null instead of the array when none does.
@@ -50,8 +54,9 @@ $$;
 -- Locks: the visits in visit_id order, first. They are held to the end, so no one else adds or closes lines meanwhile.
 create or replace function charges_post(
     p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
-    p_visit int[], p_place int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[], p_charged_at timestamptz[],
-    p_quantity bigint[], p_price bigint[], p_amount bigint[], p_category smallint[], p_code text[], p_name text[],
+    p_item_facility int[], p_item_code text[], p_item_day date[],
+    p_visit int[], p_item int[], p_place int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[], p_charged_at timestamptz[],
+    p_quantity bigint[], p_price bigint[], p_amount bigint[], p_category smallint[], p_name text[],
     p_national_code text[], p_department text[], p_performer text[], p_orderer text[], p_order_no text[],
     p_reverses text[], p_message text[],
     out outcomes text[], out totals bigint[], out states text[])
@@ -59,42 +64,46 @@ language plpgsql security definer set search_path from current set plan_cache_mo
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_reversals boolean := coalesce(array_length(array_remove(p_reverses, null), 1), 0) > 0;
+    i_code text[];          -- what the price list says of the items, null where it has none
+    i_category smallint[];
+    i_self_pay int[];
+    i_price bigint[];
+    i_name text[];
+    i_national text[];
+    i_class text[];
+    i_unit text[];
     v_ids bigint[];
     v_complete boolean;
     v_odd boolean;
     v_late boolean;
     v_merged boolean;
     v_booked boolean := false;
+    v_code text[];
     v_back text[];
 begin
+    -- in the order of the input: a nested loop keeps it
+    select array_agg(i.code), array_agg(i.category), array_agg(i.self_pay_e4), array_agg(i.unit_price_e6), array_agg(i.name),
+           array_agg(i.national_code), array_agg(i.class), array_agg(i.unit)
+      into i_code, i_category, i_self_pay, i_price, i_name, i_national, i_class, i_unit
+      from generate_series(1, cardinality(p_item_code)) k
+      left join lateral item_on(p_item_facility[k], p_item_code[k], p_item_day[k]) i on true;
+
     -- Nearly every batch is new charges of visits that take them: one statement books it, without a look at what is there. It fails as a whole
     -- where a key is there already, an amount is missing or too large; a visit that is unknown, cancelled or merged undoes it. Unknown
     -- visits are opened and it is said again; for the rest the lines are judged one by one below.
     for attempt in 1 .. 2 loop
         begin
-            with line as materialized (
-                select p_visit[x] as visit, p_place[x] as place, p_reverses[x] is null as is_charge, p_feed[x] as feed_id, p_kind[x] as kind,
-                       coalesce(p_category[x], i.category, 14) as category, coalesce(i.self_pay_e4, 0) as self_pay_e4,
-                       coalesce(p_quantity[x], 10000) as quantity_e4,
-                       line_price(p_quantity[x], p_price[x], p_amount[x], i.unit_price_e6) as unit_price_e6,
-                       line_amount(p_quantity[x], p_price[x], p_amount[x], i.unit_price_e6) as amount,
-                       p_charged_at[x] as charged_at, p_digest[x] as digest, p_source_line[x] as source_line, p_message[x] as message_id,
-                       p_code[x] as code, coalesce(p_name[x], i.name) as name, coalesce(p_national_code[x], i.national_code) as national_code,
-                       i.class, i.unit, p_department[x] as department, p_performer[x] as performer, p_orderer[x] as orderer,
-                       p_order_no[x] as order_no,
-                       line_warning(p_kind[x], p_category[x], p_quantity[x], p_price[x], p_amount[x], i.code, i.unit_price_e6) as warning
-                  from generate_series(1, cardinality(p_visit)) x
-                  left join lateral item_on(p_facility[p_visit[x]], p_code[x], p_charged_at[x]::date) i on true
-            ), taken as (       -- a visit of reversals only is taken, too: its lock is needed below
+            with taken as (         -- a visit of reversals only is taken, too: its lock is needed below
                 update visit v
                    set total = v.total + k.amount, line_count = v.line_count + k.lines,
                        over_limit = v.over_limit or v.total + k.amount > v.credit_limit,
                        late_since = case when v.state in ('billed', 'settled') and k.lines > 0 then coalesce(v.late_since, now())
                                          else v.late_since end
                   from (select s.visit, w.visit_id, s.amount, s.lines
-                          from (select visit, coalesce(sum(amount) filter (where is_charge), 0)::bigint as amount,
-                                       (count(*) filter (where is_charge))::int as lines
-                                  from line group by visit) s
+                          from (select p_visit[x] as visit, (count(*) filter (where p_reverses[x] is null))::int as lines,
+                                       coalesce(sum(line_amount(p_quantity[x], p_price[x], p_amount[x], i_price[p_item[x]]))
+                                                filter (where p_reverses[x] is null), 0)::bigint as amount
+                                  from generate_series(1, cardinality(p_visit)) x group by p_visit[x]) s
                           join visit w on w.facility_id = p_facility[s.visit] and w.visit_no = p_visit_no[s.visit]
                          order by w.visit_id) k
                  where v.visit_id = k.visit_id
@@ -108,13 +117,19 @@ begin
                 insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount,
                        charged_at, posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit,
                        department, performer, orderer, order_no, warning)
-                select v.ids[l.visit], v.line_counts[l.visit] + l.place, l.feed_id, l.kind, l.category, l.self_pay_e4, l.quantity_e4,
-                       l.unit_price_e6, l.amount, l.charged_at, now(), l.digest, l.source_line, l.message_id, l.code, l.name,
-                       l.national_code, l.class, l.unit, l.department, l.performer, l.orderer, l.order_no, l.warning
-                  from visits v, line l where v.complete and not v.odd and l.is_charge
+                select v.ids[p_visit[x]], v.line_counts[p_visit[x]] + p_place[x], p_feed[x], p_kind[x],
+                       coalesce(p_category[x], i_category[p_item[x]], 14), coalesce(i_self_pay[p_item[x]], 0), coalesce(p_quantity[x], 10000),
+                       line_price(p_quantity[x], p_price[x], p_amount[x], i_price[p_item[x]]),
+                       line_amount(p_quantity[x], p_price[x], p_amount[x], i_price[p_item[x]]),
+                       p_charged_at[x], now(), p_digest[x], p_source_line[x], p_message[x], p_item_code[p_item[x]],
+                       coalesce(p_name[x], i_name[p_item[x]]), coalesce(p_national_code[x], i_national[p_item[x]]), i_class[p_item[x]],
+                       i_unit[p_item[x]], p_department[x], p_performer[x], p_orderer[x], p_order_no[x],
+                       line_warning(p_kind[x], p_category[x], p_quantity[x], p_price[x], p_amount[x], i_code[p_item[x]], i_price[p_item[x]])
+                  from visits v, generate_series(1, cardinality(p_visit)) x where v.complete and not v.odd and p_reverses[x] is null
             ), counted as (
                 insert into intake_tally as t (feed_id, day, shard, booked)
-                select feed_id, current_date, pg_backend_pid() % 32, count(*) from line where is_charge group by feed_id order by feed_id
+                select p_feed[x], current_date, pg_backend_pid() % 32, count(*) from generate_series(1, cardinality(p_visit)) x
+                 where p_reverses[x] is null group by p_feed[x] order by p_feed[x]
                 on conflict (feed_id, day, shard) do update set booked = t.booked + excluded.booked
             )
             select v.ids, v.totals, v.states, v.complete, v.odd, v.late into v_ids, totals, states, v_complete, v_odd, v_late from visits v;
@@ -148,8 +163,9 @@ begin
               from unnest(p_visit, p_feed, p_source_line, p_reverses, p_digest) with ordinality l (visit, feed, source, reverses, digest, ord)
               join visit v on v.visit_id = v_ids[l.visit];
         end if;
+        v_code := (select array_agg(p_item_code[p_item[x]] order by x) from generate_series(1, cardinality(p_visit)) x);
         outcomes := charges_judge(v_ids, p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount,
-                                  p_category, p_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_reverses,
+                                  p_category, v_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_reverses,
                                   p_message, p_visit_no);
         perform intake_count(p_feed, outcomes);
     end if;

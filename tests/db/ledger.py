@@ -54,6 +54,11 @@ class Line:
         return self.digest or hashlib.md5(repr(content).encode()).hexdigest()
 
 
+def item_of(line):
+    """The code, the day and the place: one item of the price list."""
+    return line.facility, line.code, line.at.astimezone(CHINA).date()
+
+
 def charge(visit, id, amount=None, **more):
     return Line(visit, id, amount, **more)
 
@@ -94,8 +99,9 @@ class Event:
 
 
 EVENT_TYPES = ("text int int text text timestamptz text text date text text text text text text bigint text uuid").split()
-LINE_TYPES = ("int int int text text uuid timestamptz bigint bigint bigint smallint text text text text text text text text text").split()
+LINE_TYPES = ("int int int int text text uuid timestamptz bigint bigint bigint smallint text text text text text text text text").split()
 VISIT_TYPES = "int text text text text".split()
+ITEM_TYPES = "int text date".split()
 
 
 def arrays(rows, types):
@@ -144,18 +150,20 @@ class Ledger:
     def post(self, *lines):
         """The outcome of each line; .totals and .states by visit number."""
         visits = list(dict.fromkeys((line.facility, line.visit) for line in lines))
+        items = list(dict.fromkeys(item_of(line) for line in lines if line.code))
         places, rows = {}, []
         for line in lines:
             visit = visits.index((line.facility, line.visit)) + 1
             if line.of is None:
                 places[visit] = places.get(visit, 0) + 1
-            rows.append((visit, None if line.of else places[visit], self.feeds[line.feed], line.kind, line.id, line.sum_of_content(), line.at,
-                         scaled(line.quantity, 4), scaled(line.price, 6), line.amount, line.category, line.code, line.name, None,
+            rows.append((visit, items.index(item_of(line)) + 1 if line.code else None, None if line.of else places[visit], self.feeds[line.feed], line.kind, line.id, line.sum_of_content(), line.at,
+                         scaled(line.quantity, 4), scaled(line.price, 6), line.amount, line.category, line.name, None,
                          line.department, None, None, None, line.of, line.message))
         of_visits, visit_marks = arrays([(self.facilities[code], number, None, None, None) for code, number in visits], VISIT_TYPES)
+        of_items, item_marks = arrays([(self.facilities[code], *rest) for code, *rest in items], ITEM_TYPES)
         of_lines, line_marks = arrays(rows, LINE_TYPES)
         outcomes, totals, states = self.row(
-            f"select outcomes, totals, states from charges_post({visit_marks}, {line_marks})", *of_visits, *of_lines)
+            f"select outcomes, totals, states from charges_post({visit_marks}, {item_marks}, {line_marks})", *of_visits, *of_items, *of_lines)
         result = Outcomes(outcomes if outcomes is not None else ["posted"] * len(lines))
         result.totals = dict(zip((number for _, number in visits), totals or []))
         result.states = dict(zip((number for _, number in visits), states or []))

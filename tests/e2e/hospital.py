@@ -37,11 +37,12 @@ def post(database, visit, *lines, feed="clinic", at=DAY, patient="王芳"):
     digests = [str(uuid.UUID(hashlib.md5(repr(sorted(line.items())).encode()).hexdigest())) for line in lines]
     arguments = {
         "facility int": [1], "visit_no text": [visit], "class text": ["outpatient"], "patient_no text": ["P1"], "patient_name text": [patient],
+        "item_facility int": [1] * n, "item_code text": [line.get("code") for line in lines], "item_day date": [at] * n, "item int": list(range(1, n + 1)),
         "visit int": [1] * n, "place int": list(range(1, n + 1)), "feed int": [feed_id(database, feed)] * n, "digest uuid": digests,
         "charged_at timestamptz": [at] * n, "source_line text": [line["source"] for line in lines],
         "kind text": [line.get("kind", "CG") for line in lines],
     }
-    for name in ("quantity bigint", "price bigint", "amount bigint", "category smallint", "code text", "name text", "reverses text",
+    for name in ("quantity bigint", "price bigint", "amount bigint", "category smallint", "name text", "reverses text",
                  "national_code text", "department text", "performer text", "orderer text", "order_no text", "message text"):
         arguments[name] = [line.get(name.split()[0]) for line in lines]
     call = ", ".join("p_{} => %s::{}[]".format(*name.split()) for name in arguments)
