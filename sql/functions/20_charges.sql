@@ -33,9 +33,9 @@ language sql immutable parallel safe as $$
 $$;
 
 -- What a person should look at: no category and not in the list, or a charge that differs from the list by more than a fen.
-create or replace function line_warning(kind text, category smallint, quantity bigint, price bigint, amount bigint, item text, listed bigint)
+create or replace function line_warning(kind text, category smallint, quantity bigint, price bigint, amount bigint, in_list boolean, listed bigint)
 returns text language sql immutable parallel safe as $$
-    select case when item is null then case when category is null then 'unlisted' end
+    select case when not in_list then case when category is null then 'unlisted' end
                 when kind = 'CG' and abs(price_amount(coalesce(quantity, 10000), listed)
                      - coalesce(amount, price_amount(coalesce(quantity, 10000), price))) > 1 then 'price_differs' end
 $$;
@@ -64,8 +64,7 @@ language plpgsql security definer set search_path from current set plan_cache_mo
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_reversals boolean := coalesce(array_length(array_remove(p_reverses, null), 1), 0) > 0;
-    i_code text[];          -- what the price list says of the items, null where it has none
-    i_category smallint[];
+    i_category smallint[];  -- what the price list says of the items, null where it has none
     i_self_pay int[];
     i_price bigint[];
     i_name text[];
@@ -82,15 +81,16 @@ declare
     v_back text[];
 begin
     -- in the order of the input: a nested loop keeps it
-    select array_agg(i.code), array_agg(i.category), array_agg(i.self_pay_e4), array_agg(i.unit_price_e6), array_agg(i.name),
+    select array_agg(i.category), array_agg(i.self_pay_e4), array_agg(i.unit_price_e6), array_agg(i.name),
            array_agg(i.national_code), array_agg(i.class), array_agg(i.unit)
-      into i_code, i_category, i_self_pay, i_price, i_name, i_national, i_class, i_unit
+      into i_category, i_self_pay, i_price, i_name, i_national, i_class, i_unit
       from generate_series(1, cardinality(p_item_code)) k
       left join lateral item_on(p_item_facility[k], p_item_code[k], p_item_day[k]) i on true;
 
     -- Nearly every batch is new charges of visits that take them: one statement books it, without a look at what is there. It fails as a whole
     -- where a key is there already, an amount is missing or too large; a visit that is unknown, cancelled or merged undoes it. Unknown
-    -- visits are opened and it is said again; for the rest the lines are judged one by one below.
+    -- visits are opened and it is said again; for the rest the lines are judged one by one below. (offset 0 keeps a subquery from being
+    -- taken apart: what stands in its list is an expression once, and not wherever an inlined function uses it.)
     for attempt in 1 .. 2 loop
         begin
             with taken as (         -- a visit of reversals only is taken, too: its lock is needed below
@@ -100,10 +100,12 @@ begin
                        late_since = case when v.state in ('billed', 'settled') and k.lines > 0 then coalesce(v.late_since, now())
                                          else v.late_since end
                   from (select s.visit, w.visit_id, s.amount, s.lines
-                          from (select p_visit[x] as visit, (count(*) filter (where p_reverses[x] is null))::int as lines,
-                                       coalesce(sum(line_amount(p_quantity[x], p_price[x], p_amount[x], i_price[p_item[x]]))
-                                                filter (where p_reverses[x] is null), 0)::bigint as amount
-                                  from generate_series(1, cardinality(p_visit)) x group by p_visit[x]) s
+                          from (select l.visit, count(l.charge)::int as lines,
+                                       coalesce(sum(line_amount(l.quantity, l.price, l.amount, l.listed)) filter (where l.charge), 0)::bigint as amount
+                                  from (select p_visit[x] as visit, p_quantity[x] as quantity, p_price[x] as price, p_amount[x] as amount,
+                                               i_price[p_item[x]] as listed, nullif(p_reverses[x] is null, false) as charge
+                                          from generate_series(1, cardinality(p_visit)) x offset 0) l
+                                 group by l.visit) s
                           join visit w on w.facility_id = p_facility[s.visit] and w.visit_no = p_visit_no[s.visit]
                          order by w.visit_id) k
                  where v.visit_id = k.visit_id
@@ -117,15 +119,16 @@ begin
                 insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount,
                        charged_at, posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit,
                        department, performer, orderer, order_no, warning)
-                select v.ids[p_visit[x]], v.line_counts[p_visit[x]] + p_place[x], p_feed[x], p_kind[x],
-                       coalesce(p_category[x], i_category[p_item[x]], 14), coalesce(i_self_pay[p_item[x]], 0), coalesce(p_quantity[x], 10000),
-                       line_price(p_quantity[x], p_price[x], p_amount[x], i_price[p_item[x]]),
-                       line_amount(p_quantity[x], p_price[x], p_amount[x], i_price[p_item[x]]),
-                       p_charged_at[x], now(), p_digest[x], p_source_line[x], p_message[x], p_item_code[p_item[x]],
-                       coalesce(p_name[x], i_name[p_item[x]]), coalesce(p_national_code[x], i_national[p_item[x]]), i_class[p_item[x]],
-                       i_unit[p_item[x]], p_department[x], p_performer[x], p_orderer[x], p_order_no[x],
-                       line_warning(p_kind[x], p_category[x], p_quantity[x], p_price[x], p_amount[x], i_code[p_item[x]], i_price[p_item[x]])
-                  from visits v, generate_series(1, cardinality(p_visit)) x where v.complete and not v.odd and p_reverses[x] is null
+                select v.ids[l.visit], v.line_counts[l.visit] + p_place[x], p_feed[x], l.kind, coalesce(l.category, i_category[l.item], 14),
+                       coalesce(i_self_pay[l.item], 0), coalesce(l.quantity, 10000), line_price(l.quantity, l.price, l.amount, l.listed),
+                       line_amount(l.quantity, l.price, l.amount, l.listed), p_charged_at[x], now(), p_digest[x], p_source_line[x], p_message[x],
+                       p_item_code[l.item], coalesce(p_name[x], i_name[l.item]), coalesce(p_national_code[x], i_national[l.item]),
+                       i_class[l.item], i_unit[l.item], p_department[x], p_performer[x], p_orderer[x], p_order_no[x],
+                       line_warning(l.kind, l.category, l.quantity, l.price, l.amount, i_category[l.item] is not null, l.listed)
+                  from visits v, (select x, p_visit[x] as visit, p_item[x] as item, p_kind[x] as kind, p_category[x] as category,
+                                         p_quantity[x] as quantity, p_price[x] as price, p_amount[x] as amount, i_price[p_item[x]] as listed
+                                    from generate_series(1, cardinality(p_visit)) x where p_reverses[x] is null offset 0) l
+                 where v.complete and not v.odd
             ), counted as (
                 insert into intake_tally as t (feed_id, day, shard, booked)
                 select p_feed[x], current_date, pg_backend_pid() % 32, count(*) from generate_series(1, cardinality(p_visit)) x

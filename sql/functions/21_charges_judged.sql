@@ -25,7 +25,7 @@ begin
                coalesce(l.category, i.category, 14) as final_category,
                coalesce(l.name, i.name) as final_name, coalesce(l.national_code, i.national_code) as final_national,
                i.class, i.unit, coalesce(i.self_pay_e4, 0) as self_pay,
-               line_warning(l.kind, l.category, l.quantity, l.price, l.amount, i.code, i.unit_price_e6) as warning,
+               line_warning(l.kind, l.category, l.quantity, l.price, l.amount, i.code is not null, i.unit_price_e6) as warning,
                old.digest as old_digest
           from line l
           join visit v on v.visit_id = l.visit_id
