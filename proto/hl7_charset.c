@@ -24,14 +24,13 @@ hl7_charset_name(struct view message)
 {
 	struct hl7_segment msh;
 	struct hl7_delimiters d;
-	struct hl7_fields f;
 	struct view rest = message;
 
 	/* MSH-18 is before any free text, so splitting raw bytes is safe up to it but for MSH-3 to MSH-6, which are codes */
 	if (!hl7_next_segment(&rest, &msh) || strcmp(msh.id, "MSH") != 0 || hl7_delimiters_of(msh.line, &d) != 0)
 		return VIEW_NONE;
-	hl7_split(&msh, &d, &f);
-	return view_trim(hl7_part(hl7_part(hl7_field(&f, 18), d.repetition, 1), d.component, 1));
+	/* what stands between the field delimiters is MSH, then MSH-2: MSH-1 is the first delimiter */
+	return view_trim(hl7_part(hl7_part(hl7_part(msh.line, d.field, 18), d.repetition, 1), d.component, 1));
 }
 
 /* The iconv name of an HL7 one: found is false where we don't know it. */
