@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "core/batch_events.h"
 #include "core/batch_items.h"
@@ -62,7 +61,6 @@ struct batch {
 	size_t n_marks;			/* a power of two */
 	struct item_table items;
 	int utc_offset;			/* seconds east: a charge's day begins there */
-	int64_t sent_at;
 };
 
 struct batch *
@@ -108,12 +106,6 @@ struct booking *
 batch_owner(const struct batch *b)
 {
 	return b->owner;
-}
-
-int64_t
-batch_sent_at(const struct batch *b)
-{
-	return b->sent_at;
 }
 
 static void
@@ -378,7 +370,6 @@ batch_send(struct batch *b, struct pg *pg, struct lane_list *list)
 	struct lane_item *item;
 	int result = 0;
 
-	b->sent_at = clock_monotonic();
 	b->steps = 0;
 	tables_reset(b, list);
 	STAILQ_FOREACH(item, list, link) {

@@ -27,6 +27,5 @@ void batch_free(struct batch *b);
 int batch_send(struct batch *b, struct pg *pg, struct lane_list *postings);
 
 struct booking *batch_owner(const struct batch *b);
-int64_t batch_sent_at(const struct batch *b);
 
 #endif

@@ -82,10 +82,11 @@ item_end(struct captures *c, struct item *x, struct view outcome, struct view do
 }
 
 static void
-captures_done(void *ctx, struct lane_list *batch)
+captures_done(void *ctx, struct lane_list *batch, int64_t took_us)
 {
 	struct lane_item *i;
 
+	(void)took_us;
 	while ((i = STAILQ_FIRST(batch)) != NULL) {
 		struct item *x = (struct item *)i;
 		STAILQ_REMOVE_HEAD(batch, link);

@@ -20,6 +20,7 @@ struct lane {
 	struct lane_list queue, flight;
 	size_t weight;
 	bool in_flight;
+	int64_t sent_at;		/* of the batch in flight */
 	unsigned retries;		/* of the batch in flight, after transient errors */
 	size_t split_items;		/* while looking for a bad item: batches of at most this many */
 	size_t split_left;		/* items of the failed batch still to go */
@@ -68,21 +69,29 @@ lane_split(struct lane *lane, const struct pg_outcome *outcome)
 	lane_requeue(lane);
 }
 
+static void lane_dispatch(struct lane *lane);
+
+/* What has queued up by now, where it is about as much as has come back, is sent before the answers of this batch are made: the database works while
+ * we do. Less than that waits for the next turn of the loop, to be together with what those answers bring. */
 static void
 lane_committed(struct lane *lane)
 {
 	struct lane_list done = STAILQ_HEAD_INITIALIZER(done);
 	struct lane_item *i;
-	size_t n = 0;
+	size_t n = 0, weight = 0;
+	int64_t took_us = clock_monotonic() - lane->sent_at;
 
 	lane->retries = 0;
 	STAILQ_CONCAT(&done, &lane->flight);
 	STAILQ_FOREACH(i, &done, link) {
-		lane->weight -= i->weight;
+		weight += i->weight;
 		n++;
 	}
+	lane->weight -= weight;
 	lane->split_left = lane->split_left > n ? lane->split_left - n : 0;
-	lane->ops->done(lane->ctx, &done);
+	if (lane->weight * 2 >= weight)
+		lane_dispatch(lane);
+	lane->ops->done(lane->ctx, &done, took_us);
 }
 
 static void
@@ -120,6 +129,7 @@ lane_dispatch(struct lane *lane)
 		n++;
 	}
 	lane->in_flight = true;
+	lane->sent_at = clock_monotonic();
 	if (lane->ops->send(lane->ctx, lane->pg, &lane->flight) != 0)
 		log_warn("lane.send", "lane=%s why=\"the connection was not ready\"", lane->name);
 	pg_commit(lane->pg, lane_on_done, lane);

@@ -23,8 +23,9 @@ enum lane_failure { LANE_UNAVAILABLE, LANE_REFUSED };
 struct lane_ops {
 	/* Sends the calls of a batch on pg (pg_call only). Must leave the list as it is. 0, or -1 when a call was not taken. */
 	int (*send)(void *ctx, struct pg *pg, struct lane_list *batch);
-	/* The batch is committed: every item has its outcome. Takes the items over. */
-	void (*done)(void *ctx, struct lane_list *batch);
+	/* The batch is committed, so many microseconds after it was sent: every item has its outcome. Takes the items over. The next batch may
+	 * have been sent by then, so nothing of this one is kept in ctx. */
+	void (*done)(void *ctx, struct lane_list *batch, int64_t took_us);
 	/* This one item cannot be done: the database refused it alone, or has been away for too long. Takes it over. */
 	void (*failed)(void *ctx, struct lane_item *item, enum lane_failure why, const char *message);
 };
