@@ -25,7 +25,7 @@ def parse():
     p.add_argument("--json", metavar="FILE", help="also write everything that was measured")
     p.add_argument("--plots", metavar="DIR", help="also draw small plots (SVG)")
     p.add_argument("--soak", type=int, default=0, metavar="MINUTES", help="also load for so long and watch the memory")
-    p.add_argument("--callgrind", action="store_true", help="also count instructions a line (needs valgrind)")
+    p.add_argument("--callgrind", action="store_true", help="also count instructions a line, in the daemon and in PostgreSQL (needs valgrind)")
     p.add_argument("--seconds", type=int, help="of one measurement (2 with --quick, else 6)")
     p.add_argument("--rounds", type=int, help="of interleaved measurements (3 with --quick, else 5)")
     p.add_argument("--build", metavar="DIR", default=os.path.join(ROOT, "build"), help="the build to measure")
@@ -37,8 +37,8 @@ def chosen(arguments):
     names = list(arguments.only or FIGURES)
     if arguments.soak > 0 and "soak" not in names:
         names.append("soak")
-    if arguments.callgrind and "callgrind" not in names:
-        names.append("callgrind")
+    if arguments.callgrind:
+        names += [name for name in ("callgrind", "instructions") if name not in names]
     return {name: {**FIGURES, **EXTRA}[name] for name in names}
 
 

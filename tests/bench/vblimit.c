@@ -138,6 +138,7 @@ int
 main(int argc, char **argv)
 {
 	char tag[8];
+	bool print_sql = false;
 	struct limit l = {.conninfo = "", .tag = tag, .visit_prefix = "BV", .connections = 2, .depth = 2, .rows = 1000, .rows_a_visit = 5, .seconds = 5,
 	    .warm_ms = 1000, .visits = 2000};
 	const struct option_row rows[] = {
@@ -152,10 +153,15 @@ main(int argc, char **argv)
 		{"visits", "visits to spread the lines over (2000)", NULL, &l.visits, NULL},
 		{"visit-prefix", "of their numbers (BV)", &l.visit_prefix, NULL, NULL},
 		{"tag", "makes ids unique", &l.tag, NULL, NULL},
+		{"sql", "only print the statement", NULL, NULL, &print_sql},
 	};
 
 	snprintf(tag, sizeof(tag), "%06d", (int)(time(NULL) % 1000000));
 	options_read("vblimit [options]", rows, sizeof(rows) / sizeof(rows[0]), argc, argv, 1);
+	if (print_sql) {
+		puts(limit_sql);
+		return 0;
+	}
 	if (l.connections < 1 || l.connections > CONNECTIONS_MAX || l.depth < 1 || l.depth > DEPTH_MAX || l.rows < 1 || l.rows_a_visit < 1)
 		die("an option is out of range");
 	l.random = (uint64_t)now_ns();

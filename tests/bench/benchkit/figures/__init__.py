@@ -1,6 +1,6 @@
 """The figures, by name, in the order in which they are taken. Each is a function of a Context that returns rows."""
 
-from . import billing, footprint, growth, history, latency, reads, throughput
+from . import billing, footprint, growth, history, instructions, latency, reads, throughput
 
 FIGURES = {
     "generator": throughput.generator,
@@ -16,4 +16,4 @@ FIGURES = {
     "growth": growth.growth,
 }
 # Only when asked for: they take long, or need valgrind.
-EXTRA = {"soak": footprint.soak, "callgrind": footprint.callgrind}
+EXTRA = {"soak": footprint.soak, "callgrind": footprint.callgrind, "instructions": instructions.instructions}
