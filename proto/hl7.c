@@ -76,13 +76,12 @@ hl7_split(const struct hl7_segment *segment, const struct hl7_delimiters *d, str
 		ret->f[n++] = (struct view){p + 3, 1};
 		p += 4;
 	}
-	for (const char *from = p;; p++) {
-		if (p < end && *p != d->field)
-			continue;
-		ret->f[n++] = (struct view){from, (size_t)(p - from)};
-		if (p == end || n == HL7_FIELDS)
+	while (n < HL7_FIELDS) {
+		const char *stop = memchr(p, d->field, (size_t)(end - p));
+		ret->f[n++] = (struct view){p, (size_t)((stop != NULL ? stop : end) - p)};
+		if (stop == NULL)
 			break;
-		from = p + 1;
+		p = stop + 1;
 	}
 	ret->n = n - 1;
 }
@@ -111,19 +110,16 @@ hl7_component(struct view field, const struct hl7_delimiters *d, size_t n)
 {
 	if (field.n == 0)
 		return VIEW_NONE;
-	const char *p = field.p, *end = p + field.n, *from = p, *sub = NULL;
+	const char component = d->component, repetition = d->repetition;
+	const char *p = field.p, *end = p + field.n, *from = p;
 
-	for (; p < end && *p != d->repetition; p++) {
-		if (*p == d->component) {
+	for (; p < end && *p != repetition; p++)
+		if (*p == component) {
 			if (--n == 0)
 				break;
 			from = p + 1;
-			sub = NULL;
-		} else if (*p == d->subcomponent && d->subcomponent != '\0' && sub == NULL) {
-			sub = p;
 		}
-	}
-	return n <= 1 ? (struct view){from, (size_t)((sub != NULL ? sub : p) - from)} : VIEW_NONE;
+	return n <= 1 ? hl7_part((struct view){from, (size_t)(p - from)}, d->subcomponent, 1) : VIEW_NONE;
 }
 
 static int
