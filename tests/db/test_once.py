@@ -48,6 +48,30 @@ def test_a_batch_that_is_partly_known_books_the_rest(ledger, visit):
     assert outcomes.totals == {visit: 6, other: 10}
 
 
+def test_a_batch_of_everything(ledger, visit):
+    """New, known, unknown, closed and cancelled visits, charges and reversals together: each line gets what it would get alone, numbers have no gap, and
+    the tally counts what was booked."""
+    closed, cancelled, unknown, only_back = (fresh_number() for _ in range(4))
+    ledger.post(charge(visit, "a", 100), charge(closed, "a", 100), charge(only_back, "a", 100))
+    ledger.close_now(closed)
+    ledger.open(cancelled)
+    ledger.cancel(cancelled)
+    before = ledger.row("select sum(booked), sum(duplicate) from intake_tally")
+    for again in (False, True):     # the second time all of it is known, but what could not be booked
+        outcomes = ledger.post(charge(visit, "b", 1), reversal(visit, "c", of="a", amount=10), charge(closed, "b", 2), charge(unknown, "a", 3), charge(cancelled, "a", 4),
+                               reversal(only_back, "b", of="a"), charge(visit, "d", 5), reversal(unknown, "b", of="none"), reversal(closed, "c", of="a", amount=1))
+        if not again:
+            assert outcomes == ["posted", "posted", "late", "posted", "visit_cancelled", "posted", "posted", "held", "late"]
+        else:
+            assert outcomes == ["duplicate"] * 4 + ["visit_cancelled"] + ["duplicate"] * 2 + ["held", "duplicate"]
+        assert outcomes.totals == {visit: 96, closed: 101, unknown: 3, cancelled: 0, only_back: 0}
+        assert (outcomes.states[closed], outcomes.states[unknown]) == ("billed", "open")
+    after = ledger.row("select sum(booked), sum(duplicate) from intake_tally")
+    assert (after[0] - before[0], after[1] - before[1]) == (7, 7)
+    assert [(line.line_no, line.source_line, line.amount) for line in ledger.lines(visit)] == [(1, "a", 100), (2, "b", 1), (3, "d", 5), (4, "c", -10)]
+    assert ledger.visit(unknown).provisional
+
+
 def test_the_id_is_the_feeds_and_the_visits_own(ledger, visit):
     other = fresh_number()
     assert ledger.post(charge(visit, "1", 100), charge(visit, "1", 100, feed="pharmacy"), charge(other, "1", 100)) == ["posted"] * 3

@@ -31,6 +31,19 @@ def test_half_is_away_from_zero_also_below_it(ledger, visit):
     assert [line.amount for line in ledger.lines(visit)] == [-1, 0]
 
 
+def test_products_are_the_same_where_a_bigint_ends_and_numeric_goes_on(desk):
+    """price_amount multiplies in a bigint up to 100,000 pieces of 9,000 yuan: on both sides of that, of zero and of each half fen it rounds as numeric does."""
+    edges = [0, 1, 2, 4999, 5000, 5001, 9999, 10_000, 10_001, 999_999_999, 1_000_000_000, 1_000_000_001]
+    prices = [0, 1, 49, 50, 5000, 4_999_999, 5_000_000, 5_000_001, 12_345_678, 8_999_999_999, 9_000_000_000, 9_000_000_001]
+    ledger = desk.ledger("visitbill_owner")
+    wrong = ledger.ask("""
+        select q, p, price_amount(q, p), round(q::numeric * p / 100000000) from unnest(%s::bigint[]) e, unnest(%s::bigint[]) f, unnest(array[1, -1]) s, unnest(array[1, -1]) t,
+               lateral (select e * s as q, f * t as p) v
+         where price_amount(q, p) is distinct from round(q::numeric * p / 100000000)::bigint""", edges, prices)
+    assert wrong == []
+    assert ledger.row("select price_amount(null, 1), price_amount(1, null)") == (None, None)
+
+
 def test_each_line_is_rounded_and_the_total_is_their_sum(ledger, visit):
     outcomes = ledger.post(*[charge(visit, f"l{n}", quantity="1", price="0.005") for n in range(100)])
     assert outcomes.totals == {visit: 100}
@@ -96,6 +109,18 @@ def test_the_list_is_the_facilitys_own(ledger, code, visit):
     list_of(ledger, {"code": code, "valid_from": "2026-01-01", "unit_price_e6": 1_000_000}, facility="W01")
     assert ledger.post(charge(visit, "a", code=code)) == ["price_unknown"]
     assert ledger.post(charge(visit, "a", code=code, feed="lab", facility="W01")) == ["posted"]
+
+
+def test_one_batch_of_several_days_and_facilities(ledger, code, visit):
+    """Each line gets the item of its day and facility, though each item is looked up once a batch."""
+    list_of(ledger, {"code": code, "valid_from": "2026-01-01", "unit_price_e6": 1_000_000}, {"code": code, "valid_from": "2026-02-01", "unit_price_e6": 2_000_000})
+    list_of(ledger, {"code": code, "valid_from": "2026-01-01", "unit_price_e6": 7_000_000, "unit": "盒"}, facility="W01")
+    february, elsewhere = datetime(2026, 2, 1, 8, tzinfo=CHINA), fresh_number()
+    assert ledger.post(charge(visit, "1", code=code, at=february), charge(visit, "2", code=code), charge(visit, "3", 5, code="nowhere"), charge(visit, "4", 5),
+                       charge(visit, "5", code=code, at=february), charge(elsewhere, "1", code=code, feed="lab", facility="W01")) == ["posted"] * 6
+    assert [(line.amount, line.unit, line.warning) for line in ledger.lines(visit)] == [
+        (200, "次", None), (100, "次", None), (5, None, None), (5, None, None), (200, "次", None)]
+    assert [(line.amount, line.unit) for line in ledger.lines(elsewhere)] == [(700, "盒")]
 
 
 def test_a_line_keeps_the_ratio_and_price_of_its_day_when_the_list_changes(ledger, code, visit):

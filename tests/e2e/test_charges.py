@@ -250,3 +250,15 @@ def test_payment_taken_elsewhere(house, visit):
     assert house.lines(visit) == {("clinic", "1"): 10000}
     bill = house.discharge(visit)
     assert (bill["total"], bill["paid"], bill["outstanding"], bill["state"]) == ("100.00", "50.00", "50.00", "open")
+
+
+def test_the_list_changes_at_the_hospitals_midnight(house, visit, tmp_path):
+    """One message with both sides of midnight, at +08:00: the daemon names the day of each line, the list has a price for each."""
+    prices = tmp_path / "items.csv"
+    prices.write_text("code,national_code,name,unit,category,class,self_pay_ratio,unit_price,valid_from\n"
+                      "MIDNIGHT,,午夜,次,05,A,0,1.00,2026-01-01\nMIDNIGHT,,午夜,次,05,A,0,3.00,2026-01-16\n", "utf-8")
+    house.ctl("items", "import", prices)
+    ack = house.clinic.charge(visit, *(ft1(str(n), "", "1", code="MIDNIGHT", category="", at=at) for n, at in enumerate(
+        ("20260115235959", "20260116000000", "20260115155959+0000", "20260115160000+0000", "20260116"))))
+    assert ack.code == "AA", ack
+    assert [fen for _, fen in sorted(house.lines(visit).items())] == [100, 300, 100, 300, 300]
