@@ -7,37 +7,46 @@ language sql stable rows 1 as $$
      order by valid_from desc limit 1
 $$;
 
--- quantity × price in fen, rounded half up away from zero, once, on the line (invariant 11). These four are inlined. Up to 100,000 pieces of 9,000
--- yuan the product fits a bigint, which is ten times faster than numeric.
+-- What bigint cannot hold is done in numeric, by these two. Beyond what is booked it is all the same: amount_too_large.
+create or replace function price_amount_wide(quantity_e4 bigint, price_e6 bigint) returns bigint language plpgsql immutable strict parallel safe as $$
+begin
+    return least(greatest(round(quantity_e4::numeric * price_e6 / 100000000), -10000000000000000), 10000000000000000);
+end $$;
+create or replace function amount_price_wide(amount bigint, quantity_e4 bigint) returns bigint language plpgsql immutable strict parallel safe as $$
+begin
+    return least(abs(round(amount::numeric * 100000000 / quantity_e4)), 9999999999999999);
+end $$;
+
+-- The next four are inlined, so each argument should be a column: it stands in them several times. quantity is 10000 where none was sent.
+
+-- quantity × price in fen, rounded half up away from zero, once, on the line (invariant 11). In bigint up to 100,000 pieces of 9,000 yuan.
 create or replace function price_amount(quantity_e4 bigint, price_e6 bigint) returns bigint
 language sql immutable parallel safe as $$
     select case when quantity_e4 between -1000000000 and 1000000000 and price_e6 between -9000000000 and 9000000000
                 then (quantity_e4 * price_e6 + case when (quantity_e4 < 0) = (price_e6 < 0) then 50000000 else -50000000 end) / 100000000
-    -- beyond what is booked it is all the same: amount_too_large (least and greatest pass over nulls, hence the condition)
-                when quantity_e4 is not null and price_e6 is not null
-                then least(greatest(round(quantity_e4::numeric * price_e6 / 100000000), -10000000000000000), 10000000000000000)::bigint end
+                else price_amount_wide(quantity_e4, price_e6) end
 $$;
 
--- A line's amount: as sent, else quantity × the price sent or listed; null when there is none.
-create or replace function line_amount(quantity bigint, price bigint, amount bigint, listed bigint) returns bigint
+-- A line's amount: as sent, else quantity × the price sent, else × the listed one; null when there is none.
+create or replace function line_amount(quantity bigint, amount bigint, price_or_listed bigint) returns bigint
 language sql immutable parallel safe as $$
-    select coalesce(amount, price_amount(coalesce(quantity, 10000), coalesce(price, listed)))
+    select coalesce(amount, price_amount(quantity, price_or_listed))
 $$;
 
 -- A line's unit price: as sent, else what the amount makes of it, else the listed one.
 create or replace function line_price(quantity bigint, price bigint, amount bigint, listed bigint) returns bigint
 language sql immutable parallel safe as $$
     select coalesce(price, case when amount is null then listed
-                                when quantity <> 0 or quantity is null
-                                then least(abs(round(amount::numeric * 100000000 / coalesce(quantity, 10000))), 9999999999999999)::bigint end, 0)
+                                when quantity = 0 then null
+                                when abs(amount) > 90000000000 then amount_price_wide(amount, quantity)
+                                else least((abs(amount) * 100000000 + abs(quantity) / 2) / abs(quantity), 9999999999999999) end, 0)
 $$;
 
--- What a person should look at: no category and not in the list, or a charge that differs from the list by more than a fen.
-create or replace function line_warning(kind text, category smallint, quantity bigint, price bigint, amount bigint, in_list boolean, listed bigint)
+-- What a person should look at: no category and not in the list, or a charge that differs from the list by more than a fen. amount: as booked.
+create or replace function line_warning(kind text, category smallint, quantity bigint, amount bigint, in_list boolean, listed bigint)
 returns text language sql immutable parallel safe as $$
     select case when not in_list then case when category is null then 'unlisted' end
-                when kind = 'CG' and abs(price_amount(coalesce(quantity, 10000), listed)
-                     - coalesce(amount, price_amount(coalesce(quantity, 10000), price))) > 1 then 'price_differs' end
+                when kind = 'CG' and abs(price_amount(quantity, listed) - amount) > 1 then 'price_differs' end
 $$;
 
 -- Books a batch of lines.
@@ -101,9 +110,9 @@ begin
                                          else v.late_since end
                   from (select s.visit, w.visit_id, s.amount, s.lines
                           from (select l.visit, count(l.charge)::int as lines,
-                                       coalesce(sum(line_amount(l.quantity, l.price, l.amount, l.listed)) filter (where l.charge), 0)::bigint as amount
-                                  from (select p_visit[x] as visit, p_quantity[x] as quantity, p_price[x] as price, p_amount[x] as amount,
-                                               i_price[p_item[x]] as listed, nullif(p_reverses[x] is null, false) as charge
+                                       coalesce(sum(line_amount(l.quantity, l.amount, l.price_or_listed)) filter (where l.charge), 0)::bigint as amount
+                                  from (select p_visit[x] as visit, coalesce(p_quantity[x], 10000) as quantity, p_amount[x] as amount,
+                                               coalesce(p_price[x], i_price[p_item[x]]) as price_or_listed, nullif(p_reverses[x] is null, false) as charge
                                           from generate_series(1, cardinality(p_visit)) x offset 0) l
                                  group by l.visit) s
                           join visit w on w.facility_id = p_facility[s.visit] and w.visit_no = p_visit_no[s.visit]
@@ -120,14 +129,16 @@ begin
                        charged_at, posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit,
                        department, performer, orderer, order_no, warning)
                 select v.ids[l.visit], v.line_counts[l.visit] + p_place[x], p_feed[x], l.kind, coalesce(l.category, i_category[l.item], 14),
-                       coalesce(i_self_pay[l.item], 0), coalesce(l.quantity, 10000), line_price(l.quantity, l.price, l.amount, l.listed),
-                       line_amount(l.quantity, l.price, l.amount, l.listed), p_charged_at[x], now(), p_digest[x], p_source_line[x], p_message[x],
-                       p_item_code[l.item], coalesce(p_name[x], i_name[l.item]), coalesce(p_national_code[x], i_national[l.item]),
-                       i_class[l.item], i_unit[l.item], p_department[x], p_performer[x], p_orderer[x], p_order_no[x],
-                       line_warning(l.kind, l.category, l.quantity, l.price, l.amount, i_category[l.item] is not null, l.listed)
-                  from visits v, (select x, p_visit[x] as visit, p_item[x] as item, p_kind[x] as kind, p_category[x] as category,
-                                         p_quantity[x] as quantity, p_price[x] as price, p_amount[x] as amount, i_price[p_item[x]] as listed
-                                    from generate_series(1, cardinality(p_visit)) x where p_reverses[x] is null offset 0) l
+                       coalesce(i_self_pay[l.item], 0), l.quantity, line_price(l.quantity, l.price, l.sent, l.listed), l.amount,
+                       p_charged_at[x], now(), p_digest[x], p_source_line[x], p_message[x], p_item_code[l.item], coalesce(p_name[x], i_name[l.item]),
+                       coalesce(p_national_code[x], i_national[l.item]), i_class[l.item], i_unit[l.item], p_department[x], p_performer[x],
+                       p_orderer[x], p_order_no[x], line_warning(l.kind, l.category, l.quantity, l.amount, l.in_list, l.listed)
+                  from visits v, (
+                       select l.*, line_amount(l.quantity, l.sent, coalesce(l.price, l.listed)) as amount
+                         from (select x, p_visit[x] as visit, p_item[x] as item, p_kind[x] as kind, p_category[x] as category,
+                                      coalesce(p_quantity[x], 10000) as quantity, p_price[x] as price, p_amount[x] as sent,
+                                      i_price[p_item[x]] as listed, i_category[p_item[x]] is not null as in_list
+                                 from generate_series(1, cardinality(p_visit)) x where p_reverses[x] is null offset 0) l offset 0) l
                  where v.complete and not v.odd
             ), counted as (
                 insert into intake_tally as t (feed_id, day, shard, booked)

@@ -12,7 +12,7 @@ declare
     v_outcomes text[];
 begin
     with line as materialized (
-        select l.*, p_ids[l.visit] as visit_id
+        select l.*, p_ids[l.visit] as visit_id, coalesce(l.quantity, 10000) as final_quantity
           from unnest(p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount, p_category,
                       p_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_reverses, p_message)
                with ordinality l (visit, feed_id, kind, source_line, digest, charged_at, quantity, price, amount, category,
@@ -20,19 +20,19 @@ begin
          where l.reverses is null
     ), priced as (
         select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
-               line_price(l.quantity, l.price, l.amount, i.unit_price_e6) as final_price,
-               line_amount(l.quantity, l.price, l.amount, i.unit_price_e6) as final_amount,
+               line_price(l.final_quantity, l.price, l.amount, i.unit_price_e6) as final_price,
+               line_amount(l.final_quantity, l.amount, coalesce(l.price, i.unit_price_e6)) as final_amount,
                coalesce(l.category, i.category, 14) as final_category,
                coalesce(l.name, i.name) as final_name, coalesce(l.national_code, i.national_code) as final_national,
                i.class, i.unit, coalesce(i.self_pay_e4, 0) as self_pay,
-               line_warning(l.kind, l.category, l.quantity, l.price, l.amount, i.code is not null, i.unit_price_e6) as warning,
-               old.digest as old_digest
+               i.code is not null as in_list, i.unit_price_e6 as listed, old.digest as old_digest
           from line l
           join visit v on v.visit_id = l.visit_id
           left join lateral item_on(v.facility_id, l.code, l.charged_at::date) i on true
           left join charge old on old.visit_id = l.visit_id and old.feed_id = l.feed_id and old.source_line = l.source_line
     ), refused as (
-        select p.*, case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
+        select p.*, line_warning(kind, category, final_quantity, final_amount, in_list, listed) as warning,
+               case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
                          when state = 'cancelled' then 'visit_cancelled'
                          when final_amount is null then 'price_unknown'
                          when abs(final_amount) > 9999999999999999 then 'amount_too_large'
@@ -52,7 +52,7 @@ begin
                charged_at, posted_at, digest, source_line, message_id, item_code, item_name, national_code, class, unit,
                department, performer, orderer, order_no, warning, sent_visit_no)
         select visit_id, line_count + row_number() over (partition by visit_id order by ord), feed_id, kind, final_category,
-               self_pay, coalesce(quantity, 10000), final_price, final_amount, charged_at, now(), digest, source_line, message,
+               self_pay, final_quantity, final_price, final_amount, charged_at, now(), digest, source_line, message,
                code, final_name, final_national, class, unit, department, performer, orderer, order_no, warning, sent_visit_no
           from judged where outcome in ('posted', 'late')
         returning visit_id, amount

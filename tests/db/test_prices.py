@@ -42,6 +42,13 @@ def test_products_are_the_same_where_a_bigint_ends_and_numeric_goes_on(desk):
          where price_amount(q, p) is distinct from round(q::numeric * p / 100000000)::bigint""", edges, prices)
     assert wrong == []
     assert ledger.row("select price_amount(null, 1), price_amount(1, null)") == (None, None)
+    amounts = [0, 1, 3, 250, 99_999, 90_000_000_000, 90_000_000_001, LARGEST]
+    quantities = [-30_000, -1, 1, 2, 3, 7, 10_000, 30_001, 1_000_000_007, 99_999_999_999]
+    wrong = ledger.ask("""
+        select a, q, line_price(q, null, a, null), least(abs(round(a::numeric * 100000000 / q)), 9999999999999999)
+          from unnest(%s::bigint[]) e, unnest(%s::bigint[]) q, unnest(array[1, -1]) s, lateral (select e * s as a) v
+         where line_price(q, null, a, null) is distinct from least(abs(round(a::numeric * 100000000 / q)), 9999999999999999)::bigint""", amounts, quantities)
+    assert wrong == []
 
 
 def test_each_line_is_rounded_and_the_total_is_their_sum(ledger, visit):
