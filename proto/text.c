@@ -44,6 +44,7 @@ text_quoted(struct text *t, struct view v)
 		else
 			text_put(t, (struct view){(const char[]){'\\', (char)c}, 2});
 	}
-	text_put(t, (struct view){v.p + from, v.n - from});
+	if (v.n > from)
+		text_put(t, (struct view){v.p + from, v.n - from});
 	text_char(t, '"');
 }
