@@ -326,15 +326,25 @@ pg_note_error(struct pg *pg, const PGresult *result)
 	pg->outcome.message = pg->message;
 }
 
-/* Takes what libpq has, matched to our own list. False when the connection is dead. */
+/* A statement that was prepared here has lost its function: the schema was migrated under a daemon that is not of its version. No line is to blame for
+ * it. (Inside a function's body the error has a context, and is that function's own.) */
 static bool
-pg_read_results(struct pg *pg)
+pg_is_outdated(const PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return state != NULL && strcmp(state, "42883") == 0 && PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL;
+}
+
+/* Takes what libpq has, matched to our own list. False, and why, when the connection is of no more use. */
+static bool
+pg_read_results(struct pg *pg, const char **why)
 {
 	struct op *op;
 
 	while ((op = STAILQ_FIRST(&pg->waiting)) != NULL && PQisBusy(pg->conn) == 0) {
 		if (PQstatus(pg->conn) != CONNECTION_OK)
-			return false;
+			break;
 		PGresult *result = PQgetResult(pg->conn);
 		if (result == NULL) {
 			if (!op->got_result)
@@ -354,6 +364,11 @@ pg_read_results(struct pg *pg)
 			pg_end_segment(pg, op);
 			break;
 		case PGRES_FATAL_ERROR:
+			if (pg->state == PG_READY && pg_is_outdated(result)) {
+				PQclear(result);
+				*why = "the schema is not this daemon's any more: restart it";
+				return false;
+			}
 			pg_note_error(pg, result);
 			op->got_result = true;
 			PQclear(result);
@@ -369,6 +384,7 @@ pg_read_results(struct pg *pg)
 			break;
 		}
 	}
+	*why = PQerrorMessage(pg->conn);
 	return PQstatus(pg->conn) == CONNECTION_OK;
 }
 
@@ -376,6 +392,7 @@ static void
 pg_on_io(evutil_socket_t fd, short events, void *arg)
 {
 	struct pg *pg = arg;
+	const char *why;
 
 	(void)fd;
 	if (pg->state == PG_CONNECTING) {
@@ -388,7 +405,9 @@ pg_on_io(evutil_socket_t fd, short events, void *arg)
 		pg_lose(pg, PQerrorMessage(pg->conn));
 		return;
 	}
-	if (!pg_read_results(pg) || pg_flush(pg) != 0)
+	if (!pg_read_results(pg, &why))
+		pg_lose(pg, why);
+	else if (pg_flush(pg) != 0)
 		pg_lose(pg, PQerrorMessage(pg->conn));
 }
 

@@ -195,6 +195,24 @@ def test_a_database_that_hangs(ill):
     assert len(ill.lines("hang-1")) == 31
 
 
+def test_a_schema_of_another_version(ill):
+    """It is migrated under the running daemon, to functions that this one does not know: no line is blamed for that, feeds are told to send again."""
+    (signature,), = ill.rows("select 'charges_post'::regproc::regprocedure::text")
+    with Senders(ill, "outdated") as senders:
+        wait_until(lambda: len(senders.sent) > 20, "the feeds to send")
+        ill.rows(f"alter function {signature} rename to charges_post_of_tomorrow")
+        try:
+            wait_until(lambda: "not this daemon's any more" in ill.log() and "AR" in senders.answers and 503 in senders.answers, "everyone to be told")
+            assert ill.is_running()
+        finally:
+            ill.rows(f"alter function {signature.replace('charges_post', 'charges_post_of_tomorrow')} rename to charges_post")
+        count = len(senders.sent)
+        wait_until(lambda: len(senders.sent) > count + 20, "the feeds to go on")
+    assert set(senders.answers) <= {"AA", 200, "AR", 503}
+    assert ill.value("select count(*) from quarantine where reason = 'internal'") == 0
+    senders.check()
+
+
 def test_start_without_a_database(ill):
     """It waits for it: feeds are told to send again, and served as soon as it is there."""
     assert ill.stop() == 0
