@@ -71,7 +71,7 @@ lane_split(struct lane *lane, const struct pg_outcome *outcome)
 
 static void lane_dispatch(struct lane *lane);
 
-/* What has queued up by now, where it is about as much as has come back, is sent before the answers of this batch are made: the database works while
+/* What has queued up by now, where it is at least half of what has come back, is sent before the answers of this batch are made: the database works while
  * we do. Less than that waits for the next turn of the loop, to be together with what those answers bring. */
 static void
 lane_committed(struct lane *lane)

@@ -40,7 +40,10 @@ conn_bury(evutil_socket_t fd, short events, void *arg)
 			c->on_stream_end(r);
 		else if (c->state != CONN_ANSWERING)
 			http_request_free(r);
-		/* else the handler still has it; its answer goes nowhere */
+		else {		/* the handler still has it, and views into the body; its answer goes nowhere */
+			r->owned_body = c->body;
+			c->body = NULL;
+		}
 	}
 	c->ops->on_close(c->ctx, c->closing);
 	bufferevent_free(c->bev);
@@ -70,6 +73,7 @@ http_request_free(struct http_request *r)
 {
 	struct arena arena = r->arena;
 
+	free(r->owned_body);
 	arena_free(&arena);	/* the request lies in it */
 }
 

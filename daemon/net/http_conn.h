@@ -35,6 +35,7 @@ struct http_request {
 	struct http_header headers[HTTP_HEADERS];
 	size_t n_headers;
 	struct view body;
+	char *owned_body;		/* the body, once it is no longer the connection's */
 	bool keep_alive, head_only;
 	int64_t started;		/* monotonic, microseconds */
 	void *user;			/* the handler's */

@@ -104,7 +104,7 @@ http_parse_request(struct http_conn *c)
 	if (c->text_used > 0)
 		memcpy(text, c->text, c->text_used);
 	r->conn = c;
-	r->peer = c->peer;
+	r->peer = arena_copy(&arena, c->peer, strlen(c->peer)).p;
 	r->started = clock_monotonic();
 	r->method = view_of(llhttp_method_name((llhttp_method_t)c->parser.method));
 	r->head_only = c->parser.method == HTTP_HEAD;

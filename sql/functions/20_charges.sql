@@ -38,7 +38,7 @@ create or replace function line_price(quantity bigint, price bigint, amount bigi
 language sql immutable parallel safe as $$
     select coalesce(price, case when amount is null then listed
                                 when quantity = 0 then null
-                                when abs(amount) > 90000000000 then amount_price_wide(amount, quantity)
+                                when abs(amount) > 90000000000 or abs(quantity) > 400000000000000000 then amount_price_wide(amount, quantity)
                                 else least((abs(amount) * 100000000 + abs(quantity) / 2) / abs(quantity), 9999999999999999) end, 0)
 $$;
 
@@ -105,7 +105,7 @@ begin
             with taken as (         -- a visit of reversals only is taken, too: its lock is needed below
                 update visit v
                    set total = v.total + k.amount, line_count = v.line_count + k.lines,
-                       over_limit = v.over_limit or v.total + k.amount > v.credit_limit,
+                       over_limit = v.over_limit or (k.lines > 0 and v.total + k.amount > v.credit_limit),
                        late_since = case when v.state in ('billed', 'settled') and k.lines > 0 then coalesce(v.late_since, now())
                                          else v.late_since end
                   from (select s.visit, w.visit_id, s.amount, s.lines

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from .ledger import CHINA, NOON, adjustment, charge, fresh_number
+from .ledger import CHINA, NOON, adjustment, charge, fresh_number, reversal
 
 LARGEST = 9_999_999_999_999_999
 
@@ -43,7 +43,8 @@ def test_products_are_the_same_where_a_bigint_ends_and_numeric_goes_on(desk):
     assert wrong == []
     assert ledger.row("select price_amount(null, 1), price_amount(1, null)") == (None, None)
     amounts = [0, 1, 3, 250, 99_999, 90_000_000_000, 90_000_000_001, LARGEST]
-    quantities = [-30_000, -1, 1, 2, 3, 7, 10_000, 30_001, 1_000_000_007, 99_999_999_999]
+    quantities = [-30_000, -1, 1, 2, 3, 7, 10_000, 30_001, 1_000_000_007, 99_999_999_999, 400_000_000_000_000_000, 400_000_000_000_000_001,
+                  999_999_999_999_990_000]
     wrong = ledger.ask("""
         select a, q, line_price(q, null, a, null), least(abs(round(a::numeric * 100000000 / q)), 9999999999999999)
           from unnest(%s::bigint[]) e, unnest(%s::bigint[]) q, unnest(array[1, -1]) s, lateral (select e * s as a) v
@@ -191,3 +192,12 @@ def test_the_credit_limit_flags_and_never_refuses(ledger, visit):
     assert not ledger.visit(visit).over_limit and not ledger.visit(other).over_limit
     assert ledger.post(charge(visit, "b", 1), charge(other, "b", 1)) == ["posted"] * 2
     assert ledger.visit(visit).over_limit and ledger.visit(other).over_limit
+
+
+def test_a_reversal_does_not_set_the_limits_flag(ledger, visit):
+    """The class changed to one with a lower limit: the next charge would be beyond it, what takes charges back is not."""
+    ledger.open(visit, class_="inpatient")
+    ledger.post(charge(visit, "a", 500_001))
+    ledger.event("update", visit, class_="outpatient")
+    assert ledger.post(reversal(visit, "b", of="a")) == ["posted"]
+    assert not ledger.visit(visit).over_limit

@@ -1,6 +1,9 @@
 """A database that goes away, comes back, loses connections or hangs, while everyone goes on sending: nothing is acknowledged that is not durable,
 nothing is lost, nothing doubled, and the daemon stays up. A hospital of its own."""
 
+import json
+import socket
+import struct
 import threading
 import time
 
@@ -211,6 +214,33 @@ def test_a_schema_of_another_version(ill):
     assert set(senders.answers) <= {"AA", 200, "AR", 503}
     assert ill.value("select count(*) from quarantine where reason = 'internal'") == 0
     senders.check()
+
+
+def test_a_peer_that_resets_while_its_charges_wait(ill):
+    """Its answer goes nowhere, its lines are booked as they were sent: what they are made of outlives the connection."""
+    body = json.dumps({"lines": [line("reset-1", f"r{n}", f"{n}.00", department="d" * 300) for n in range(900)]}).encode()
+    lengths = f"Content-Type: application/json\r\nContent-Length: {len(body)}"
+    request = f"POST /v1/charges HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ill.tokens['feed']}\r\n{lengths}\r\n\r\n".encode() + body
+    ill.clinic.charge("reset-0", ft1("1"))
+    before = ill.metric("visitbill_connections", kind="http")
+    ill.rows("begin")
+    try:
+        ill.rows("lock table charge in access exclusive mode")
+        with Connection(ill.mllp) as first, socket.socket() as peer:
+            first.write(frame(ill.clinic.dft_message("reset-0", ft1("2")).encode()))    # the lane is busy
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.connect(ill.http)
+            peer.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 1500 + request)   # answers that it does not read: the reset is met by a write
+            wait_until(lambda: ill.metric("visitbill_queue_lines") > 900, "its lines to be in work")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        wait_until(lambda: ill.metric("visitbill_connections", kind="http") == before, "the reset to be noticed")
+        for n in range(20):     # whatever memory it had is used again
+            assert ill.ward.post("/v1/nowhere", {"lines": [line("reset-2", "x", department="e" * 300)] * 900}).status == 404, n
+    finally:
+        ill.rows("rollback")
+    wait_until(lambda: len(ill.lines("reset-1")) in (0, 900) and len(ill.lines("reset-0")) == 2, "the bookings")
+    assert ill.is_running()
+    assert ill.lines("reset-1") in ({}, {("ward", f"r{n}"): n * 100 for n in range(900)})
 
 
 def test_start_without_a_database(ill):
