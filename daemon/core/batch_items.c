@@ -15,10 +15,8 @@ struct item_place {
 static uint64_t
 hash_key(const struct item_key *key)
 {
-	uint64_t h = UINT64_C(1469598103934665603) ^ (uint64_t)key->facility_id << 32 ^ (uint64_t)(uint32_t)key->day;
+	uint64_t h = view_hash(VIEW_HASH ^ (uint64_t)key->facility_id << 32 ^ (uint64_t)(uint32_t)key->day, key->code);
 
-	for (size_t i = 0; i < key->code.n; i++)
-		h = (h ^ (unsigned char)key->code.p[i]) * UINT64_C(1099511628211);
 	return h ^ h >> 29;
 }
 

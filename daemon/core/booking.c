@@ -35,14 +35,11 @@ struct booking {
 static uint64_t
 hash_visit(const struct visit_ref *v)
 {
-	/* FNV-1a: short keys, no adversary; a hot lane is the worst that can come of it */
-	uint64_t h = UINT64_C(1469598103934665603) ^ (uint64_t)v->facility_id;
+	/* a hot lane is the worst that can come of it */
+	uint64_t h = view_hash(VIEW_HASH ^ (uint64_t)v->facility_id, v->visit_no);
 
-	for (size_t i = 0; i < v->visit_no.n; i++)
-		h = (h ^ (unsigned char)v->visit_no.p[i]) * UINT64_C(1099511628211);
 	if (v->visit_no.n == 0)
-		for (size_t i = 0; i < v->patient_no.text.n; i++)
-			h = (h ^ (unsigned char)v->patient_no.text.p[i]) * UINT64_C(1099511628211);
+		h = view_hash(h, v->patient_no.text);
 	return h ^ (h >> 29);
 }
 

@@ -32,7 +32,6 @@ directory_new(struct metrics *metrics)
 static void
 feed_clear(struct feed *f)
 {
-	free(f->facility);
 	free(f->application);
 	free(f->sending_facility);
 	memory_purge(f->token);
@@ -58,6 +57,8 @@ directory_free(struct directory *d)
 		struct feed *f = d->feeds;
 		d->feeds = f->next;
 		feed_clear(f);
+		free(f->facility);
+		free(f->past_facility);
 		free(f->name);
 		free(f);
 	}
@@ -130,7 +131,11 @@ directory_apply(struct directory *d, const struct config *config, const char *id
 		feed_clear(f);
 		f->feed_id = id_of(ids, "feeds", c->name);
 		f->facility_id = id_of(ids, "facilities", c->facility);
-		f->facility = copy(c->facility);
+		if (f->facility == NULL || strcmp(f->facility, c->facility) != 0) {
+			free(f->past_facility);
+			f->past_facility = f->facility;		/* work in flight views it */
+			f->facility = copy(c->facility);
+		}
 		f->application = copy(c->application);
 		f->sending_facility = copy(c->sending_facility[0] != '\0' ? c->sending_facility : c->facility);
 		f->token = copy(c->token);

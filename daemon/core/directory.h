@@ -11,6 +11,7 @@ struct feed {
 	struct feed *next;
 	int feed_id, facility_id;
 	char *name, *facility, *application, *sending_facility, *token, *charset;
+	char *past_facility;	/* before the last reload that changed it */
 	bool active;		/* in the current configuration */
 	bool zbl;
 	int64_t mark;		/* newest MSH-7 or as_of of which everything before is durable; 0 none */

@@ -30,20 +30,16 @@ begin
 end $$;
 
 -- The visits of the numbers given, opened as provisional where unknown, each locked, in visit_id order; a merged visit stands for the
--- one that it went into. Numbers must not repeat. All arrays come in the order of the input: ids, newest line numbers, and
--- whether the visit is closed (billed or settled). distinct_open: no visit stands twice and none is cancelled. merged: one of them
--- has lines that were sent under a number that was merged into it. An unknown facility is an error.
+-- one that it went into. Numbers must not repeat. The ids come in the order of the input. merged: one of them has lines that were sent
+-- under a number that was merged into it. An unknown facility is an error.
 create or replace function visits_take(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
-    out ids bigint[], out line_counts int[], out closed boolean[], out distinct_open boolean, out merged boolean)
+    out ids bigint[], out merged boolean)
 language plpgsql set enable_hashjoin = on as $$
 declare
     v_merged boolean;
 begin
     if coalesce(cardinality(p_visit_no), 0) = 0 then
         ids := '{}';
-        line_counts := '{}';
-        closed := '{}';
-        distinct_open := true;
         merged := false;
         return;
     end if;
@@ -53,13 +49,8 @@ begin
           from unnest(p_facility, p_visit_no) with ordinality k (facility_id, visit_no, ord)
           left join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no;
         if array_position(ids, null) is null then
-            select array_agg(l.line_count order by k.ord), array_agg(l.state in ('billed', 'settled') order by k.ord),
-                   not bool_or(l.state = 'cancelled') and count(distinct k.visit_id) = count(*), bool_or(l.state = 'merged'),
-                   merged or bool_or(l.absorbed)
-              into line_counts, closed, distinct_open, v_merged, merged
-              from unnest(ids) with ordinality k (visit_id, ord)
-              join (select visit_id, state, line_count, absorbed from visit where visit_id = any (ids) order by visit_id for no key update) l
-             using (visit_id);
+            select bool_or(l.state = 'merged'), merged or bool_or(l.absorbed) into v_merged, merged
+              from (select state, absorbed from visit where visit_id = any (ids) order by visit_id for no key update) l;
             exit when not v_merged;     -- merged while we waited: look again
         else
             perform visits_open(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);

@@ -109,10 +109,10 @@ begin
                        late_since = case when v.state in ('billed', 'settled') and k.lines > 0 then coalesce(v.late_since, now())
                                          else v.late_since end
                   from (select s.visit, w.visit_id, s.amount, s.lines
-                          from (select l.visit, count(l.charge)::int as lines,
+                          from (select l.visit, (count(*) filter (where l.charge))::int as lines,
                                        coalesce(sum(line_amount(l.quantity, l.amount, l.price_or_listed)) filter (where l.charge), 0)::bigint as amount
                                   from (select p_visit[x] as visit, coalesce(p_quantity[x], 10000) as quantity, p_amount[x] as amount,
-                                               coalesce(p_price[x], i_price[p_item[x]]) as price_or_listed, nullif(p_reverses[x] is null, false) as charge
+                                               coalesce(p_price[x], i_price[p_item[x]]) as price_or_listed, p_reverses[x] is null as charge
                                           from generate_series(1, cardinality(p_visit)) x offset 0) l
                                  group by l.visit) s
                           join visit w on w.facility_id = p_facility[s.visit] and w.visit_no = p_visit_no[s.visit]
