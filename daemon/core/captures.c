@@ -21,7 +21,7 @@ struct item {
 	struct capture capture;
 	capture_fn fn;
 	void *arg;
-	struct view outcome, doc;	/* in the arena, once the batch is committed */
+	struct view outcome;		/* in the arena, once the batch is committed */
 };
 
 enum capture_column { C_CHANNEL, C_MERCHANT, C_ORDER, C_TRANSACTION, C_AMOUNT, C_AT, C_COLUMNS };
@@ -38,8 +38,6 @@ on_rows(void *arg, const PGresult *result)
 		if (row >= PQntuples(result))
 			return;
 		x->outcome = arena_copy(&x->arena, PQgetvalue(result, row, 0), (size_t)PQgetlength(result, row, 0));
-		x->doc = PQgetisnull(result, row, 1) ? VIEW_NONE
-		    : arena_copy(&x->arena, PQgetvalue(result, row, 1), (size_t)PQgetlength(result, row, 1));
 		row++;
 	}
 }
@@ -73,10 +71,10 @@ captures_send(void *ctx, struct pg *pg, struct lane_list *batch)
 }
 
 static void
-item_end(struct captures *c, struct item *x, struct view outcome, struct view doc)
+item_end(struct captures *c, struct item *x, struct view outcome)
 {
 	c->in_work--;
-	x->fn(x->arg, outcome, doc);
+	x->fn(x->arg, outcome);
 	arena_free(&x->arena);
 	free(x);
 }
@@ -90,7 +88,7 @@ captures_done(void *ctx, struct lane_list *batch, int64_t took_us)
 	while ((i = STAILQ_FIRST(batch)) != NULL) {
 		struct item *x = (struct item *)i;
 		STAILQ_REMOVE_HEAD(batch, link);
-		item_end(ctx, x, x->outcome.n > 0 ? x->outcome : VIEW_LITERAL("internal"), x->doc);
+		item_end(ctx, x, x->outcome.n > 0 ? x->outcome : VIEW_LITERAL("internal"));
 	}
 }
 
@@ -100,7 +98,7 @@ captures_failed(void *ctx, struct lane_item *i, enum lane_failure why, const cha
 	struct item *x = (struct item *)i;
 
 	log_error("capture.failed", "out_trade_no=%s transaction=%s why=\"%s\"", x->capture.out_trade_no, x->capture.transaction_id, message);
-	item_end(ctx, x, why == LANE_UNAVAILABLE ? VIEW_LITERAL("unavailable") : VIEW_LITERAL("internal"), VIEW_NONE);
+	item_end(ctx, x, why == LANE_UNAVAILABLE ? VIEW_LITERAL("unavailable") : VIEW_LITERAL("internal"));
 }
 
 struct captures *

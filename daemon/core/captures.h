@@ -5,9 +5,8 @@
 
 #include "core/core.h"
 
-/* outcome: done, repeated, or a name of reason.h; doc: the payment's document, where there is one. unavailable: nothing was recorded, or nobody
- * knows; the channel sends again. */
-typedef void (*capture_fn)(void *arg, struct view outcome, struct view doc);
+/* outcome: done, repeated, or a name of reason.h. unavailable: nothing was recorded, or nobody knows; the channel sends again. */
+typedef void (*capture_fn)(void *arg, struct view outcome);
 
 struct captures *captures_new(struct core *core);
 void captures_free(struct captures *c);

@@ -17,6 +17,7 @@ struct flow {
 	struct core *core;
 	struct channel_merchant *merchant;
 	char payment_id[24], out_trade_no[40];
+	char public_id[40];	/* of an attempt that its payer gives up, else empty */
 	int64_t amount;
 	bool expired, orphan;	/* orphan: created or unknown, no payer has seen its code */
 	bool cancelling;
@@ -73,12 +74,17 @@ record_unknown(struct flow *f, const char *reason)
 }
 
 static void
-on_captured(void *arg, struct view outcome, struct view doc)
+on_captured(void *arg, struct view outcome)
 {
 	struct flow *f = arg;
 
+	if (f->public_id[0] != '\0' && (view_is(outcome, "done") || view_is(outcome, "repeated"))) {	/* who gave up is shown what happened */
+		struct pg_param params[] = {{view_of(f->public_id), false}, {VIEW_NONE, false}};
+		record(f, SQL_PAYMENT_GET, params, 2);
+		return;
+	}
 	watch_kick(f->core->watch);
-	flow_end(f, outcome, doc);
+	flow_end(f, outcome, VIEW_NONE);
 }
 
 static void
@@ -263,7 +269,7 @@ on_looked(void *arg, const struct channel_answer *a)
 		}
 		/* fall through */
 	case WECHATPAY_TRADE_UNKNOWN:
-		flow_end(f, view_of("done"), VIEW_NONE);
+		flow_end(f, view_of(f->fn != NULL ? unavailable : "done"), VIEW_NONE);
 	}
 }
 
@@ -316,6 +322,7 @@ payments_cancel(struct core *core, struct view payment, const char *facilities, 
 	struct pg_param params[] = {{payment, false}, {view_of(facilities), false}};
 	struct flow *f = flow_new(core, fn, arg);
 
+	snprintf(f->public_id, sizeof(f->public_id), "%.*s", (int)payment.n, payment.p);
 	if (pool_call(core->pool, SQL_PAYMENT_CANCEL, params, 2, on_cancel_found, f) != 0) {
 		free(f);
 		answer_later(core, fn, arg, unavailable);

@@ -28,7 +28,7 @@ static const char *const sql[STATEMENTS] = {
 	[SQL_PAYMENT_PENDING] = "select outcome, doc from payment_pending($1, $2)",
 	[SQL_PAYMENT_UNKNOWN] = "select outcome, doc from payment_unknown($1, $2)",
 	[SQL_PAYMENT_END] = "select outcome, doc from payment_end($1, $2, $3)",
-	[SQL_PAYMENT_CAPTURES] = "select outcome, doc from payment_captures($1, $2, $3, $4, $5, $6) order by ord",
+	[SQL_PAYMENT_CAPTURES] = "select outcome from payment_captures($1, $2, $3, $4, $5, $6) order by ord",
 	[SQL_PAYMENTS_DUE] = "select payment_id, channel, merchant, out_trade_no, state, expired, age_s, shown from payments_due($1)",
 	[SQL_PAYMENT_CANCEL] = "select outcome, doc, payment_id, channel, merchant, out_trade_no from payment_cancel($1, $2)",
 };

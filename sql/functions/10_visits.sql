@@ -65,22 +65,22 @@ begin
     return (select ids from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name));
 end $$;
 
--- settled when no bill of the visit is owed, else billed. A discharged visit stays one until it is closed: p_closing says that its
--- bill has been issued. The caller has locked the visit.
-create or replace function visit_settle(p_visit bigint, p_closing boolean default false) returns text language plpgsql as $$
-declare
-    v_from text;
-    v_to text;
+-- Visits are settled when no bill of theirs is owed, else billed. A discharged visit stays one until it is closed: p_closing says that its
+-- bill has been issued. The caller has locked the visits.
+create or replace function visits_settle(p_visits bigint[], p_closing boolean default false) returns void language plpgsql as $$
 begin
-    select v.state, case when exists (select 1 from bill_state b where b.visit_id = p_visit and b.state = 'open'
-                                         and b.total > b.paid + b.credited)
-                         then 'billed' else 'settled' end
-      into v_from, v_to from visit v where v.visit_id = p_visit;
-    if (v_from in ('billed', 'settled') or (p_closing and v_from = 'discharged')) and v_from <> v_to then
-        update visit set state = v_to, overdue = overdue and v_to = 'billed' where visit_id = p_visit;
-        perform note_event('visit', p_visit, null, null, v_from, v_to);
-    end if;
-    return v_to;
+    with now as (
+        select v.visit_id, v.state, case when exists (select from bill_state b where b.visit_id = v.visit_id and b.state = 'open'
+                                                         and b.total > b.paid + b.credited)
+                                         then 'billed' else 'settled' end as becomes
+          from visit v
+         where v.visit_id = any (p_visits) and (v.state in ('billed', 'settled') or (p_closing and v.state = 'discharged'))
+    ), changed as (
+        update visit v set state = now.becomes, overdue = v.overdue and now.becomes = 'billed'
+          from now where v.visit_id = now.visit_id and now.state <> now.becomes
+        returning v.visit_id, now.state, now.becomes
+    )
+    insert into event (kind, visit_id, from_state, to_state) select 'visit', visit_id, state, becomes from changed;
 end $$;
 
 -- HL7's three ways to say a value: null leaves it, '' deletes it, anything else replaces it.

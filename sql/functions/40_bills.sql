@@ -182,7 +182,7 @@ begin
                is not null then
                 bills := bills + 1;
             end if;
-            perform visit_settle(v.visit_id, true);
+            perform visits_settle(array[v.visit_id], true);
         exception when others then
             raise warning 'visit % cannot be closed: %', v.visit_id, sqlerrm;
             update visit set close_failed_at = now() where visit_id = v.visit_id;

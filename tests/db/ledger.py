@@ -253,7 +253,7 @@ class Ledger:
         return payment
 
     def capture(self, order, amount, transaction=None, channel="wechatpay", merchant="m1"):
-        return self.value("select outcome from payment_capture(%s, %s, %s, %s, %s, now())",
+        return self.value("select outcome from payment_captures(array[%s], array[%s], array[%s], array[%s], array[%s::bigint], array[now()])",
                           channel, merchant, order, transaction or fresh_number("tx"), amount)
 
     def captures(self, *captures):
@@ -263,6 +263,10 @@ class Ledger:
         return [outcome for (outcome,) in self.ask(
             "select outcome from payment_captures(%s, %s, %s, %s, %s::bigint[], %s::timestamptz[]) order by ord",
             ["wechatpay"] * count, ["m1"] * count, orders, transactions, amounts, [NOON] * count)]
+
+    def payment(self, payment):
+        """Its document."""
+        return self.value("select doc::json from payment_get((select public_id from payment where payment_id = %s), null)", payment.payment_id)
 
     def pending(self, payment):
         return self.row("select outcome, doc::json from payment_pending(%s, 'weixin://x')", payment.payment_id)

@@ -13,7 +13,7 @@ APPEND_ONLY = {"charge", "quarantine_message", "quarantine", "quarantine_resolut
                "application", "receipt"}
 GRANTED = set("""setup_apply feed_marks items_import partitions_ahead visit_events charges_post quarantine_put quarantine_resolve quarantine_supersede
     quarantine_supersede quarantine_ready quarantine_bytes quarantine_list visits_close visits_overdue payment_create payment_pending payment_unknown
-    payment_end payment_capture payment_captures payments_due payment_cancel visit_doc visit_bills bill_doc payment_get receipt_get bills_watch audit
+    payment_end payment_captures payments_due payment_cancel visit_doc visit_bills bill_doc payment_get receipt_get bills_watch audit
     books status_doc yuan decimal_text iso_time""".split())
 
 TABLES = ("select c.relname, c.relkind from pg_class c where c.relnamespace = current_schema::regnamespace and c.relkind in ('r', 'p', 'v')"
@@ -81,7 +81,7 @@ def test_the_daemon_calls_what_it_was_granted_and_nothing_else(ledger):
     refused(ledger, "select bill_issue(1, '{}')")
     refused(ledger, "select bills_void(1)")
     refused(ledger, "select credit_apply(1)")
-    refused(ledger, "select visit_settle(1)")
+    refused(ledger, "select visits_settle(array[1])")
     refused(ledger, "select receipt_issue(1, 1, 1, 1, 1, now())")
     refused(ledger, "select capture_journal(1, 1, 1, 'cash', 1, 1)")
     refused(ledger, "select bill_journal('bill', 1, 1, 1, '{}')")

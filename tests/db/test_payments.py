@@ -27,14 +27,15 @@ def state(ledger, payment):
 
 def test_from_order_to_receipt(ledger, visit, bill):
     payment = ledger.pay(bill, 1000)
-    assert (payment.outcome, payment.doc["state"], payment.doc["amount"], payment.doc["code_url"]) == ("done", "created", "10.00", None)
+    doc = ledger.payment(payment)
+    assert (payment.outcome, doc["state"], doc["amount"], doc["code_url"]) == ("done", "created", "10.00", None)
     assert now(ledger, bill).live == 1000
     assert ledger.pending(payment)[1]["code_url"] == "weixin://x"
     assert ledger.capture(payment.order, 1000) == "done"
     after = now(ledger, bill)
     assert (after.paid, after.live, after.owed, after.state) == (1000, 0, 0, "settled")
     assert ledger.visit(visit).state == "settled"
-    doc = ledger.value("select doc::json from payment_get((select public_id from payment where payment_id = %s), null)", payment.payment_id)
+    doc = ledger.payment(payment)
     assert doc["state"] == "succeeded" and doc["receipt"]
     outcome, receipt = ledger.row("select outcome, doc::json from receipt_get(%s, null)", doc["receipt"])
     assert (outcome, receipt["amount"], receipt["bill_no"], receipt["channel"]) == ("done", "10.00", bill.bill_no, "wechatpay")
@@ -106,7 +107,7 @@ def test_a_key_makes_it_happen_once(ledger, bill):
     first = ledger.pay(bill, 400, key=fresh_number("k"), client="kiosk1")
     key = ledger.value("select idempotency_key from payment where payment_id = %s", first.payment_id)
     again = ledger.pay(bill, 400, key=key, client="kiosk1")
-    assert (again.outcome, again.doc, again.payment_id) == ("replayed", first.doc, first.payment_id)
+    assert (again.outcome, again.doc, again.payment_id) == ("replayed", ledger.payment(first), first.payment_id)
     assert ledger.pay(bill, 500, key=key, client="kiosk1").outcome == "idempotency_mismatch"
     assert ledger.pay(bill, 400, key=key, client="kiosk2").outcome == "done"
     assert now(ledger, bill).live == 800

@@ -1,7 +1,11 @@
 """Invariants 7 and 9 from several connections: creators, captures and ends that meet, and receipts without a gap."""
 
+import pytest
+
 from .ledger import at_once, charge, fresh_number, reversal
 
+LAST_NUMBER = ("select coalesce((select c.last from receipt_counter c join bill using (facility_id) where bill_id = %s"
+               " and year = extract(year from now())), 0)")
 YEAR_NUMBERS = "select array_agg(number order by number) from receipt join facility using (facility_id) where code = %s"
 
 
@@ -132,6 +136,44 @@ def orders_of_two_facilities(ledger):
         ledger.close()
         bills += ledger.bills(visit)
     return bills, [(ledger.pay(bill, 60).order, 60, fresh_number("tx")) for bill in bills]
+
+
+@pytest.mark.parametrize("stranger", [False, True], ids=["as expected", "among others"])
+def test_a_batch_of_captures_records_each(ledger, stranger):
+    """What is expected goes by one statement, a batch with anything else one by one: the same rows come of both."""
+    bills, captures = orders_of_two_facilities(ledger)
+    first = [ledger.value(LAST_NUMBER, bill.bill_id) for bill in bills]
+    outcomes = ledger.captures(*captures, *[("nonsense", 60, fresh_number("tx"))] * stranger)
+    assert outcomes == ["done"] * 12 + ["order_unknown"] * stranger
+    for bill, (order, _, transaction) in zip(bills, captures):
+        (row,) = ledger.rows("select c.*, p.state from capture c join payment p using (payment_id) where p.out_trade_no = %s", order)
+        assert (row.transaction_id, row.channel, row.amount, row.visit_id, row.state) == (transaction, "wechatpay", 60, bill.visit_id, "succeeded")
+        assert ledger.ask("select bill_id, amount from application where capture_id = %s", row.capture_id) == [(bill.bill_id, 60)]
+        assert ledger.ask("select kind, visit_id, bill_id, accounts, amounts from journal where capture_id = %s", row.capture_id) == [
+            ("capture", bill.visit_id, bill.bill_id, ["wechatpay", "receivable"], [60, -60])]
+        assert ledger.ask("select bill_id, facility_id, amount from receipt where capture_id = %s", row.capture_id) == [(bill.bill_id, bill.facility_id, 60)]
+        assert ledger.ask("select from_state, to_state from event where payment_id = %s order by event_id", row.payment_id)[1:] == [("created", "succeeded")]
+        assert ledger.row("select state, paid, live, version from bill_state where bill_id = %s", bill.bill_id) == ("open", 60, 0, 2)
+    for facility in (0, 1):
+        numbers = [ledger.value("select number from receipt where bill_id = %s", bill.bill_id) for bill in bills[facility::2]]
+        assert sorted(numbers) == [first[facility] + n for n in range(1, 7)]
+    assert ledger.audit() == []
+
+
+def test_one_transaction_for_two_orders_counts_once(ledger):
+    (one, first), (two, second) = bill_of(ledger), bill_of(ledger)
+    transaction = fresh_number("tx")
+    orders = [ledger.pay(bill, 100).order for bill in (one, two)]
+    assert ledger.captures((orders[0], 100, transaction), (orders[1], 100, transaction)) == ["done", "repeated"]
+    assert [ledger.bills(visit)[0].state for visit in (first, second)] == ["settled", "open"]
+    assert [ledger.visit(visit).state for visit in (first, second)] == ["settled", "billed"]
+
+
+def test_two_attempts_on_one_bill_in_one_batch(ledger):
+    bill, visit = bill_of(ledger)
+    orders = [ledger.pay(bill, amount).order for amount in (30, 70)]
+    assert ledger.captures((orders[0], 30, fresh_number("tx")), (orders[1], 70, fresh_number("tx"))) == ["done", "done"]
+    assert (ledger.bills(visit)[0].paid, ledger.visit(visit).state, ledger.credit_of(visit)) == (100, "settled", 0)
 
 
 def test_batches_of_the_same_captures_at_once(ledger, desk):
