@@ -30,7 +30,7 @@ view_is(struct view v, const char *s)
 static inline bool
 view_equal(struct view a, struct view b)
 {
-	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+	return a.n == b.n && (a.n == 0 || (*a.p == *b.p && memcmp(a.p, b.p, a.n) == 0));	/* most that differ do so at once: no call */
 }
 
 /* FNV-1a, carried on from h: short keys, no adversary. Start with VIEW_HASH. */

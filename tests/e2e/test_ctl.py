@@ -76,6 +76,30 @@ def test_failed_migration_leaves_nothing_and_goes_on(database):
     database.ctl("audit")
 
 
+def test_migration_of_tables_with_rows(database):
+    """0004 is held up until what it changes has rows; they are kept as they are."""
+    database.query(f"create schema hospital authorization {OWNER}")
+    database.query("create domain visit_state as text", role=OWNER)
+    assert re.search("0004_states.sql: type \"visit_state\" already exists", database.ctl("migrate", status=1))
+    database.query("""
+        insert into facility values (default, 'H01', 'Hospital', '1 h', '1 h', '1 day', 1, 1);
+        insert into visit (facility_id, visit_no, state, class, total, line_count, billed_line, credit_limit)
+        values (1, 'V1', 'billed', 'inpatient', 1000, 1, 1, 1), (1, 'V2', 'open', 'unknown', 0, 0, 0, 1);
+        insert into bill (public_id, facility_id, visit_id, sequence, bill_no, kind, generation, first_line, last_line, total, subtotals, personal_cash, due_at)
+        values ('b', 1, 1, 1, 'V1', 'bill', 1, 1, 1, 1000, array[1000,0,0,0,0,0,0,0,0,0,0,0,0,0], 1000, now());
+        insert into bill_state (bill_id, visit_id, state, total, live) values (1, 1, 'open', 1000, 1000);
+        insert into payment (public_id, facility_id, visit_id, bill_id, bill_version, channel, amount, state, out_trade_no, client, idempotency_key,
+                             request_digest, expires_at, next_check_at)
+        values ('p', 1, 1, 1, 1, 'wechatpay', 1000, 'pending', 'n', 'kiosk', 'k', gen_random_uuid(), now(), now());
+        insert into journal (kind, visit_id, bill_id, accounts, amounts) values ('bill', 1, 1, array['receivable', 'revenue:01'], array[1000, -1000])""", role=OWNER)
+    rows = "select v::text from visit v union all select b::text from bill_state b union all select p::text from payment p union all select j::text from journal_posting j"
+    before = database.query(rows)
+    database.query("drop domain visit_state", role=OWNER)
+    assert "applied 0004_states" in database.ctl("migrate")
+    assert database.query(rows) == before and len(before) == 6
+    assert database.query("select state, sum(amount) from payment group by state") == [("pending", 1000)]
+
+
 def test_other_commands_ask_for_migrate(database):
     for command in (["status"], ["audit"], ["books"], ["quarantine", "list"], ["items", "import", ITEMS]):
         assert "run visitbillctl migrate" in database.ctl(*command, status=1)
@@ -210,7 +234,7 @@ def test_books(billed):
 
 def test_status(billed):
     shown = billed.ctl("status")
-    assert re.search(r"schema +version 3 \(0003_payment\), functions [0-9a-f]{12}\n", shown)
+    assert re.search(r"schema +version 4 \(0004_states\), functions [0-9a-f]{12}\n", shown)
     assert re.search("billed +1\n", shown) and re.search("clinic +yes +2026-02-01 00:00:00", shown) and "visit V1" in shown
     document = json.loads(billed.ctl("status", "--json"))
     assert document["schema_version"]["version"] == len(MIGRATIONS) and document["visits"] == {"billed": 1}

@@ -19,7 +19,7 @@ _BATCHES = """
         select array_agg((x - 1) / p.each + 1 order by x) as visit, array_agg((x - 1) %% p.each + 1 order by x) as place,
                array_agg(v.ids[(x - 1) / p.each + 1] order by x) as visit_id,
                array_agg(v.counts[(x - 1) / p.each + 1] + (x - 1) %% p.each + 1 + b.n * 10000 order by x) as line_no,
-               array_agg(1 + x %% 16 order by x) as item, array_agg(i.code[1 + x %% 16] order by x) as code, array_agg(1 order by x) as one, array_agg('CG'::text order by x) as kind,
+               array_agg(1 + (x - 1) %% 16 order by x) as item, array_agg(i.code[1 + (x - 1) %% 16] order by x) as code, array_agg(1 order by x) as one, array_agg('CG'::text order by x) as kind,
                array_agg(b.id || '-' || x order by x) as source, array_agg(md5(b.id || '/' || x)::uuid order by x) as digest,
                array_agg(now() order by x) as charged_at, array_agg(20000::bigint order by x) as quantity, array_agg(12800000::bigint order by x) as price,
                array_agg(2560::bigint order by x) as amount, array_agg(9::smallint order by x) as category, array_agg('阿莫西林胶囊0.25g*24粒'::text order by x) as name,
@@ -32,7 +32,7 @@ _ITEMS = """
     create table items as select array_agg(code order by code) as code, array_agg(1) as facility, array_agg(current_date) as day
       from (select distinct code from item order by code limit 16) i"""
 _CALLS = {
-    "charges_post": """select charges_post(b.facility, numbers, nothing, nothing, nothing, i.facility, i.code, i.day, visit, item, place, one, kind, source, digest,
+    "charges_post": """select charges_post(b.facility, numbers, nothing, nothing, nothing, i.facility[:lines], i.code[:lines], i.day[:lines], visit, item, place, one, kind, source, digest,
         charged_at, quantity, price, amount, category, name, national, department, performer, performer, order_no, null, message) from batch b, items i where id = {id}""",
     "limit_post": """select limit_post(visit_id, line_no, category, category, quantity, price, amount, charged_at, digest, source, message, code, name,
         national, class, class, department, performer, performer, order_no, ids, sums, sum_lines) from batch where id = {id}""",
