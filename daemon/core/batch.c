@@ -54,7 +54,6 @@ union step {
 };
 
 struct batch {
-	struct booking *owner;
 	union step *all;
 	unsigned steps, room;		/* used; made */
 	struct visit_mark *marks;
@@ -64,11 +63,10 @@ struct batch {
 };
 
 struct batch *
-batch_new(struct booking *owner, int utc_offset)
+batch_new(int utc_offset)
 {
 	struct batch *b = memory_new(sizeof(*b));
 
-	b->owner = owner;
 	b->utc_offset = utc_offset;
 	return b;
 }
@@ -100,12 +98,6 @@ batch_free(struct batch *b)
 	free(b->marks);
 	item_table_free(&b->items);
 	free(b);
-}
-
-struct booking *
-batch_owner(const struct batch *b)
-{
-	return b->owner;
 }
 
 static void

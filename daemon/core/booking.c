@@ -17,12 +17,19 @@ struct route {
 
 enum { ROUTES = 4096 };		/* a power of two */
 
+/* What a lane lays its batches out in: by turns, because one may be sent while the one before is in flight. */
+struct layouts {
+	struct booking *owner;
+	struct batch *batches[LANE_DEPTH];
+	unsigned turn;
+};
+
 struct booking {
 	struct core *core;
 	struct route routes[ROUTES];
 	size_t spill;			/* the first lane takes all until it holds this much */
 	struct lane **lanes;
-	struct batch **batches;
+	struct layouts *layouts;	/* one a lane */
 	unsigned n_lanes;
 	size_t weight;
 	void (*on_progress)(void *arg);
@@ -173,13 +180,15 @@ posting_settle(struct posting *p)
 static int
 booking_send(void *ctx, struct pg *pg, struct lane_list *list)
 {
-	return batch_send(ctx, pg, list);
+	struct layouts *l = ctx;
+
+	return batch_send(l->batches[l->turn++ % LANE_DEPTH], pg, list);
 }
 
 static void
 booking_done(void *ctx, struct lane_list *list, int64_t took_us)
 {
-	struct booking *b = batch_owner(ctx);
+	struct booking *b = ((struct layouts *)ctx)->owner;
 	struct lane_item *item;
 	size_t weight = 0;
 
@@ -200,7 +209,7 @@ booking_done(void *ctx, struct lane_list *list, int64_t took_us)
 static void
 booking_failed(void *ctx, struct lane_item *item, enum lane_failure why, const char *message)
 {
-	struct booking *b = batch_owner(ctx);
+	struct booking *b = ((struct layouts *)ctx)->owner;
 	struct posting *p = (struct posting *)item;
 	struct booking_job *job = p->job;
 
@@ -254,15 +263,17 @@ booking_new(struct core *core)
 	b->n_lanes = (unsigned)c->database.lanes;
 	b->spill = (size_t)c->database.batch_lines / 4;
 	b->lanes = memory_new(b->n_lanes * sizeof(struct lane *));
-	b->batches = memory_new(b->n_lanes * sizeof(struct batch *));
+	b->layouts = memory_new(b->n_lanes * sizeof(*b->layouts));
 	STAILQ_INIT(&b->finished);
 	b->later = event_new(core->base, -1, 0, booking_on_later, b);
 	b->batches_total = metrics_series(core->metrics, "visitbill_batches_total", METRIC_COUNTER, "Batches committed.", "");
 	b->batch_lines = metrics_series(core->metrics, "visitbill_batch_lines", METRIC_HISTOGRAM, "Lines and events in a batch.", "");
 	b->batch_seconds = metrics_series(core->metrics, "visitbill_batch_seconds", METRIC_HISTOGRAM, "From sending a batch to its commit.", "");
 	for (unsigned i = 0; i < b->n_lanes; i++) {
-		b->batches[i] = batch_new(b, pg.utc_offset);
-		b->lanes[i] = lane_new(core->base, &pg, "booking", &limits, &lane_ops, b->batches[i]);
+		b->layouts[i].owner = b;
+		for (unsigned k = 0; k < LANE_DEPTH; k++)
+			b->layouts[i].batches[k] = batch_new(pg.utc_offset);
+		b->lanes[i] = lane_new(core->base, &pg, "booking", &limits, &lane_ops, &b->layouts[i]);
 	}
 	return b;
 }
@@ -274,11 +285,12 @@ booking_free(struct booking *b)
 		return;
 	for (unsigned i = 0; i < b->n_lanes; i++) {
 		lane_free(b->lanes[i]);
-		batch_free(b->batches[i]);
+		for (unsigned k = 0; k < LANE_DEPTH; k++)
+			batch_free(b->layouts[i].batches[k]);
 	}
 	event_free(b->later);
 	free(b->lanes);
-	free(b->batches);
+	free(b->layouts);
 	free(b);
 }
 
