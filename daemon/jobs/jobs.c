@@ -10,7 +10,7 @@
 #include "db/column.h"
 #include "feed/replay.h"
 
-enum { CLOSE_BATCH = 200, REPLAY_BATCH = 100, PAYMENT_BATCH = 50, HOURLY = 3600000, OVERDUE_MS = 30000, MARKS_MS = 100 };
+enum { CLOSE_BATCH = 200, REPLAY_BATCH = 100, PAYMENT_BATCH = 50, HOURLY = 3600000, OVERDUE_MS = 30000, MEMORY_MS = 30000, MARKS_MS = 100 };
 
 struct job {
 	struct jobs *jobs;
@@ -21,7 +21,7 @@ struct job {
 	int waiting;		/* for replays that it began */
 };
 
-enum job_name { JOB_MARKS, JOB_CLOSE, JOB_REPLAY, JOB_PAYMENTS, JOB_OVERDUE, JOB_PARTITIONS, JOBS };
+enum job_name { JOB_MARKS, JOB_CLOSE, JOB_REPLAY, JOB_PAYMENTS, JOB_OVERDUE, JOB_PARTITIONS, JOB_MEMORY, JOBS };
 
 struct jobs {
 	struct core *core;
@@ -217,11 +217,19 @@ run_partitions(struct jobs *jobs, struct job *job)
 	job_call(jobs, job, SQL_PARTITIONS_AHEAD, NULL, 0, on_plain);
 }
 
+static void
+run_memory(struct jobs *jobs, struct job *job)
+{
+	(void)jobs, (void)job;
+	memory_give_back();
+}
+
 static int64_t every_mark(const struct config *c) { (void)c; return MARKS_MS; }
 static int64_t every_close(const struct config *c) { return c->jobs.close_ms; }
 static int64_t every_replay(const struct config *c) { return c->jobs.replay_ms; }
 static int64_t every_payment(const struct config *c) { return c->jobs.payments_ms; }
 static int64_t every_overdue(const struct config *c) { (void)c; return OVERDUE_MS; }
+static int64_t every_memory(const struct config *c) { (void)c; return MEMORY_MS; }
 static int64_t every_hour(const struct config *c) { (void)c; return HOURLY; }
 
 static const struct {
@@ -230,6 +238,7 @@ static const struct {
 } table[JOBS] = {
 	[JOB_MARKS] = {every_mark, run_marks}, [JOB_CLOSE] = {every_close, run_close}, [JOB_REPLAY] = {every_replay, run_replay},
 	[JOB_PAYMENTS] = {every_payment, run_payments}, [JOB_OVERDUE] = {every_overdue, run_overdue}, [JOB_PARTITIONS] = {every_hour, run_partitions},
+	[JOB_MEMORY] = {every_memory, run_memory},
 };
 
 static void

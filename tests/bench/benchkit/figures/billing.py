@@ -26,7 +26,7 @@ def _channel(c, daemon):
 
 def payments(c):
     """Create, order at the channel, notification, settled, receipt read. Each bill is paid once, and the books are asked at the end."""
-    rate, p50, ceiling, steps = [], [], [], {}
+    rate, p50, ceiling, cost, steps = [], [], [], [], {}
     bills = (c.seconds + 2) * 3000
     for n in range(min(c.rounds, 3)):
         with c.rig.workplace("payments") as (database, daemon):
@@ -34,9 +34,11 @@ def payments(c):
             channel, control = _channel(c, daemon)
             try:
                 c.rig.checkpoint()
+                before = proc.cpu_s(daemon.pid) + c.rig.postgres_cpu_s()
                 out = c.rig.run([c.rig.tool("vbpay"), "--http", daemon.http, "--control", control, "--token", KIOSK_TOKEN, "--payers", str(PAYERS),
                                  "--seconds", str(c.seconds), "--warm-ms", str(c.warm_ms), "--bills", str(bills), "--amount", amount])
                 r = json.loads(out)
+                cost.append((proc.cpu_s(daemon.pid) + c.rig.postgres_cpu_s() - before) / r["all_done"] * 1000)
                 ceiling.append(r["all_done"] / max(proc.cpu_s(channel.pid), 0.01))
             finally:
                 channel.terminate()
@@ -53,6 +55,8 @@ def payments(c):
         compare("payments, full life", "payments/s", rate, goal="payments",
                 note=f"{PAYERS} payers; steps p50: " + ", ".join(f"{k} {v / 1000:.1f} ms" for k, v in steps.items())),
         compare("payments, from create to receipt read, p50", "ms", p50),
+        compare("CPU of the daemon and PostgreSQL a payment", "ms", cost,
+                note=f"with the simulator and the payers on other machines two cores would do {2000 / median(cost):,.0f} payments/s"),
         compare("channel simulator's own ceiling", "payments/s", ceiling, note="payments for each second of its CPU: two RSA signatures and a check each"),
     ]
 
