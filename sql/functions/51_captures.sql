@@ -71,8 +71,8 @@ declare
     v_unpaid bigint;
 begin
     -- visits first, in their order, as everywhere
-    select count(*) = cardinality(p_out_trade_no) and count(distinct k.bill_id) = cardinality(p_out_trade_no)
-           and bool_and(k.as_ordered and k.state in ('created', 'pending', 'unknown') and k.bill_state = 'open')
+    select count(distinct k.bill_id) filter (where k.as_ordered and k.state in ('created', 'pending', 'unknown') and k.bill_state = 'open')
+           = cardinality(p_out_trade_no)
       into v_expected
       from (select p.bill_id, p.state, s.state as bill_state,
                    p.channel = p_channel[x] and p.merchant = p_merchant[x] and p.amount = p_amount[x] as as_ordered
