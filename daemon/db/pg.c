@@ -326,14 +326,14 @@ pg_note_error(struct pg *pg, const PGresult *result)
 	pg->outcome.message = pg->message;
 }
 
-/* A statement that was prepared here has lost its function: the schema was migrated under a daemon that is not of its version. No line is to blame for
- * it. (Inside a function's body the error has a context, and is that function's own.) */
+/* A statement that was prepared here has lost its function, or a column of what that returns: the schema was migrated under a daemon that is not of its
+ * version. No line is to blame for it. (Inside a function's body the error has a context, and is that function's own.) */
 static bool
 pg_is_outdated(const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
-	return state != NULL && strcmp(state, "42883") == 0 && PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL;
+	return state != NULL && (strcmp(state, "42883") == 0 || strcmp(state, "42703") == 0) && PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL;
 }
 
 /* Takes what libpq has, matched to our own list. False, and why, when the connection is of no more use. */
