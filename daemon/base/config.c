@@ -38,7 +38,7 @@ static const struct setting settings[] = {
 	ONE("database", "schema", SETTING_TEXT, database.schema, "hospital", 0, 0, false, "one hospital is one schema: lower case letters, digits, _"),
 	ONE("database", "role", SETTING_TEXT, database.role, "visitbill", 0, 0, false, "the daemon's role: it may read and call functions, not write tables"),
 	ONE("database", "pool", SETTING_INT, database.pool, "4", 1, 64, false, "connections for reads, payments and jobs"),
-	ONE("database", "lanes", SETTING_INT, database.lanes, "2", 1, 32, false, "connections that book charge lines, each a batch at a time and under load one behind it"),
+	ONE("database", "lanes", SETTING_INT, database.lanes, "2", 1, 32, false, "connections that book charge lines, one batch in flight on each"),
 	ONE("database", "batch_lines", SETTING_INT, database.batch_lines, "1000", 1, 20000, false, "most lines in a batch; a larger message goes alone"),
 	ONE("database", "hold", SETTING_DURATION, database.hold_ms, "5s", 0, 10 * MINUTE, false,
 	    "how long messages wait for a lost database before they are answered \"send again\""),

@@ -54,6 +54,7 @@ union step {
 };
 
 struct batch {
+	struct booking *owner;
 	union step *all;
 	unsigned steps, room;		/* used; made */
 	struct visit_mark *marks;
@@ -63,10 +64,11 @@ struct batch {
 };
 
 struct batch *
-batch_new(int utc_offset)
+batch_new(struct booking *owner, int utc_offset)
 {
 	struct batch *b = memory_new(sizeof(*b));
 
+	b->owner = owner;
 	b->utc_offset = utc_offset;
 	return b;
 }
@@ -98,6 +100,12 @@ batch_free(struct batch *b)
 	free(b->marks);
 	item_table_free(&b->items);
 	free(b);
+}
+
+struct booking *
+batch_owner(const struct batch *b)
+{
+	return b->owner;
 }
 
 static void

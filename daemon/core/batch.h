@@ -18,13 +18,14 @@ struct posting {
 struct batch;
 
 /* utc_offset: of the hospital, seconds east, as the lanes' connections have it. */
-struct batch *batch_new(int utc_offset);
+struct batch *batch_new(struct booking *owner, int utc_offset);
 void batch_free(struct batch *b);
 
-/* Marshals the postings and sends the calls, without the commit. Outcomes are written into the intakes once it is committed; until then the batch
- * lays out no other. A visit's events and
+/* Marshals the postings and sends the calls, without the commit. Outcomes are written into the intakes once it is committed. A visit's events and
  * lines keep their order: the batch is cut into steps, charges and events by turns, and what follows something of the same visit
  * goes to the same step or a later one. Returns 0, or -1 when the connection takes nothing. */
 int batch_send(struct batch *b, struct pg *pg, struct lane_list *postings);
+
+struct booking *batch_owner(const struct batch *b);
 
 #endif

@@ -17,19 +17,12 @@ struct route {
 
 enum { ROUTES = 4096 };		/* a power of two */
 
-/* What a lane lays its batches out in: by turns, because one may be sent while the one before is in flight. */
-struct layouts {
-	struct booking *owner;
-	struct batch *batches[LANE_DEPTH];
-	unsigned turn;
-};
-
 struct booking {
 	struct core *core;
 	struct route routes[ROUTES];
 	size_t spill;			/* the first lane takes all until it holds this much */
 	struct lane **lanes;
-	struct layouts *layouts;	/* one a lane */
+	struct batch **batches;
 	unsigned n_lanes;
 	size_t weight;
 	void (*on_progress)(void *arg);
@@ -180,15 +173,13 @@ posting_settle(struct posting *p)
 static int
 booking_send(void *ctx, struct pg *pg, struct lane_list *list)
 {
-	struct layouts *l = ctx;
-
-	return batch_send(l->batches[l->turn++ % LANE_DEPTH], pg, list);
+	return batch_send(ctx, pg, list);
 }
 
 static void
 booking_done(void *ctx, struct lane_list *list, int64_t took_us)
 {
-	struct booking *b = ((struct layouts *)ctx)->owner;
+	struct booking *b = batch_owner(ctx);
 	struct lane_item *item;
 	size_t weight = 0;
 
@@ -209,7 +200,7 @@ booking_done(void *ctx, struct lane_list *list, int64_t took_us)
 static void
 booking_failed(void *ctx, struct lane_item *item, enum lane_failure why, const char *message)
 {
-	struct booking *b = ((struct layouts *)ctx)->owner;
+	struct booking *b = batch_owner(ctx);
 	struct posting *p = (struct posting *)item;
 	struct booking_job *job = p->job;
 
@@ -263,17 +254,15 @@ booking_new(struct core *core)
 	b->n_lanes = (unsigned)c->database.lanes;
 	b->spill = (size_t)c->database.batch_lines / 4;
 	b->lanes = memory_new(b->n_lanes * sizeof(struct lane *));
-	b->layouts = memory_new(b->n_lanes * sizeof(*b->layouts));
+	b->batches = memory_new(b->n_lanes * sizeof(struct batch *));
 	STAILQ_INIT(&b->finished);
 	b->later = event_new(core->base, -1, 0, booking_on_later, b);
 	b->batches_total = metrics_series(core->metrics, "visitbill_batches_total", METRIC_COUNTER, "Batches committed.", "");
 	b->batch_lines = metrics_series(core->metrics, "visitbill_batch_lines", METRIC_HISTOGRAM, "Lines and events in a batch.", "");
 	b->batch_seconds = metrics_series(core->metrics, "visitbill_batch_seconds", METRIC_HISTOGRAM, "From sending a batch to its commit.", "");
 	for (unsigned i = 0; i < b->n_lanes; i++) {
-		b->layouts[i].owner = b;
-		for (unsigned k = 0; k < LANE_DEPTH; k++)
-			b->layouts[i].batches[k] = batch_new(pg.utc_offset);
-		b->lanes[i] = lane_new(core->base, &pg, "booking", &limits, &lane_ops, &b->layouts[i]);
+		b->batches[i] = batch_new(b, pg.utc_offset);
+		b->lanes[i] = lane_new(core->base, &pg, "booking", &limits, &lane_ops, b->batches[i]);
 	}
 	return b;
 }
@@ -285,12 +274,11 @@ booking_free(struct booking *b)
 		return;
 	for (unsigned i = 0; i < b->n_lanes; i++) {
 		lane_free(b->lanes[i]);
-		for (unsigned k = 0; k < LANE_DEPTH; k++)
-			batch_free(b->layouts[i].batches[k]);
+		batch_free(b->batches[i]);
 	}
 	event_free(b->later);
 	free(b->lanes);
-	free(b->layouts);
+	free(b->batches);
 	free(b);
 }
 

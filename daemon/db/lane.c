@@ -1,4 +1,4 @@
-/* The lane: a queue, the batches in flight, and what to do when one fails. */
+/* The lane: a queue, a batch in flight, and what to do when it fails. */
 #include "lane.h"
 
 #include <stdio.h>
@@ -8,17 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-enum {
-	RETRIES = 20,
-	HOLD_CHECK_MS = 200,
-	BEHIND_PART = 8,		/* a batch goes behind another from this part of batch_weight on: less is better together with what comes next */
-};
-
-struct flight {
-	struct lane_list items;
-	size_t weight;
-	int64_t sent_at;
-};
+enum { RETRIES = 20, HOLD_CHECK_MS = 200 };
 
 struct lane {
 	const char *name;
@@ -27,11 +17,11 @@ struct lane {
 	void *ctx;
 	struct pg *pg;
 	struct event *kick, *watch;
-	struct lane_list queue, lost;	/* lost: in flight when the connection broke */
-	size_t queued, weight;		/* of the queue; of all there is */
-	struct flight flights[LANE_DEPTH];
-	unsigned oldest, in_flight;
-	unsigned retries;		/* since the last commit, after transient errors */
+	struct lane_list queue, flight;
+	size_t weight;
+	bool in_flight;
+	int64_t sent_at;		/* of the batch in flight */
+	unsigned retries;		/* of the batch in flight, after transient errors */
 	size_t split_items;		/* while looking for a bad item: batches of at most this many */
 	size_t split_left;		/* items of the failed batch still to go */
 };
@@ -49,28 +39,24 @@ list_count(const struct lane_list *list)
 
 static void lane_kick(struct lane *lane);
 
-/* In front of the queue, in order. */
+/* The batch goes back to the front of the queue, in order. */
 static void
-lane_requeue(struct lane *lane, struct lane_list *list)
+lane_requeue(struct lane *lane)
 {
-	const struct lane_item *i;
-
-	STAILQ_FOREACH(i, list, link)
-		lane->queued += i->weight;
-	STAILQ_CONCAT(list, &lane->queue);
-	STAILQ_CONCAT(&lane->queue, list);
+	STAILQ_CONCAT(&lane->flight, &lane->queue);
+	STAILQ_CONCAT(&lane->queue, &lane->flight);
 }
 
 static void
-lane_split(struct lane *lane, struct flight *f, const struct pg_outcome *outcome)
+lane_split(struct lane *lane, const struct pg_outcome *outcome)
 {
-	size_t n = list_count(&f->items);
+	size_t n = list_count(&lane->flight);
 
 	log_warn("lane.batch_failed", "lane=%s items=%zu sqlstate=%s why=\"%s\"", lane->name, n, outcome->sqlstate, outcome->message);
 	lane->retries = 0;
 	if (n == 1) {
-		struct lane_item *item = STAILQ_FIRST(&f->items);
-		STAILQ_INIT(&f->items);
+		struct lane_item *item = STAILQ_FIRST(&lane->flight);
+		STAILQ_INIT(&lane->flight);
 		lane->weight -= item->weight;
 		if (lane->split_left > 0)
 			lane->split_left--;
@@ -80,16 +66,7 @@ lane_split(struct lane *lane, struct flight *f, const struct pg_outcome *outcome
 	lane->split_items = n / 2;
 	if (lane->split_left < n)
 		lane->split_left = n;
-	lane_requeue(lane, &f->items);
-}
-
-/* What was in flight is sent again, the oldest first: it is kept aside until all of it is back. */
-static void
-lane_lost(struct lane *lane, struct flight *f)
-{
-	STAILQ_CONCAT(&lane->lost, &f->items);
-	if (lane->in_flight == 0)
-		lane_requeue(lane, &lane->lost);
+	lane_requeue(lane);
 }
 
 static void lane_dispatch(struct lane *lane);
@@ -97,17 +74,22 @@ static void lane_dispatch(struct lane *lane);
 /* What has queued up by now, where it is at least half of what has come back, is sent before the answers of this batch are made: the database works while
  * we do. Less than that waits for the next turn of the loop, to be together with what those answers bring. */
 static void
-lane_committed(struct lane *lane, struct flight *f)
+lane_committed(struct lane *lane)
 {
 	struct lane_list done = STAILQ_HEAD_INITIALIZER(done);
-	size_t n = list_count(&f->items);
-	int64_t took_us = clock_monotonic() - f->sent_at;
+	struct lane_item *i;
+	size_t n = 0, weight = 0;
+	int64_t took_us = clock_monotonic() - lane->sent_at;
 
 	lane->retries = 0;
-	lane->weight -= f->weight;
+	STAILQ_CONCAT(&done, &lane->flight);
+	STAILQ_FOREACH(i, &done, link) {
+		weight += i->weight;
+		n++;
+	}
+	lane->weight -= weight;
 	lane->split_left = lane->split_left > n ? lane->split_left - n : 0;
-	STAILQ_CONCAT(&done, &f->items);
-	if (lane->queued * 2 >= f->weight)
+	if (lane->weight * 2 >= weight)
 		lane_dispatch(lane);
 	lane->ops->done(lane->ctx, &done, took_us);
 }
@@ -116,53 +98,39 @@ static void
 lane_on_done(void *arg, const struct pg_outcome *outcome)
 {
 	struct lane *lane = arg;
-	struct flight *f = &lane->flights[lane->oldest];
 
-	lane->oldest = (lane->oldest + 1) % LANE_DEPTH;
-	lane->in_flight--;
+	lane->in_flight = false;
 	if (outcome->verdict == PG_DONE)
-		lane_committed(lane, f);
+		lane_committed(lane);
 	else if (outcome->verdict == PG_LOST)
-		lane_lost(lane, f);
+		lane_requeue(lane);
 	else if (pg_is_transient(outcome) && lane->retries++ < RETRIES)
-		lane_requeue(lane, &f->items);
+		lane_requeue(lane);
 	else
-		lane_split(lane, f, outcome);
+		lane_split(lane, outcome);
 	lane_kick(lane);
-}
-
-/* One alone whatever there is; one behind it where that is worth a commit of its own, so that the database goes on without waiting for us. */
-static bool
-lane_may_send(const struct lane *lane)
-{
-	if (STAILQ_EMPTY(&lane->queue) || !pg_is_ready(lane->pg))
-		return false;
-	return lane->in_flight == 0
-	    || (lane->in_flight < LANE_DEPTH && lane->split_left == 0 && lane->queued >= lane->limits.batch_weight / BEHIND_PART);
 }
 
 static void
 lane_dispatch(struct lane *lane)
 {
 	struct lane_item *item;
-	size_t n = 0;
+	size_t weight = 0, n = 0;
 	size_t most = lane->split_left > 0 ? lane->split_items : SIZE_MAX;
 
-	if (!lane_may_send(lane))
+	if (lane->in_flight || STAILQ_EMPTY(&lane->queue) || !pg_is_ready(lane->pg))
 		return;
 	if (most == 0)
 		most = 1;
-	struct flight *f = &lane->flights[(lane->oldest + lane->in_flight++) % LANE_DEPTH];
-	f->weight = 0;
-	while ((item = STAILQ_FIRST(&lane->queue)) != NULL && n < most && (n == 0 || f->weight + item->weight <= lane->limits.batch_weight)) {
+	while ((item = STAILQ_FIRST(&lane->queue)) != NULL && n < most && (n == 0 || weight + item->weight <= lane->limits.batch_weight)) {
 		STAILQ_REMOVE_HEAD(&lane->queue, link);
-		STAILQ_INSERT_TAIL(&f->items, item, link);
-		f->weight += item->weight;
+		STAILQ_INSERT_TAIL(&lane->flight, item, link);
+		weight += item->weight;
 		n++;
 	}
-	lane->queued -= f->weight;
-	f->sent_at = clock_monotonic();
-	if (lane->ops->send(lane->ctx, lane->pg, &f->items) != 0)
+	lane->in_flight = true;
+	lane->sent_at = clock_monotonic();
+	if (lane->ops->send(lane->ctx, lane->pg, &lane->flight) != 0)
 		log_warn("lane.send", "lane=%s why=\"the connection was not ready\"", lane->name);
 	pg_commit(lane->pg, lane_on_done, lane);
 }
@@ -204,9 +172,8 @@ lane_on_watch(evutil_socket_t fd, short events, void *arg)
 	(void)fd, (void)events;
 	if (pg_is_ready(lane->pg))
 		return;
-	while (lane->in_flight == 0 && (item = STAILQ_FIRST(&lane->queue)) != NULL && now - item->queued_at > lane->limits.hold_us) {
+	while (!lane->in_flight && (item = STAILQ_FIRST(&lane->queue)) != NULL && now - item->queued_at > lane->limits.hold_us) {
 		STAILQ_REMOVE_HEAD(&lane->queue, link);
-		lane->queued -= item->weight;
 		lane->weight -= item->weight;
 		lane->ops->failed(lane->ctx, item, LANE_UNAVAILABLE, "the database is away");
 	}
@@ -224,9 +191,7 @@ lane_new(struct event_base *base, const struct pg_config *config, const char *na
 	lane->ops = ops;
 	lane->ctx = ctx;
 	STAILQ_INIT(&lane->queue);
-	STAILQ_INIT(&lane->lost);
-	for (unsigned i = 0; i < LANE_DEPTH; i++)
-		STAILQ_INIT(&lane->flights[i].items);
+	STAILQ_INIT(&lane->flight);
 	lane->kick = evtimer_new(base, lane_on_kick, lane);
 	lane->watch = event_new(base, -1, EV_PERSIST, lane_on_watch, lane);
 	event_add(lane->watch, &every);
@@ -249,7 +214,6 @@ void
 lane_push(struct lane *lane, struct lane_item *item)
 {
 	item->queued_at = clock_monotonic();
-	lane->queued += item->weight;
 	lane->weight += item->weight;
 	STAILQ_INSERT_TAIL(&lane->queue, item, link);
 	lane_kick(lane);

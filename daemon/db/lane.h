@@ -1,7 +1,7 @@
-/* Group commit. A lane owns one pipelined connection and has a batch in flight, and under load another behind it. What arrives meanwhile forms the next
- * one: no timer, so one item alone is as fast as PostgreSQL, and load makes batches larger. A batch is one transaction. One that fails is tried again
- * when the error is transient, else split until the one item that fails is found; what was behind it may be committed before. What was in flight when
- * the connection broke is sent again: items carry their own idempotency. The lane does not know what items mean; its user does. */
+/* Group commit. A lane owns one pipelined connection and has one batch in flight. What arrives meanwhile forms the next batch: no timer, so one
+ * item alone is as fast as PostgreSQL, and load makes batches larger. A batch is one transaction. One that fails is tried again when
+ * the error is transient, else split until the one item that fails is found. What was in flight when the connection broke is sent again:
+ * items carry their own idempotency. The lane does not know what items mean; its user does. */
 #ifndef VB_DB_LANE_H
 #define VB_DB_LANE_H
 
@@ -9,8 +9,6 @@
 #include <sys/queue.h>
 
 #include "pg.h"
-
-enum { LANE_DEPTH = 2 };	/* batches in flight, at most */
 
 /* Embedded at the front of what is queued. */
 struct lane_item {
@@ -23,8 +21,7 @@ STAILQ_HEAD(lane_list, lane_item);
 enum lane_failure { LANE_UNAVAILABLE, LANE_REFUSED };
 
 struct lane_ops {
-	/* Sends the calls of a batch on pg (pg_call only). Must leave the list as it is. The batch before it may still be in flight. 0, or -1 when a call
-	 * was not taken. */
+	/* Sends the calls of a batch on pg (pg_call only). Must leave the list as it is. 0, or -1 when a call was not taken. */
 	int (*send)(void *ctx, struct pg *pg, struct lane_list *batch);
 	/* The batch is committed, so many microseconds after it was sent: every item has its outcome. Takes the items over. The next batch may
 	 * have been sent by then, so nothing of this one is kept in ctx. */
@@ -46,7 +43,7 @@ struct lane *lane_new(struct event_base *base, const struct pg_config *config, c
 /* Items still queued are dropped without a word: drain first. */
 void lane_free(struct lane *lane);
 
-/* Takes the item over. It is sent when this turn of the loop is over, or when a batch in flight is back. */
+/* Takes the item over. It is sent when this turn of the loop is over, or when the batch in flight is back. */
 void lane_push(struct lane *lane, struct lane_item *item);
 
 bool lane_is_ready(const struct lane *lane);

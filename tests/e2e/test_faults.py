@@ -177,41 +177,6 @@ def test_payments_while_backends_are_killed(ill):
     assert ill.broken() == []
 
 
-BOOKING_WAITS = "from pg_locks where not granted and mode = 'RowExclusiveLock'"
-
-
-def two_in_flight(house, connection, visit):
-    """Three messages that are one batch, which waits for a lock that the caller holds, and one of 200 lines, which is the batch behind it."""
-    messages = [house.clinic.dft_message(visit, ft1(f"a{n}")) for n in range(3)] + [house.clinic.dft_message(visit, *[ft1(f"b{n}") for n in range(200)])]
-    connection.write(b"".join(frame(message.encode()) for message in messages[:3]))
-    wait_until(lambda: house.value(f"select count(*) {BOOKING_WAITS}") == 1, "the first batch to wait")
-    connection.write(frame(messages[3].encode()))
-    wait_until(lambda: house.metric("visitbill_queue_lines") == 203, "the second to be sent")
-
-
-@pytest.mark.parametrize("harm", ["pg_terminate_backend", "pg_cancel_backend"])
-def test_two_batches_in_flight(ill, harm):
-    """A lost connection: both are sent again, in their order. A batch that fails: the one behind it does not, and the first is found to be fine line by line."""
-    ill.clinic.charge(harm, ft1("first"))
-    ill.rows("begin")
-    try:
-        ill.rows("lock table charge in access exclusive mode")
-        with Connection(ill.mllp) as connection:
-            two_in_flight(ill, connection, harm)
-            connection.write(frame(ill.clinic.dft_message(harm, ft1("last")).encode()))
-            assert ill.rows(f"select {harm}(pid) {BOOKING_WAITS}") == [(True,)]
-            if harm == "pg_cancel_backend":
-                wait_until(lambda: "lane.batch_failed" in ill.log(), "it to be noticed")
-            ill.rows("rollback")
-            assert [ack.code for ack in connection.acks(5)] == ["AA"] * 5
-    finally:
-        ill.rows("rollback")
-    order = [source for (source,) in ill.rows("select source_line from charge join visit using (visit_id) where visit_no = %s order by line_no", harm)]
-    sent = ["first", *(f"a{n}" for n in range(3)), *(f"b{n}" for n in range(200)), "last"]
-    assert (order if harm == "pg_terminate_backend" else sorted(order, key=sent.index)) == sent
-    assert ill.broken() == []
-
-
 def test_a_database_that_hangs(ill):
     """While a lock holds all bookings up, the daemon answers what does not need it; then everything is booked."""
     ill.clinic.charge("hang-1", ft1("1"))
@@ -262,18 +227,18 @@ def test_a_peer_that_resets_while_its_charges_wait(ill):
     try:
         ill.rows("lock table charge in access exclusive mode")
         with Connection(ill.mllp) as first, socket.socket() as peer:
-            two_in_flight(ill, first, "reset-0")
+            first.write(frame(ill.clinic.dft_message("reset-0", ft1("2")).encode()))    # the lane is busy
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             peer.connect(ill.http)
             peer.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 1500 + request)   # answers that it does not read: the reset is met by a write
-            wait_until(lambda: ill.metric("visitbill_queue_lines") > 1100, "its lines to be in work")
+            wait_until(lambda: ill.metric("visitbill_queue_lines") > 900, "its lines to be in work")
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         wait_until(lambda: ill.metric("visitbill_connections", kind="http") == before, "the reset to be noticed")
         for n in range(20):     # whatever memory it had is used again
             assert ill.ward.post("/v1/nowhere", {"lines": [line("reset-2", "x", department="e" * 300)] * 900}).status == 404, n
     finally:
         ill.rows("rollback")
-    wait_until(lambda: len(ill.lines("reset-1")) in (0, 900) and len(ill.lines("reset-0")) == 204, "the bookings")
+    wait_until(lambda: len(ill.lines("reset-1")) in (0, 900) and len(ill.lines("reset-0")) == 2, "the bookings")
     assert ill.is_running()
     assert ill.lines("reset-1") in ({}, {("ward", f"r{n}"): n * 100 for n in range(900)})
 
