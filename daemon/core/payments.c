@@ -269,7 +269,7 @@ on_looked(void *arg, const struct channel_answer *a)
 		}
 		/* fall through */
 	case WECHATPAY_TRADE_UNKNOWN:
-		flow_end(f, view_of(f->fn != NULL ? unavailable : "done"), VIEW_NONE);
+		flow_end(f, view_of(unavailable), VIEW_NONE);	/* to who gave up; else nobody asks */
 	}
 }
 

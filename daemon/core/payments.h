@@ -34,7 +34,7 @@ struct payment_order {
  * Asks the channel about a live attempt and brings it further: captured, closed when its time is over, or left for the next look. */
 void payments_look(struct core *core, const struct payment_order *order, const char *state, bool expired, long age_s, bool shown);
 
-/* A verified notification: money arrived. outcome as in payments_create, also order_unknown, amount_mismatch, merchant_mismatch. */
+/* A verified notification: money arrived. outcome: done, repeated, order_unknown, amount_mismatch, merchant_mismatch, unavailable or internal; no doc. */
 void payments_captured(struct core *core, const char *merchant, const struct wechatpay_transaction *t, payment_fn fn, void *arg);
 
 #endif

@@ -43,7 +43,7 @@ begin
     insert into application (visit_id, bill_id, capture_id, amount)
     select p.visit_id, p.bill_id, v_capture, v_applied where v_applied > 0;
     perform capture_journal(p.visit_id, p.bill_id, v_capture, p_channel, p_amount, v_applied);
-    perform receipt_issue(p.facility_id, p.visit_id, p.bill_id, v_capture, p_amount, p_captured_at);
+    perform receipt_issue(p.facility_id, p.visit_id, p.bill_id, v_capture, p_amount);
     if p.state <> 'succeeded' then
         perform payment_enter(p, 'succeeded');
     end if;
@@ -66,14 +66,15 @@ language plpgsql security definer set search_path from current set enable_hashjo
 declare
     c record;
     v_expected boolean;
+    v_bills bigint[];
     v_captured text[];
     v_visits bigint[];
     v_unpaid bigint;
 begin
     -- visits first, in their order, as everywhere
     select count(distinct k.bill_id) filter (where k.as_ordered and k.state in ('created', 'pending', 'unknown') and k.bill_state = 'open')
-           = cardinality(p_out_trade_no)
-      into v_expected
+           = cardinality(p_out_trade_no), array_agg(k.bill_id)
+      into v_expected, v_bills
       from (select p.bill_id, p.state, s.state as bill_state,
                    p.channel = p_channel[x] and p.merchant = p_merchant[x] and p.amount = p_amount[x] as as_ordered
               from generate_series(1, cardinality(p_out_trade_no)) x
@@ -105,6 +106,7 @@ begin
         update bill_state s set live = s.live - k.amount, paid = s.paid + k.amount, version = s.version + 1,
                                 state = case when s.paid + k.amount + s.credited = s.total then 'settled' else s.state end
           from k where s.bill_id = k.bill_id and s.state = 'open'
+           and s.bill_id = any (v_bills)    -- a plan from the first day reads no others
         returning s.bill_id
     ), applied as (
         insert into application (visit_id, bill_id, capture_id, amount) select visit_id, bill_id, capture_id, amount from k
@@ -147,7 +149,7 @@ begin
       from (values ('receivable', p_applied), ('credit', p_amount - p_applied)) t (account, amount) where amount > 0;
 end $$;
 
-create or replace function receipt_issue(p_facility int, p_visit bigint, p_bill bigint, p_capture bigint, p_amount bigint, p_at timestamptz)
+create or replace function receipt_issue(p_facility int, p_visit bigint, p_bill bigint, p_capture bigint, p_amount bigint)
 returns void language plpgsql as $$
 begin
     with counter as (

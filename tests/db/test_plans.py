@@ -89,6 +89,35 @@ def test_a_plan_made_on_empty_tables_does_not_slow_down_as_they_fill(fresh_desk,
         assert late < 1.5 * early + 1000
 
 
+def test_payments_read_the_same_as_tables_fill(fresh_desk, fresh):
+    """As above, with the settings of the daemon's connections: every step of a payment looks its rows up by key, whenever its plan was made."""
+    owner = fresh_desk.ledger("visitbill_owner")
+    for table in ("visit", "bill", "bill_state", "payment", "capture", "receipt"):
+        owner.ask(f"alter table {table} set (autovacuum_enabled = off)")
+    fresh.ask("set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off")
+
+    def round(third):
+        visits = [fresh_number() for _ in range(3 * third)]
+        fresh.post(*[charge(visit, "a", 100) for visit in visits])
+        fresh.events(*[Event("discharge", visit) for visit in visits])
+        closing, _ = rows_read(fresh, fresh.close)
+        bills = [fresh.bills(visit)[0] for visit in visits]
+        creating, payments = rows_read(fresh, lambda: [fresh.pay(bill, 60) for bill in bills])
+        pending, _ = rows_read(fresh, lambda: [fresh.pending(payment) for payment in payments])
+        ending, _ = rows_read(fresh, lambda: [fresh.end(payment) for payment in payments[2 * third:]])
+        alone, _ = rows_read(fresh, lambda: [fresh.capture(payment.order, 60) for payment in payments[:third]])
+        together, outcomes = rows_read(fresh, fresh.captures, *[(payment.order, 60, fresh_number("tx")) for payment in payments[third:2 * third]])
+        late, _ = rows_read(fresh, lambda: [fresh.capture(payment.order, 60) for payment in payments[2 * third:]])
+        cash, _ = rows_read(fresh, lambda: [fresh.pay_cash(bill, 40) for bill in bills])
+        assert outcomes == ["done"] * third and {fresh.visit(visit).state for visit in visits} == {"settled"}
+        return closing, creating, pending, ending, alone, together, late, cash
+
+    round(1)        # makes the plans
+    rounds = [round(20) for _ in range(8)]
+    for early, late in zip(rounds[0], rounds[-1]):
+        assert late < 1.5 * early + 200, rounds
+
+
 def test_closing_and_the_audit_read_in_proportion(fresh):
     def more(count):
         visits = [fresh_number() for _ in range(count)]
