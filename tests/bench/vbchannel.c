@@ -1,7 +1,8 @@
 /* The payment channel. Its task is to be WeChat Pay's Native orders over the real wire protocol (requests verified, replies signed, notifications sealed and
- * signed) at a speed that does not limit the daemon. It keeps orders in memory, has no faults, no queries and no closing: tests/sim has those. The QR code
- * carries the order number, and a driver pays by a line on the control port: `pay NUMBER`, answered by `done NUMBER` once the notification was accepted
- * (2xx), or `fail NUMBER`. */
+ * signed) at a speed that does not limit the daemon. It keeps orders in memory, has no faults, no queries and no closing: tests/sim has those. A QR code
+ * carries the place of its order, counted from 0, and a driver pays by a line on the control port: `pay CODE`, answered by `done CODE` once the
+ * notification was accepted (2xx), or `fail CODE`. A reply to an order says nothing but the code, so the first ones are signed before the API is open:
+ * a channel has machines of its own for that, and here it would take its time from the daemon. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -16,12 +17,13 @@
 #include "channel_crypto.h"
 #include "reply.h"
 
-enum { READ_BYTES = 65536, EVENTS = 256, NUMBER_MAX = 40, ORDERS = 1 << 16, NOTIFIERS = 32 };
+enum { READ_BYTES = 65536, EVENTS = 256, NUMBER_MAX = 40, CODE_MAX = 24, ORDERS = 1 << 16, NOTIFIERS = 32 };
 
 enum role { ROLE_LISTEN_API, ROLE_LISTEN_CONTROL, ROLE_API, ROLE_CONTROL, ROLE_NOTIFY };
 
 struct order {
-	char number[NUMBER_MAX];	/* empty: free */
+	uint64_t code;
+	char number[NUMBER_MAX];
 	char notify_url[256];
 	int64_t total;
 };
@@ -30,7 +32,7 @@ struct conn {
 	int fd;
 	enum role role;
 	struct buffer in, out;
-	char notifying[NUMBER_MAX];	/* ROLE_NOTIFY: the order in flight, empty when it is free */
+	struct order *notifying;	/* ROLE_NOTIFY: what is in flight, NULL when it is free */
 	struct conn *driver;		/* who asked for it */
 };
 
@@ -43,7 +45,10 @@ struct channel {
 	struct channel_keys *keys;
 	const char *mchid, *appid;
 	int epoll;
-	struct order orders[ORDERS];
+	struct order orders[ORDERS];	/* a ring: an old one is forgotten */
+	uint64_t placed;
+	struct buffer *signed_replies;	/* to the first orders */
+	uint64_t signed_n;
 	struct conn *notifiers[NOTIFIERS];
 	struct waiting *queue;
 	size_t queue_head, queue_n, queue_room;
@@ -78,35 +83,6 @@ conn_flush(struct conn *n)
 			return;		/* the edge comes again when there is room, or an end */
 		buffer_consume(&n->out, (size_t)sent);
 	}
-}
-
-/* ------- orders */
-
-static struct order *
-order_find(struct channel *c, const char *number, size_t n, bool make)
-{
-	uint64_t h = UINT64_C(1469598103934665603);
-
-	if (n == 0 || n >= NUMBER_MAX)
-		return NULL;
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ (unsigned char)number[i]) * UINT64_C(1099511628211);
-	/* a ring of eight places: an old order is forgotten when they are full */
-	struct order *first = &c->orders[h % (ORDERS - 8)];
-	for (int i = 0; i < 8; i++) {
-		struct order *o = first + i;
-		if (strlen(o->number) == n && memcmp(o->number, number, n) == 0)
-			return o;
-		if (o->number[0] == '\0') {
-			first = o;
-			break;
-		}
-	}
-	if (!make)
-		return NULL;
-	memcpy(first->number, number, n);
-	first->number[n] = '\0';
-	return first;
 }
 
 /* ------- notifications */
@@ -144,7 +120,7 @@ notify_send(struct channel *c, struct conn *n, struct order *o, struct conn *dri
 	buffer_put(&n->out, "\r\n", 2);
 	buffer_put(&n->out, body.p, body.used);
 	buffer_free(&body);
-	memcpy(n->notifying, o->number, sizeof(n->notifying));
+	n->notifying = o;
 	n->driver = driver;
 	conn_flush(n);
 }
@@ -160,7 +136,7 @@ notifier_free(struct channel *c, const char *url)
 				snprintf(address, sizeof(address), "%.*s", (int)strcspn(host + 3, "/"), host + 3);
 			c->notifiers[i] = conn_new(c, connect_to(address), ROLE_NOTIFY);
 		}
-		if (c->notifiers[i]->notifying[0] == '\0')
+		if (c->notifiers[i]->notifying == NULL)
 			return c->notifiers[i];
 	}
 	return NULL;
@@ -192,18 +168,18 @@ static size_t
 notify_answered(struct channel *c, struct conn *n, const char *p, size_t size)
 {
 	struct http_reply r;
-	char line[NUMBER_MAX + 8];
+	char line[CODE_MAX + 8];
 	enum reply_result result = reply_http(p, size, &r);
 
 	if (result == REPLY_MORE)
 		return 0;
 	bool good = result == REPLY_GOOD && r.status >= 200 && r.status < 300;
-	int used = snprintf(line, sizeof(line), "%s %s\n", good ? "done" : "fail", n->notifying);
+	int used = snprintf(line, sizeof(line), "%s %llu\n", good ? "done" : "fail", (unsigned long long)n->notifying->code);
 	if (n->driver != NULL && n->driver->fd >= 0) {
 		buffer_put(&n->driver->out, line, (size_t)used);
 		conn_flush(n->driver);
 	}
-	n->notifying[0] = '\0';
+	n->notifying = NULL;
 	if (c->queue_n > 0) {
 		struct waiting w = c->queue[c->queue_head];
 		c->queue_head = (c->queue_head + 1) % c->queue_room;
@@ -216,29 +192,46 @@ notify_answered(struct channel *c, struct conn *n, const char *p, size_t size)
 /* ------- the API */
 
 static void
-api_reply(struct channel *c, struct conn *n, int status, const char *body)
+api_reply(struct channel *c, struct buffer *out, int status, const char *body)
 {
 	char head[200];
 	int used = snprintf(head, sizeof(head), "HTTP/1.1 %d %s\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %zu\r\n", status,
 	    status == 200 ? "OK" : "Refused", strlen(body));
 
-	buffer_put(&n->out, head, (size_t)used);
-	channel_sign(c->keys, &n->out, body, strlen(body));
-	buffer_put(&n->out, "\r\n", 2);
-	buffer_put(&n->out, body, strlen(body));
+	buffer_put(out, head, (size_t)used);
+	channel_sign(c->keys, out, body, strlen(body));
+	buffer_put(out, "\r\n", 2);
+	buffer_put(out, body, strlen(body));
+}
+
+static void
+api_reply_code(struct channel *c, struct buffer *out, uint64_t code)
+{
+	char body[80];
+
+	snprintf(body, sizeof(body), "{\"code_url\":\"weixin://wxpay/bizpayurl?pr=%llu\"}", (unsigned long long)code);
+	api_reply(c, out, 200, body);
+}
+
+/* A signature is good for five minutes, as the daemon sees it. */
+static void
+replies_sign(struct channel *c, uint64_t n)
+{
+	c->signed_replies = need((size_t)n * sizeof(*c->signed_replies));
+	for (c->signed_n = 0; c->signed_n < n; c->signed_n++)
+		api_reply_code(c, &c->signed_replies[c->signed_n], c->signed_n);
 }
 
 static void
 api_place(struct channel *c, struct conn *n, const char *body, size_t size)
 {
-	char number[NUMBER_MAX], url[256], reply[200];
+	struct order *o = &c->orders[c->placed % ORDERS];
+	char url[256];
 	const char *total = memmem(body, size, "\"total\":", 8);
-	struct order *o;
 
-	if (total == NULL || !json_find(body, size, "out_trade_no", number, sizeof(number)) || !json_find(body, size, "notify_url", url, sizeof(url))
-	    || (o = order_find(c, number, strlen(number), true)) == NULL) {
+	if (total == NULL || !json_find(body, size, "out_trade_no", o->number, sizeof(o->number)) || !json_find(body, size, "notify_url", url, sizeof(url))) {
 		c->refused++;
-		api_reply(c, n, 400, "{\"code\":\"PARAM_ERROR\",\"message\":\"参数错误\"}");
+		api_reply(c, &n->out, 400, "{\"code\":\"PARAM_ERROR\",\"message\":\"参数错误\"}");
 		return;
 	}
 	/* JSON may escape the slashes of a URL */
@@ -248,8 +241,14 @@ api_place(struct channel *c, struct conn *n, const char *body, size_t size)
 			*to++ = *from;
 	*to = '\0';
 	o->total = strtoll(total + 8, NULL, 10);
-	snprintf(reply, sizeof(reply), "{\"code_url\":\"weixin://wxpay/bizpayurl?pr=%s\"}", number);
-	api_reply(c, n, 200, reply);
+	o->code = c->placed++;
+	if (o->code < c->signed_n) {
+		struct buffer *reply = &c->signed_replies[o->code];
+		buffer_put(&n->out, reply->p, reply->used);
+		buffer_free(reply);
+	} else {
+		api_reply_code(c, &n->out, o->code);
+	}
 }
 
 static size_t
@@ -267,12 +266,12 @@ api_request(struct channel *c, struct conn *n, const char *p, size_t size)
 	if (sscanf(p, "%7s %299s ", method, path) != 2 || !http_header_value(p, end, "Authorization", authorization, sizeof(authorization))
 	    || !channel_verify(c->keys, method, path, authorization, end + 4, body_n)) {
 		c->refused++;
-		api_reply(c, n, 401, "{\"code\":\"SIGN_ERROR\",\"message\":\"签名错误\"}");
+		api_reply(c, &n->out, 401, "{\"code\":\"SIGN_ERROR\",\"message\":\"签名错误\"}");
 	} else if (strcmp(method, "POST") == 0 && strcmp(path, "/v3/pay/transactions/native") == 0) {
 		api_place(c, n, end + 4, body_n);
 	} else {
 		c->refused++;
-		api_reply(c, n, 404, "{\"code\":\"RESOURCE_NOT_EXISTS\",\"message\":\"查询的资源不存在\"}");
+		api_reply(c, &n->out, 404, "{\"code\":\"RESOURCE_NOT_EXISTS\",\"message\":\"查询的资源不存在\"}");
 	}
 	return (size_t)(end + 4 - p) + body_n;
 }
@@ -283,15 +282,15 @@ static size_t
 control_line(struct channel *c, struct conn *n, const char *p, size_t size)
 {
 	const char *end = memchr(p, '\n', size);
-	char line[NUMBER_MAX + 8];
+	char line[CODE_MAX + 8];
 
 	if (end == NULL)
 		return 0;
-	struct order *o = end - p > 4 && memcmp(p, "pay ", 4) == 0 ? order_find(c, p + 4, (size_t)(end - p) - 4, false) : NULL;
-	if (o != NULL) {
-		notify(c, o, n);
+	uint64_t code = end - p > 4 && memcmp(p, "pay ", 4) == 0 ? strtoull(p + 4, NULL, 10) : UINT64_MAX;
+	if (code < c->placed && code + ORDERS >= c->placed) {
+		notify(c, &c->orders[code % ORDERS], n);
 	} else {
-		int used = snprintf(line, sizeof(line), "fail %.*s\n", (int)(end - p > 4 ? end - p - 4 : 0), p + 4);
+		int used = snprintf(line, sizeof(line), "fail %llu\n", (unsigned long long)code);
 		buffer_put(&n->out, line, (size_t)used);
 	}
 	return (size_t)(end + 1 - p);
@@ -308,7 +307,7 @@ conn_take(struct channel *c, struct conn *n, const char *p, size_t size)
 	case ROLE_CONTROL:
 		return control_line(c, n, p, size);
 	default:
-		return n->notifying[0] != '\0' ? notify_answered(c, n, p, size) : 0;
+		return n->notifying != NULL ? notify_answered(c, n, p, size) : 0;
 	}
 }
 
@@ -353,6 +352,7 @@ int
 main(int argc, char **argv)
 {
 	static struct channel c;
+	int64_t sign_ahead = 0;
 	const char *listen_address = "127.0.0.1:0", *platform_key = "", *merchant_certificate = "", *serial = "", *apiv3 = "", *mchid = "", *appid = "";
 	const struct option_row rows[] = {
 		{"listen", "HOST:PORT of the API (a free port)", &listen_address, NULL, NULL},
@@ -362,6 +362,7 @@ main(int argc, char **argv)
 		{"apiv3-key", "32 characters", &apiv3, NULL, NULL},
 		{"mchid", "the merchant", &mchid, NULL, NULL},
 		{"appid", "its application", &appid, NULL, NULL},
+		{"sign-ahead", "replies to orders signed before the API is open (0)", NULL, &sign_ahead, NULL},
 	};
 	struct epoll_event events[EVENTS];
 
@@ -370,6 +371,7 @@ main(int argc, char **argv)
 	c.keys = channel_keys_new(platform_key, merchant_certificate, serial, apiv3);
 	c.mchid = mchid;
 	c.appid = appid;
+	replies_sign(&c, (uint64_t)sign_ahead);
 	c.epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct conn *api = conn_new(&c, listen_on(listen_address), ROLE_LISTEN_API), *control = conn_new(&c, listen_on("127.0.0.1:0"), ROLE_LISTEN_CONTROL);
 	printf("{\"api\":\"127.0.0.1:%u\",\"control\":\"127.0.0.1:%u\"}\n", port_of(api->fd), port_of(control->fd));

@@ -1,4 +1,5 @@
--- One commit of one line by one client: what an answer that waits for the disk costs at least. pgbench -M prepared -c 1, at a fixed rate.
+-- One commit of one line by one client: what an answer that waits for the disk costs at least. pgbench -M prepared -c 1,
+-- and with more clients and -R, where lines come as they are due.
 \set visit random(1, :visits)
 \set id random(1, 900000000000000000)
 with v as (update visit set total = total + 2560, line_count = line_count + 1 where visit_id = :visit returning visit_id, line_count)

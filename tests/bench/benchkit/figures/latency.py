@@ -1,4 +1,5 @@
-"""ACK latency in an open loop, against one commit of the same PostgreSQL. Latency counts from when a message was due."""
+"""ACK latency in an open loop, against one commit of the same PostgreSQL, and against pgbench in an open loop of the same rate, a commit a line.
+Latency counts from when a message, or a commit, was due."""
 
 import glob
 import os
@@ -8,10 +9,13 @@ from ..result import compare
 from ..rig import VISITS
 
 
-def _commits(c, database):
-    """A lone client's commits: (p50, p99) in microseconds, from pgbench's log of every transaction."""
+OPEN_LOOP_CLIENTS = 16
+
+
+def _commits(c, database, clients=1, rate=None):
+    """Commits by so many clients, one after another or, with a rate, as they are due: (p50, p99) in microseconds, from pgbench's log of each."""
     prefix = os.path.join(c.rig.dir, "commit")
-    tools.pgbench(c.rig, database, "commit.sql", c.seconds, 1, log=prefix, visits=VISITS)
+    tools.pgbench(c.rig, database, "commit.sql", c.seconds, clients, rate=rate, log=prefix, visits=VISITS)
     times = []
     for path in glob.glob(prefix + ".*"):
         with open(path, encoding="ascii") as f:
@@ -22,7 +26,7 @@ def _commits(c, database):
 
 
 def latency(c):
-    commits, at = [], {1000: [], 5000: []}
+    commits, at, peer = [], {1000: [], 5000: []}, {1000: [], 5000: []}
     for n in range(c.rounds):
         with c.rig.workplace("latency") as (database, daemon):
             c.load("mllp-wait", mllp=daemon.mllp, connections=8, lines=1, seconds=1)        # the plans are made
@@ -32,6 +36,8 @@ def latency(c):
                 c.rig.checkpoint()
                 r = c.load("open-loop", mllp=daemon.mllp, rate=rate, connections=64, lines=1)
                 samples.append(r["latency_us"])
+                c.rig.checkpoint()
+                peer[rate].append(_commits(c, database, OPEN_LOOP_CLIENTS, rate))
         c.say(f"latency, round {n + 1} of {c.rounds}: commit {commits[-1][0] / 1000:.2f} / {commits[-1][1] / 1000:.2f} ms, "
               + ", ".join(f"{rate}/s {s[-1]['p50'] / 1000:.2f} / {s[-1]['p99'] / 1000:.2f} ms" for rate, s in at.items()) + " (p50 / p99)")
     rows = []
@@ -39,5 +45,7 @@ def latency(c):
         for name, index in (("p50", 0), ("p99", 1)):
             rows.append(compare(f"ACK latency at {rate:,} lines/s, {name}", "ms", [s[name] / 1000 for s in samples], f"one commit by pgbench, {name}",
                                 [x[index] / 1000 for x in commits], f"ack{rate}/{name}"))
+            rows.append(compare(f"a transaction a line by pgbench, as due at {rate:,}/s, {name}", "ms", [x[index] / 1000 for x in peer[rate]],
+                                f"the daemon's, {name}", [s[name] / 1000 for s in samples]))
         rows.append(compare(f"ACK latency at {rate:,} lines/s, p99.9", "ms", [s["p999"] / 1000 for s in samples]))
     return rows
