@@ -24,7 +24,7 @@ struct payer {
 	enum step step;
 	struct buffer in;
 	int64_t started, entered;
-	char number[ID_MAX];		/* the order's */
+	char number[ID_MAX];		/* of the order, as its QR code says it */
 	char payment[ID_MAX];
 };
 

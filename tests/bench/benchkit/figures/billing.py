@@ -14,6 +14,7 @@ from ..result import Row, compare
 from ..rig import FEED_TOKEN, KIOSK_TOKEN, Failure
 
 PAYERS = 64
+BILLS_A_SECOND, SIGNED_A_SECOND = 3000, 750        # more than will be paid; what is beyond the latter is signed as it comes
 
 
 def _channel(c, daemon, sign_ahead):
@@ -28,11 +29,11 @@ def _channel(c, daemon, sign_ahead):
 def payments(c):
     """Create, order at the channel, notification, settled, receipt read. Each bill is paid once, and the books are asked at the end."""
     rate, p50, ceiling, cost, steps = [], [], [], [], {}
-    bills = (c.seconds + 2) * 3000
+    bills, signed = ((c.seconds + 2) * n for n in (BILLS_A_SECOND, SIGNED_A_SECOND))
     for n in range(min(c.rounds, 3)):
         with c.rig.workplace("payments") as (database, daemon):
             amount = store.add_bills(c.rig, database, bills, 1)
-            channel, control = _channel(c, daemon, sign_ahead=bills // 4)
+            channel, control = _channel(c, daemon, signed)
             try:
                 c.rig.checkpoint()
                 before, signing = proc.cpu_s(daemon.pid) + c.rig.postgres_cpu_s(), proc.cpu_s(channel.pid)
@@ -58,7 +59,8 @@ def payments(c):
         compare("payments, from create to receipt read, p50", "ms", p50),
         compare("CPU of the daemon and PostgreSQL a payment", "ms", cost,
                 note=f"with the simulator and the payers on other machines two cores would do {2000 / median(cost):,.0f} payments/s"),
-        compare("channel simulator's own ceiling", "payments/s", ceiling, note="payments for each second of its CPU: a signature and a check each, replies to orders are signed before"),
+        compare("channel simulator's own ceiling", "payments/s", ceiling,
+                note="payments for each second of its CPU: a signature and a check each, replies to orders are signed before"),
     ]
 
 

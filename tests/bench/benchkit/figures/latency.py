@@ -8,7 +8,6 @@ from .. import tools
 from ..result import compare
 from ..rig import VISITS
 
-
 OPEN_LOOP_CLIENTS = 16
 
 
@@ -17,11 +16,12 @@ def _commits(c, database, clients=1, rate=None):
     prefix = os.path.join(c.rig.dir, "commit")
     tools.pgbench(c.rig, database, "commit.sql", c.seconds, clients, rate=rate, log=prefix, visits=VISITS)
     times = []
-    for path in glob.glob(prefix + ".*"):
+    for path in glob.glob(prefix + ".*"):       # one of each thread
         with open(path, encoding="ascii") as f:
-            times += [int(line.split()[2]) for line in f]
+            log = [int(line.split()[2]) for line in f]
+        times += log[len(log) // 20:]           # without the first ones, which plan
         os.unlink(path)
-    times = sorted(times[len(times) // 20:])        # without the first ones, which plan
+    times.sort()
     return times[len(times) // 2], times[len(times) * 99 // 100]
 
 
