@@ -6,7 +6,7 @@
 
 #include "base/config.h"
 #include "base/metrics.h"
-#include "core/directory.h"
+#include "access/directory.h"
 #include "db/lane.h"
 #include "db/pool.h"
 #include "net/http_client.h"

@@ -1,7 +1,7 @@
 /* Who may send: feeds and facilities of the configuration with the ids that the database gave them. A feed object stays where it is until the
  * daemon ends, so work in flight may hold one across a reload. */
-#ifndef VB_CORE_DIRECTORY_H
-#define VB_CORE_DIRECTORY_H
+#ifndef VB_ACCESS_DIRECTORY_H
+#define VB_ACCESS_DIRECTORY_H
 
 #include "base/config.h"
 #include "base/metrics.h"
