@@ -45,3 +45,11 @@ mllp_next(struct mllp_scan *scan, struct view bytes, struct view *ret_content, s
 		return MLLP_FRAME;
 	}
 }
+
+enum mllp_block
+mllp_block_of(struct view content)
+{
+	if (content.n != 1)
+		return MLLP_CONTENT;
+	return content.p[0] == MLLP_ACK ? MLLP_COMMIT_ACK : content.p[0] == MLLP_NAK ? MLLP_COMMIT_NAK : MLLP_CONTENT;
+}

@@ -17,6 +17,14 @@ struct mllp_scan {
 	size_t seen;
 };
 
+/* What a frame holds: a commit block of release 2 is one byte, and is the peer's answer to something of ours, never a message. */
+enum mllp_block {
+	MLLP_CONTENT,
+	MLLP_COMMIT_ACK,
+	MLLP_COMMIT_NAK,
+};
+enum mllp_block mllp_block_of(struct view content);
+
 /* Looks for a frame at the start of `bytes`. Anything before the start block is junk between frames.
  * On MLLP_FRAME: *ret_content is inside bytes, *ret_junk how many bytes of junk came before, *ret_used how many bytes to drop.
  * On MLLP_MORE: *ret_used bytes at the start are junk (also *ret_junk) and may be dropped.

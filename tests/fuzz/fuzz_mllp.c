@@ -13,6 +13,8 @@ struct heard {
 static void
 hear(struct heard *h, const char *p, size_t n)
 {
+	FUZZ_CHECK((mllp_block_of((struct view){p, n}) == MLLP_COMMIT_ACK) == (n == 1 && *p == MLLP_ACK));
+	FUZZ_CHECK((mllp_block_of((struct view){p, n}) == MLLP_COMMIT_NAK) == (n == 1 && *p == MLLP_NAK));
 	memcpy(h->bytes + h->n, &n, sizeof(n));
 	if (n > 0)
 		memcpy(h->bytes + h->n + sizeof(n), p, n);

@@ -96,6 +96,21 @@ START_TEST(a_stream_gives_the_same_frames_however_it_is_cut)
 }
 END_TEST
 
+static const struct {
+	struct view content;
+	enum mllp_block block;
+} blocks[] = {
+	{VIEW_LITERAL("\x06"), MLLP_COMMIT_ACK}, {VIEW_LITERAL("\x15"), MLLP_COMMIT_NAK}, {VIEW_LITERAL(""), MLLP_CONTENT}, {{NULL, 0}, MLLP_CONTENT},
+	{VIEW_LITERAL("\x06\r"), MLLP_CONTENT}, {VIEW_LITERAL("\x06\x06"), MLLP_CONTENT}, {VIEW_LITERAL("\x15\x06"), MLLP_CONTENT}, {VIEW_LITERAL("\x00"), MLLP_CONTENT},
+	{VIEW_LITERAL("\x07"), MLLP_CONTENT}, {VIEW_LITERAL("M"), MLLP_CONTENT}, {VIEW_LITERAL("\x86"), MLLP_CONTENT}, {VIEW_LITERAL("MSH|^~\\&|\r"), MLLP_CONTENT},
+};
+
+START_TEST(a_commit_block_is_one_byte)
+{
+	ck_assert_int_eq(mllp_block_of(blocks[_i].content), blocks[_i].block);
+}
+END_TEST
+
 START_TEST(nothing_needs_more)
 {
 	struct mllp_scan scan = {0};
@@ -142,6 +157,7 @@ main(void)
 	struct check_run run = check_begin("mllp");
 
 	check_add_rows(run, a_stream_gives_the_same_frames_however_it_is_cut, streams);
+	check_add_rows(run, a_commit_block_is_one_byte, blocks);
 	tcase_add_test(run.tcase, nothing_needs_more);
 	tcase_add_test(run.tcase, a_frame_of_many_reads_is_looked_at_once);
 	return check_end(run);
