@@ -198,12 +198,14 @@ hl7_ack_build(struct arena *a, const struct hl7_header *h, const struct ack_cont
 	text_string(&t, code);
 	text_char(&t, d->field);
 	text_put(&t, h->control_id);
-	if (c->n_errors > 0) {
+	if (c->n_errors > 0 && !c->brief) {
 		const struct refusal *e = &c->errors[0];
 		text_char(&t, d->field);
 		put_escaped(&t, d, e->detail != NULL ? e->detail : reason_of(e->reason)->title);
 	}
 	text_char(&t, '\r');
+	if (c->brief)
+		return text_view(&t);
 	for (size_t i = 0; i < c->n_errors; i++)
 		put_err(&t, h, &c->errors[i]);
 	text_put(&t, c->extra);

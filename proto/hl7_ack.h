@@ -30,6 +30,7 @@ struct ack_content {
 	const char *own_id;		/* MSH-10 of the acknowledgement */
 	int64_t now;			/* microseconds */
 	int offset;			/* of the hospital, seconds east */
+	bool brief;			/* MSH and MSA-1 and 2 alone: no MSA-3, no ERR, nothing extra; its length is that of what it echoes */
 };
 
 /* The acknowledgement, in the sender's delimiters, UTF-8, each segment ended by CR. MSH-10 is echoed into MSA-2 byte for byte.

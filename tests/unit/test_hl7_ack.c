@@ -137,7 +137,7 @@ static struct view
 build(const char *message, const char *code, const struct refusal *errors, size_t n, const char *extra)
 {
 	struct hl7_header h = header_of(message);
-	struct ack_content c = {code, errors, n, extra != NULL ? view_of(extra) : VIEW_NONE, "VB1", now, CHINA};
+	struct ack_content c = {code, errors, n, extra != NULL ? view_of(extra) : VIEW_NONE, "VB1", now, CHINA, false};
 
 	return hl7_ack_build(&arena, &h, &c);
 }
@@ -263,6 +263,26 @@ START_TEST(every_reason_can_be_told)
 }
 END_TEST
 
+START_TEST(a_brief_answer_is_as_long_as_what_it_repeats)
+{
+	struct hl7_header h = header_of("MSH|^~\\&|CLINIC|H01|VISITBILL|HQ|20260115||DFT^P03|M-1|P|2.5.1\r");
+	struct refusal errors[200];
+	struct ack_content c = {"AE", errors, 200, VIEW_LITERAL("ZBL|V1\r"), "VB1", now, CHINA, true};
+
+	for (size_t i = 0; i < 200; i++)
+		errors[i] = quantity;
+	ck_assert_view(hl7_ack_build(&arena, &h, &c), "MSH|^~\\&|VISITBILL|HQ|CLINIC|H01|20260115143059+0800||ACK^P03^ACK|VB1|P|2.5.1\rMSA|AE|M-1\r");
+	/* without it every one of them is there, however many: the caller says how many there may be */
+	c.brief = false;
+	struct view rest = hl7_ack_build(&arena, &h, &c);
+	struct hl7_segment s;
+	size_t n = 0;
+	while (hl7_next_segment(&rest, &s))
+		n += strcmp(s.id, "ERR") == 0;
+	ck_assert_uint_eq(n, 200);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -276,5 +296,6 @@ main(void)
 	check_add_rows(run, every_byte_of_an_acknowledgement, built);
 	tcase_add_test(run.tcase, every_error_has_its_err);
 	tcase_add_test(run.tcase, every_reason_can_be_told);
+	tcase_add_test(run.tcase, a_brief_answer_is_as_long_as_what_it_repeats);
 	return check_end(run);
 }
