@@ -54,6 +54,9 @@ static const struct reason reasons[] = {
 	{"charset_unknown", TABLE, 422, false, "the character set is not one we know"},
 	{"charset_invalid", DATATYPE, 422, false, "the bytes are not text of their character set"},
 	{"too_large", DATATYPE, 413, false, "too large"},
+	{"batch_too_large", DATATYPE, 413, false, "too many messages in one frame"},
+	{"certificate_required", UNKNOWN_KEY, 403, false, "the feed is accepted with its client certificate only"},
+	{"feed_mismatch", UNKNOWN_KEY, 403, false, "the sender named in the message is not the one of the connection"},
 	{"unavailable", INTERNAL, 503, true, "the database cannot be reached; send again"},
 	{"busy", INTERNAL, 503, true, "too much is in work; send again"},
 	{"internal", INTERNAL, 500, false, "something went wrong on our side"},
@@ -67,6 +70,8 @@ static const struct reason reasons[] = {
 	{"request_timeout", INTERNAL, 408, true, "the request took too long to arrive"},
 	{"header_too_large", DATATYPE, 431, false, "the request's header is too large"},
 	{"too_many_connections", INTERNAL, 503, true, "too many connections"},
+	{"too_many_requests", INTERNAL, 429, true, "too many failed requests from this address; wait"},
+	{"expectation", DATATYPE, 417, false, "the Expect header asks for something that is not offered"},
 	{"media_type", DATATYPE, 415, false, "the body is not application/json"},
 	/* payments */
 	{"idempotency_key_missing", REQUIRED, 400, false, "an Idempotency-Key header is required"},
