@@ -36,6 +36,21 @@ hl7_delimiters_of(struct view line, struct hl7_delimiters *ret)
 	return 0;
 }
 
+/* Bytes before the first CR or LF. Looked for in windows that double: a message with LF only, or with one CR at its far end, is walked once too. */
+static size_t
+line_length(const char *p, size_t n)
+{
+	for (size_t from = 0, window = 256; from < n; from += window, window *= 2) {
+		if (window > n - from)
+			window = n - from;
+		const char *cr = memchr(p + from, '\r', window);
+		const char *lf = memchr(p + from, '\n', cr != NULL ? (size_t)(cr - p) - from : window);
+		if (lf != NULL || cr != NULL)
+			return (size_t)((lf != NULL ? lf : cr) - p);
+	}
+	return n;
+}
+
 bool
 hl7_next_segment(struct view *rest, struct hl7_segment *ret)
 {
@@ -43,10 +58,7 @@ hl7_next_segment(struct view *rest, struct hl7_segment *ret)
 		rest->p++, rest->n--;
 	if (rest->n == 0)
 		return false;
-	const char *end = memchr(rest->p, '\r', rest->n);
-	size_t n = end != NULL ? (size_t)(end - rest->p) : rest->n;
-	if ((end = memchr(rest->p, '\n', n)) != NULL)
-		n = (size_t)(end - rest->p);
+	size_t n = line_length(rest->p, rest->n);
 	ret->line = (struct view){rest->p, n};
 	rest->p += n;
 	rest->n -= n;

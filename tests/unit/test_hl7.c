@@ -1,6 +1,8 @@
 /* HL7 v2 as views: delimiters, segments, fields, parts, escapes. */
 #include "check_main.h"
 
+#include <time.h>
+
 #include <stdio.h>
 
 #include "proto/hl7.h"
@@ -250,6 +252,51 @@ START_TEST(escapes_follow_the_senders_delimiters)
 }
 END_TEST
 
+/* 2 MB of short segments: walked once, whatever ends them. Looking for the other kind of end each time took 40 s. */
+static const char *const ends[] = {"\r", "\n", "\r\n", "\n\r"};
+
+START_TEST(segments_take_one_walk)
+{
+	enum { SIZE = 2000000 };
+	char *text = malloc(SIZE);
+	size_t n = 0, found = 0, length = 4 + strlen(ends[_i]);
+	struct hl7_segment s;
+
+	ck_assert_ptr_nonnull(text);
+	for (; n + length < SIZE; n += length) {
+		memcpy(text + n, "NTE|", 4);
+		memcpy(text + n + 4, ends[_i], length - 4);
+	}
+	text[n++] = '\r';	/* the only one, at the far end */
+	struct view rest = {text, n};
+	clock_t from = clock();
+	while (hl7_next_segment(&rest, &s))
+		found += view_is(s.line, "NTE|");
+	ck_assert_int_lt((clock() - from) / CLOCKS_PER_SEC, 3);
+	ck_assert_uint_eq(found, (n - 1) / length);
+	free(text);
+}
+END_TEST
+
+START_TEST(a_segment_of_any_length_ends_where_it_ends)
+{
+	char *text = malloc(10000);
+
+	ck_assert_ptr_nonnull(text);
+	for (size_t n = 3; n < 4000; n += n < 1100 ? 1 : 97)
+		for (size_t end = 0; end < 3; end++) {
+			struct hl7_segment s;
+			struct view rest = {text, n + end};
+			memset(text, 'x', n);
+			memcpy(text + n, end == 1 ? "\n" : "\r\n", end);
+			ck_assert(hl7_next_segment(&rest, &s));
+			ck_assert_uint_eq(s.line.n, n);
+			ck_assert_uint_eq(rest.n, end);
+		}
+	free(text);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -265,5 +312,7 @@ main(void)
 	tcase_add_test(run.tcase, a_component_is_of_the_first_repetition_and_subcomponent);
 	check_add_rows(run, escapes_are_replaced_once, escapes);
 	tcase_add_test(run.tcase, escapes_follow_the_senders_delimiters);
+	check_add_rows(run, segments_take_one_walk, ends);
+	tcase_add_test(run.tcase, a_segment_of_any_length_ends_where_it_ends);
 	return check_end(run);
 }
