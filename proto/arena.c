@@ -1,9 +1,12 @@
 /* The arena: chunks from malloc, handed out from front to back. It does not track what it gave. */
 #include "arena.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { CHUNK_MAX = 1 << 20 };	/* of those that follow the first, but for one that holds a single larger thing */
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -48,12 +51,22 @@ arena_alloc(struct arena *a, size_t n)
 	size_t need = (n + 15) & ~(size_t)15;
 
 	if (a->size - a->used < need) {
-		size_t chunk = a->size < 65536 ? a->size * 2 + 1024 : a->size;
+		/* after a first chunk for the whole message come small ones: what is beyond it is seldom as much again */
+		size_t chunk = a->size < 65536 ? a->size * 2 + 1024 : a->size < CHUNK_MAX ? a->size : CHUNK_MAX;
 		arena_grow(a, chunk < need ? need : chunk);
 	}
 	void *p = a->chunk->bytes + a->used;
 	a->used += need;
 	return memset(p, 0, n);
+}
+
+void
+arena_shrink(struct arena *a, void *p, size_t n, size_t keep)
+{
+	size_t from = (size_t)((char *)p - a->chunk->bytes);
+
+	assert((char *)p >= a->chunk->bytes && keep <= n && from + ((n + 15) & ~(size_t)15) == a->used);
+	a->used = from + ((keep + 15) & ~(size_t)15);
 }
 
 struct view

@@ -23,6 +23,9 @@ void arena_free(struct arena *a);
 /* n bytes, zeroed, aligned for any object. Owned by the arena. */
 void *arena_alloc(struct arena *a, size_t n);
 
+/* Keeps the first `keep` bytes of p, which was the last thing allocated and of n bytes; the rest may be handed out again. */
+void arena_shrink(struct arena *a, void *p, size_t n, size_t keep);
+
 /* A copy of the bytes. */
 struct view arena_copy(struct arena *a, const char *p, size_t n);
 

@@ -58,7 +58,8 @@ convert(const char *to, const char *from, struct view in, struct arena *a, struc
 
 	if (cd == (iconv_t)-1)
 		return -1;
-	size_t room = in.n * 4 + 16, left = room, in_left = in.n;
+	/* no character of these sets becomes three times as long, either way: one byte of ISO 8859 is at most three of UTF-8 */
+	size_t room = in.n * 3 + 16, left = room, in_left = in.n;
 	char *out = arena_alloc(a, room), *o = out;
 	char *i = (char *)(size_t)in.p;		/* iconv takes char ** and does not write there */
 	size_t r = iconv(cd, &i, &in_left, &o, &left);
@@ -66,6 +67,7 @@ convert(const char *to, const char *from, struct view in, struct arena *a, struc
 	if (r == (size_t)-1)
 		return -1;
 	*ret = (struct view){out, room - left};
+	arena_shrink(a, out, room, ret->n);
 	return 0;
 }
 

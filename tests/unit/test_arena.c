@@ -138,6 +138,41 @@ START_TEST(join_puts_two_texts_together)
 }
 END_TEST
 
+START_TEST(what_is_not_kept_is_handed_out_again)
+{
+	struct arena a;
+
+	arena_init(&a, 1000);
+	char *first = arena_alloc(&a, 900);
+	memset(first, 'x', 900);
+	arena_shrink(&a, first, 900, 10);
+	char *second = arena_alloc(&a, 800);
+	ck_assert_ptr_eq(second, first + 16);
+	for (size_t i = 0; i < 800; i++)
+		ck_assert_int_eq(second[i], 0);
+	ck_assert_int_eq(first[9], 'x');
+	arena_shrink(&a, second, 800, 800);
+	arena_shrink(&a, second, 800, 0);
+	ck_assert_ptr_eq(arena_alloc(&a, 1), second);
+	ck_assert_uint_eq(a.total, 1000);
+	arena_free(&a);
+}
+END_TEST
+
+START_TEST(chunks_behind_a_large_first_one_are_small)
+{
+	struct arena a;
+
+	arena_init(&a, 50000000);
+	(void)arena_alloc(&a, 50000000);
+	(void)arena_alloc(&a, 1);
+	ck_assert_uint_le(a.total, 50000000 + (1 << 20));
+	(void)arena_alloc(&a, 3000000);
+	ck_assert_uint_le(a.total, 53000000 + (1 << 20));
+	arena_free(&a);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -151,5 +186,7 @@ main(void)
 	tcase_add_test(run.tcase, copies_are_terminated_and_hold_any_byte);
 	tcase_add_test(run.tcase, printf_formats_texts_of_any_length);
 	check_add_rows(run, join_puts_two_texts_together, joins);
+	tcase_add_test(run.tcase, what_is_not_kept_is_handed_out_again);
+	tcase_add_test(run.tcase, chunks_behind_a_large_first_one_are_small);
 	return check_end(run);
 }
