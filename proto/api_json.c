@@ -3,18 +3,19 @@
 
 #include <stdlib.h>
 
+#include "hash.h"
 #include "json_in.h"
 #include "money.h"
 #include "timestamp.h"
-
-enum { ID_MAX = 200, VISIT_NO_MAX = 100, TEXT_MAX = 500 };
 
 static const char *
 line_where(void *arg, enum line_field field)
 {
 	static const char *const keys[] = {
-		[LINE_FIELD_SOURCE_LINE] = "source_line", [LINE_FIELD_CODE] = "code", [LINE_FIELD_QUANTITY] = "quantity",
-		[LINE_FIELD_PRICE] = "unit_price", [LINE_FIELD_AMOUNT] = "amount", [LINE_FIELD_CHARGED_AT] = "charged_at",
+		[LINE_FIELD_SOURCE_LINE] = "source_line", [LINE_FIELD_REVERSES] = "reverses", [LINE_FIELD_CODE] = "code", [LINE_FIELD_NAME] = "name",
+		[LINE_FIELD_NATIONAL_CODE] = "national_code", [LINE_FIELD_DEPARTMENT] = "department", [LINE_FIELD_PERFORMER] = "performer",
+		[LINE_FIELD_ORDERER] = "orderer", [LINE_FIELD_ORDER_NO] = "order_no", [LINE_FIELD_QUANTITY] = "quantity", [LINE_FIELD_PRICE] = "unit_price",
+		[LINE_FIELD_AMOUNT] = "amount", [LINE_FIELD_CHARGED_AT] = "charged_at",
 	};
 	const struct json_in *in = arg;
 
@@ -27,9 +28,9 @@ read_kind(const struct json_in *in, struct charge_line *l)
 	static const struct { const char *name; enum line_kind kind; } kinds[] = {
 		{"charge", LINE_CHARGE}, {"credit", LINE_CREDIT}, {"adjustment", LINE_ADJUSTMENT}, {"payment", LINE_PAYMENT},
 	};
-	struct view v = json_in_text(in, "type", 20);
+	struct view v = json_in_text(in, "type", FIELD_WORD);
 
-	l->reverses = json_in_text(in, "reverses", ID_MAX);
+	l->reverses = json_in_any_text(in, "reverses");
 	l->kind = l->reverses.n > 0 ? LINE_CREDIT : LINE_CHARGE;
 	if (v.n == 0)
 		return;
@@ -48,7 +49,7 @@ read_kind(const struct json_in *in, struct charge_line *l)
 static void
 read_category(const struct json_in *in, struct charge_line *l)
 {
-	struct view v = json_in_text(in, "category", 10);
+	struct view v = json_in_text(in, "category", FIELD_WORD);
 
 	if (v.n == 0)
 		return;
@@ -64,19 +65,19 @@ static void
 read_line(const struct json_in *in, const struct api_context *c, struct charge_line *l)
 {
 	read_kind(in, l);
-	l->source_line = json_in_text(in, "source_line", ID_MAX);
-	l->code = json_in_text(in, "code", 150);
-	l->name = json_in_text(in, "name", TEXT_MAX);
-	l->national_code = json_in_text(in, "national_code", 50);
-	l->department = json_in_text(in, "department", TEXT_MAX);
-	l->performer = json_in_text(in, "performer", TEXT_MAX);
-	l->orderer = json_in_text(in, "orderer", TEXT_MAX);
-	l->order_no = json_in_text(in, "order_no", ID_MAX);
+	l->source_line = json_in_any_text(in, "source_line");
+	l->code = json_in_any_text(in, "code");
+	l->name = json_in_any_text(in, "name");
+	l->national_code = json_in_any_text(in, "national_code");
+	l->department = json_in_any_text(in, "department");
+	l->performer = json_in_any_text(in, "performer");
+	l->orderer = json_in_any_text(in, "orderer");
+	l->order_no = json_in_any_text(in, "order_no");
 	l->has_quantity = json_in_decimal(in, "quantity", QUANTITY_DIGITS, &l->quantity);
 	l->has_price = json_in_decimal(in, "unit_price", PRICE_DIGITS, &l->price);
 	l->has_amount = json_in_decimal(in, "amount", AMOUNT_DIGITS, &l->amount);
 	read_category(in, l);
-	struct view currency = json_in_text(in, "currency", 10);
+	struct view currency = json_in_text(in, "currency", FIELD_WORD);
 	if (currency.n > 0 && !view_is(currency, "CNY"))
 		json_in_refuse(in, "currency", "is not CNY", "currency");
 	if (!json_in_time(in, "charged_at", c->offset, &l->charged_at) && l->refused.reason == NULL)
@@ -86,47 +87,33 @@ read_line(const struct json_in *in, const struct api_context *c, struct charge_l
 static void
 read_visit(const struct json_in *in, const struct api_context *c, struct visit_ref *v)
 {
-	v->facility = json_in_text(in, "facility", VISIT_NO_MAX);
+	v->facility = json_in_text(in, "facility", FIELD_FACILITY);
 	if (v->facility.n == 0)
 		v->facility = c->facility;
-	v->visit_no = json_in_text(in, "visit_no", VISIT_NO_MAX);
+	v->visit_no = json_in_text(in, "visit_no", FIELD_VISIT_NO);
 	if (v->visit_no.n == 0)
 		json_in_refuse(in, "visit_missing", "is required", "visit_no");
 }
 
-/* Finds visits among those of the request: open addressing, twice as many places as lines. */
-struct visit_table {
-	size_t *places;		/* index + 1 into the intake's visits, 0 free */
-	size_t size;		/* a power of two */
-};
-
-static void
-visit_table_init(struct visit_table *t, size_t lines, struct arena *a)
-{
-	t->size = 16;
-	while (t->size < lines * 2)
-		t->size *= 2;
-	t->places = arena_alloc(a, t->size * sizeof(*t->places));
-}
-
+/* The visit's index among those of the request; one that is new comes in. Mostly it is the visit of the line before. */
 static size_t
-visit_index(struct visit_table *t, struct intake *in, const struct visit_ref *v)
+visit_index(const struct hash_set *set, struct intake *in, const struct visit_ref *v)
 {
-	size_t h = v->visit_no.n;
+	const struct visit_ref *last = in->n_visits > 0 ? &in->visits[in->n_visits - 1] : NULL;
+	struct hash_place *p;
 
-	for (size_t i = 0; i < v->visit_no.n; i++)
-		h = h * 31 + (unsigned char)v->visit_no.p[i];
-	for (h ^= h >> 15;; h++) {
-		size_t *place = &t->places[h & (t->size - 1)];
-		if (*place == 0) {
-			in->visits[in->n_visits] = *v;
-			*place = ++in->n_visits;
-			return in->n_visits - 1;
-		}
-		const struct visit_ref *known = &in->visits[*place - 1];
+	if (last != NULL && view_equal(last->visit_no, v->visit_no) && view_equal(last->facility, v->facility))
+		return in->n_visits - 1;
+	uint64_t hash = hash_text(v->visit_no, hash_text(v->facility, 0));
+	size_t at = (size_t)hash;
+	while ((p = hash_set_next(set, hash, &at))->index != 0) {
+		const struct visit_ref *known = &in->visits[p->index - 1];
 		if (view_equal(known->visit_no, v->visit_no) && view_equal(known->facility, v->facility))
-			return *place - 1;
+			return p->index - 1;
 	}
+	in->visits[in->n_visits] = *v;
+	*p = (struct hash_place){hash, (uint32_t)++in->n_visits};
+	return in->n_visits - 1;
 }
 
 /* Stable counting sort by visit. */
@@ -173,8 +160,8 @@ api_charges_parse(struct view body, const struct api_context *c, struct intake *
 		in->lines = arena_alloc(&in->arena, n * sizeof(*in->lines));
 		in->visits = arena_alloc(&in->arena, n * sizeof(*in->visits));
 		in->n_lines = n;
-		struct visit_table table;
-		visit_table_init(&table, n, &in->arena);
+		struct hash_set set;
+		hash_set_init(&set, n, &in->arena);
 		for (size_t i = 0; i < n; i++, line = line->next) {
 			struct charge_line *l = &in->lines[i];
 			struct visit_ref visit = {0};
@@ -186,7 +173,7 @@ api_charges_parse(struct view body, const struct api_context *c, struct intake *
 				read_visit(&at, c, &visit);
 				read_line(&at, c, l);
 			}
-			l->visit = visit_index(&table, in, &visit);
+			l->visit = visit_index(&set, in, &visit);
 			charge_line_check(l, c->now, &in->arena, line_where, &at);
 			charge_line_digest(l);
 		}
@@ -198,7 +185,7 @@ static const char *
 read_class(const struct json_in *in)
 {
 	static const char *const classes[] = {"outpatient", "emergency", "inpatient"};
-	struct view v = json_in_text(in, "class", 20);
+	struct view v = json_in_text(in, "class", FIELD_WORD);
 
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 		if (view_is(v, classes[i]))
@@ -238,15 +225,15 @@ api_visit_parse(struct view body, const struct api_context *c, struct intake *in
 	read_visit(&top, c, v);
 	v->visit_class = read_class(&top);
 	check_event_time(&top, c, in, "admitted_at");
-	in->event.department = json_in_value(&top, "department", TEXT_MAX);
-	in->event.location = json_in_value(&top, "location", TEXT_MAX);
+	in->event.department = json_in_value(&top, "department", FIELD_DEPARTMENT);
+	in->event.location = json_in_value(&top, "location", FIELD_LOCATION);
 	const struct json *patient = json_in_child(&top, "patient", JSON_OBJECT);
 	if (patient != NULL) {
 		struct json_in p = {patient, "/patient", -1, &in->arena, &in->refused};
-		struct view birth = json_in_text(&p, "birth_date", 64);
-		v->patient_no = json_in_value(&p, "patient_no", ID_MAX);
-		v->patient_name = json_in_value(&p, "name", TEXT_MAX);
-		in->event.sex = json_in_value(&p, "sex", 20);
+		struct view birth = json_in_text(&p, "birth_date", FIELD_TIME);
+		v->patient_no = json_in_value(&p, "patient_no", FIELD_PATIENT_NO);
+		v->patient_name = json_in_value(&p, "name", FIELD_PATIENT_NAME);
+		in->event.sex = json_in_value(&p, "sex", FIELD_SEX);
 		in->event.has_birth_date = birth.n > 0 && timestamp_parse_date(birth, &in->event.birth_date) == 0;
 		if (birth.n > 0 && !in->event.has_birth_date)
 			json_in_refuse(&p, "date_absurd", "is not a date such as 1990-01-31", "birth_date");
@@ -260,7 +247,13 @@ api_discharge_parse(struct view body, const struct api_context *c, enum event_ki
 
 	v->facility = facility;
 	v->visit_no = visit_no;
-	if (body.n == 0)
+	const char *complaint = field_complaint(FIELD_FACILITY, facility), *number = field_complaint(FIELD_VISIT_NO, visit_no);
+	if (complaint != NULL || number != NULL) {
+		in->refused = (struct refusal){"field_invalid", complaint != NULL ? arena_printf(&in->arena, "the facility in the path %s", complaint)
+		    : arena_printf(&in->arena, "the visit number in the path %s", number), ""};
+		v->facility = v->visit_no = VIEW_NONE;
+	}
+	if (body.n == 0 || in->refused.reason != NULL)
 		return;
 	const struct json *root = json_in_body(body, &in->arena, &in->refused);
 	if (root == NULL)
@@ -280,7 +273,7 @@ api_payment_parse(struct view body, struct arena *a, struct api_payment *ret, st
 	if (root == NULL)
 		return -1;
 	struct json_in top = {root, "", -1, a, refused};
-	p.channel = json_in_text(&top, "channel", 40);
+	p.channel = json_in_text(&top, "channel", FIELD_CHANNEL);
 	if (p.channel.n == 0)
 		json_in_refuse(&top, "field_missing", "is required", "channel");
 	if (!json_in_decimal(&top, "amount", AMOUNT_DIGITS, &p.amount))

@@ -1,6 +1,7 @@
 /* The HL7 profile: which segment and field means what to billing. Charge lines are in hl7_ft1.c. */
 #include "hl7_events.h"
 
+#include "fields.h"
 #include "hl7_ft1.h"
 #include "timestamp.h"
 
@@ -24,6 +25,13 @@ struct body {
 	bool has_pid, has_pv1, has_mrg;
 	struct hl7_fields evn, pid, pv1, mrg;
 	size_t n_ft1, n_msh;
+};
+
+/* What reads texts: the first one that breaks its limit is the refusal. */
+struct reader {
+	const struct hl7_delimiters *d;
+	struct arena *a;
+	struct refusal refused;
 };
 
 static const struct event_row *
@@ -64,32 +72,53 @@ body_scan(struct view message, const struct hl7_delimiters *d, struct body *b)
 	}
 }
 
+/* The text by the table of fields; empty where it breaks its limit, so that nothing long goes on from here. */
 static struct value
-value_of(struct view component, const struct hl7_delimiters *d, struct arena *a)
+bounded(struct reader *r, struct value v, enum field field, const char *location)
+{
+	const char *complaint = v.text.n > 0 ? field_text_complaint(field, v.text) : NULL;
+
+	if (complaint == NULL)
+		return v;
+	if (r->refused.reason == NULL)
+		r->refused = (struct refusal){"field_invalid", arena_printf(r->a, "the %s %s", field_limit_of(field)->name, complaint), location};
+	return (struct value){VIEW_NONE, false};
+}
+
+static struct value
+text_of(struct reader *r, struct view component)
 {
 	if (hl7_is_null(component))
 		return (struct value){VIEW_NONE, true};
-	return (struct value){view_trim(hl7_text(component, d, a)), false};
+	return (struct value){view_trim(hl7_text(component, r->d, r->a)), false};
+}
+
+static struct value
+value_of(struct reader *r, struct view component, enum field field, const char *location)
+{
+	return bounded(r, text_of(r, component), field, location);
 }
 
 static struct view
-id_of(struct view field, const struct hl7_delimiters *d, struct arena *a)
+id_of(struct reader *r, struct view field, enum field which, const char *location)
 {
-	return value_of(hl7_component(field, d, 1), d, a).text;
+	return value_of(r, hl7_component(field, r->d, 1), which, location).text;
 }
 
-/* Family and given name as one: a blank between Latin ones, none between Chinese ones. */
+/* PID-5: family and given name as one: a blank between Latin ones, none between Chinese ones. */
 static struct value
-name_of(struct view field, const struct hl7_delimiters *d, struct arena *a)
+name_of(struct reader *r, struct view field)
 {
-	struct value family = value_of(hl7_component(field, d, 1), d, a), given = value_of(hl7_component(field, d, 2), d, a);
+	struct value family = text_of(r, hl7_component(field, r->d, 1)), given = text_of(r, hl7_component(field, r->d, 2)), name = family;
 
-	if (family.deleted || given.text.n == 0)
-		return family;
-	if (family.text.n == 0)
-		return given;
-	const char *blank = (unsigned char)family.text.p[family.text.n - 1] < 0x80 && (unsigned char)given.text.p[0] < 0x80 ? " " : "";
-	return (struct value){arena_join(a, family.text, blank, given.text), false};
+	if (!family.deleted && given.text.n > 0) {
+		name = given;
+		if (family.text.n > 0) {
+			const char *blank = (unsigned char)family.text.p[family.text.n - 1] < 0x80 && (unsigned char)given.text.p[0] < 0x80 ? " " : "";
+			name = (struct value){arena_join(r->a, family.text, blank, given.text), false};
+		}
+	}
+	return bounded(r, name, FIELD_PATIENT_NAME, "PID^1^5");
 }
 
 /* PV1-2, table 0004. */
@@ -110,19 +139,17 @@ class_of(struct view v)
 }
 
 static void
-visit_of(const struct body *b, const struct hl7_header *h, struct arena *a, struct visit_ref *ret)
+visit_of(struct reader *r, const struct body *b, const struct hl7_header *h, struct visit_ref *ret)
 {
-	const struct hl7_delimiters *d = &h->delimiters;
-
 	ret->facility = h->facility;
-	ret->visit_no = id_of(hl7_field(&b->pv1, 19), d, a);
+	ret->visit_no = id_of(r, hl7_field(&b->pv1, 19), FIELD_VISIT_NO, "PV1^1^19");
 	if (ret->visit_no.n == 0)
-		ret->visit_no = id_of(hl7_field(&b->pid, 18), d, a);
-	ret->patient_no.text = id_of(hl7_field(&b->pid, 3), d, a);
+		ret->visit_no = id_of(r, hl7_field(&b->pid, 18), FIELD_VISIT_NO, "PID^1^18");
+	ret->patient_no.text = id_of(r, hl7_field(&b->pid, 3), FIELD_PATIENT_NO, "PID^1^3");
 	if (ret->patient_no.text.n == 0)
-		ret->patient_no.text = id_of(hl7_field(&b->pid, 2), d, a);
-	ret->patient_name = name_of(hl7_field(&b->pid, 5), d, a);
-	ret->visit_class = class_of(hl7_component(hl7_field(&b->pv1, 2), d, 1));
+		ret->patient_no.text = id_of(r, hl7_field(&b->pid, 2), FIELD_PATIENT_NO, "PID^1^2");
+	ret->patient_name = name_of(r, hl7_field(&b->pid, 5));
+	ret->visit_class = class_of(hl7_component(hl7_field(&b->pv1, 2), r->d, 1));
 }
 
 /* The first of the fields that holds a time; false when none does. A time that cannot be read is a refusal. */
@@ -141,9 +168,9 @@ time_of(struct view field, const struct hl7_delimiters *d, int offset, int64_t *
 }
 
 static void
-event_fill(const struct body *b, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
+event_fill(struct reader *r, const struct body *b, const struct hl7_context *c, struct intake *in)
 {
-	const struct hl7_delimiters *d = &h->delimiters;
+	const struct hl7_delimiters *d = r->d;
 	struct visit_event *e = &in->event;
 	struct refusal bad = {0};
 
@@ -162,14 +189,14 @@ event_fill(const struct body *b, const struct hl7_header *h, const struct hl7_co
 	}
 	struct view birth = hl7_component(hl7_field(&b->pid, 7), d, 1);
 	e->has_birth_date = birth.n > 0 && timestamp_parse_date(birth, &e->birth_date) == 0;
-	e->sex = value_of(hl7_component(hl7_field(&b->pid, 8), d, 1), d, &in->arena);
-	e->department = value_of(hl7_component(hl7_field(&b->pv1, 10), d, 1), d, &in->arena);
-	e->location = value_of(hl7_part(hl7_field(&b->pv1, 3), d->repetition, 1), d, &in->arena);
+	e->sex = value_of(r, hl7_component(hl7_field(&b->pid, 8), d, 1), FIELD_SEX, "PID^1^8");
+	e->department = value_of(r, hl7_component(hl7_field(&b->pv1, 10), d, 1), FIELD_DEPARTMENT, "PV1^1^10");
+	e->location = value_of(r, hl7_part(hl7_field(&b->pv1, 3), d->repetition, 1), FIELD_LOCATION, "PV1^1^3");
 	if (e->kind == EVENT_MERGE) {
-		e->other_visit_no = id_of(hl7_field(&b->mrg, 5), d, &in->arena);
+		e->other_visit_no = id_of(r, hl7_field(&b->mrg, 5), FIELD_VISIT_NO, "MRG^1^5");
 		if (e->other_visit_no.n == 0)
-			e->other_visit_no = id_of(hl7_field(&b->mrg, 3), d, &in->arena);
-		e->other_patient_no = id_of(hl7_field(&b->mrg, 1), d, &in->arena);
+			e->other_visit_no = id_of(r, hl7_field(&b->mrg, 3), FIELD_VISIT_NO, "MRG^1^3");
+		e->other_patient_no = id_of(r, hl7_field(&b->mrg, 1), FIELD_PATIENT_NO, "MRG^1^1");
 		if (!b->has_mrg)
 			e->refused = (struct refusal){"segment_missing", "a merge has an MRG segment", "MRG^1"};
 		else if (e->other_visit_no.n == 0 && e->other_patient_no.n == 0)
@@ -198,16 +225,17 @@ void
 hl7_events_parse(struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
 {
 	struct body b;
+	struct reader r = {&h->delimiters, &in->arena, {0}};
 	const struct event_row *row = event_lookup(h, &in->refused);
 
-	in->message_id = hl7_text(h->control_id, &h->delimiters, &in->arena);
+	in->message_id = bounded(&r, (struct value){hl7_text(h->control_id, r.d, r.a), false}, FIELD_MESSAGE_ID, "MSH^1^10").text;
 	in->has_sent_at = timestamp_parse(h->time, c->offset, &in->sent_at) == 0;
 	if (row == NULL)
 		return;
 	body_scan(message, &h->delimiters, &b);
 	in->visits = arena_alloc(&in->arena, sizeof(*in->visits));
 	in->n_visits = 1;
-	visit_of(&b, h, &in->arena, &in->visits[0]);
+	visit_of(&r, &b, h, &in->visits[0]);
 	struct visit_ref *visit = &in->visits[0];
 	if (row->kind == EVENT_NONE) {
 		lines_fill(message, &b, h, c, in);
@@ -215,12 +243,10 @@ hl7_events_parse(struct view message, const struct hl7_header *h, const struct h
 		in->event.kind = row->kind;
 		if (strcmp(row->event, "A28") == 0 || strcmp(row->event, "A31") == 0)
 			visit->visit_no = VIEW_NONE;
-		event_fill(&b, h, c, in);
+		event_fill(&r, &b, c, in);
 	}
-	if (in->refused.reason == NULL && (visit->visit_no.n > 100 || in->event.other_visit_no.n > 100))
-		in->refused = (struct refusal){"field_invalid", "the visit number is longer than 100 bytes", "PV1^1^19"};
-	if (in->refused.reason == NULL && (visit->patient_no.text.n > 200 || in->event.other_patient_no.n > 200))
-		in->refused = (struct refusal){"field_invalid", "the patient number is longer than 200 bytes", "PID^1^3"};
+	if (in->refused.reason == NULL)
+		in->refused = r.refused;
 	if (in->refused.reason == NULL && b.n_msh > 1)	/* frames are taken apart before: nobody pays for the next patient */
 		in->refused = (struct refusal){"segment_order", "a second MSH in one message", "MSH^2"};
 	if (in->refused.reason == NULL && visit->visit_no.n == 0) {

@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 
+#include "fields.h"
+#include "hash.h"
 #include "money.h"
 #include "timestamp.h"
 #include "utf8.h"
@@ -25,8 +27,9 @@ static const char *
 where(void *arg, enum line_field field)
 {
 	static const int fields[] = {
-		[LINE_FIELD_SOURCE_LINE] = 2, [LINE_FIELD_CODE] = 7, [LINE_FIELD_QUANTITY] = 10, [LINE_FIELD_PRICE] = 12,
-		[LINE_FIELD_AMOUNT] = 11, [LINE_FIELD_CHARGED_AT] = 4,
+		[LINE_FIELD_SOURCE_LINE] = 2, [LINE_FIELD_REVERSES] = 2, [LINE_FIELD_CODE] = 7, [LINE_FIELD_NAME] = 7, [LINE_FIELD_NATIONAL_CODE] = 7,
+		[LINE_FIELD_DEPARTMENT] = 13, [LINE_FIELD_PERFORMER] = 20, [LINE_FIELD_ORDERER] = 21, [LINE_FIELD_ORDER_NO] = 23,
+		[LINE_FIELD_QUANTITY] = 10, [LINE_FIELD_PRICE] = 12, [LINE_FIELD_AMOUNT] = 11, [LINE_FIELD_CHARGED_AT] = 4,
 	};
 
 	return location_of(arg, fields[field]);
@@ -168,25 +171,73 @@ read_fields(const struct ft1 *t, const struct hl7_context *c)
 }
 
 /* FT1-1, else which FT1 of the message it is. */
-static const char *
+static struct view
 place_of(const struct ft1 *t)
 {
 	struct view set_id = text_of(t, 1, 1);
 
-	return set_id.n > 0 ? arena_printf(t->a, "%.*s", (int)set_id.n, set_id.p) : arena_printf(t->a, "%d", t->line->ordinal);
+	return set_id.n > 0 ? set_id : view_of(arena_printf(t->a, "%d", t->line->ordinal));
+}
+
+/* An id of these parts, one after the other. One that is too long for an id is not even made. */
+static struct view
+made_id(const struct ft1 *t, const struct view *parts, size_t n_parts)
+{
+	const size_t most = field_limit_of(FIELD_SOURCE_LINE)->most;
+	char buf[256];
+	struct view id = {buf, 0};
+
+	for (size_t i = 0; i < n_parts; i++) {
+		if (parts[i].n > most - id.n) {
+			refuse(t, "field_invalid", "the line's id, made of FT1-2, MSH-10 and FT1-1, is longer than 200 bytes", 2);
+			return VIEW_NONE;
+		}
+		if (parts[i].n > 0)
+			memcpy(buf + id.n, parts[i].p, parts[i].n);
+		id.n += parts[i].n;
+	}
+	if (field_text_complaint(FIELD_SOURCE_LINE, id) != NULL) {
+		refuse(t, "field_invalid", "the line's id, made of FT1-2, MSH-10 and FT1-1, holds a control character", 2);
+		return VIEW_NONE;
+	}
+	return arena_copy(t->a, buf, id.n);
+}
+
+/* The ids of the lines so far, from the first line on that had none: messages whose lines all have ids pay nothing. */
+struct ids {
+	struct hash_set set;
+	size_t n;		/* lines in it */
+};
+
+/* Is there a line in the set with the last line's id? The last line comes in if not, and so do those before it. */
+static bool
+ids_add(struct ids *ids, const struct charge_line *lines, size_t last)
+{
+	for (; ids->n <= last; ids->n++) {
+		struct view id = lines[ids->n].source_line;
+		uint64_t hash = hash_text(id, 0);
+		size_t at = (size_t)hash;
+		struct hash_place *p;
+		while ((p = hash_set_next(&ids->set, hash, &at))->index != 0 && !view_equal(lines[p->index - 1].source_line, id))
+			continue;
+		if (p->index == 0)
+			*p = (struct hash_place){hash, (uint32_t)ids->n + 1};
+		else if (ids->n == last)
+			return true;
+	}
+	return false;
 }
 
 /* Two lines of one message never share an id that we made: the second one's gets its ordinal. */
 static void
-tell_apart(struct charge_line *lines, size_t n, struct arena *a)
+tell_apart(struct ids *ids, struct charge_line *lines, size_t n, size_t n_lines, struct arena *a)
 {
 	struct charge_line *l = &lines[n];
 
-	for (size_t i = 0; i < n; i++)
-		if (view_equal(lines[i].source_line, l->source_line)) {
-			l->source_line = view_of(arena_printf(a, "%.*s.%d", (int)l->source_line.n, l->source_line.p, l->ordinal));
-			return;
-		}
+	if (ids->set.places == NULL)
+		hash_set_init(&ids->set, n_lines, a);
+	if (ids_add(ids, lines, n))
+		l->source_line = view_of(arena_printf(a, "%.*s.%d", (int)l->source_line.n, l->source_line.p, l->ordinal));
 }
 
 /* A credit takes back what its ZRV names, else the line of its own FT1-2; then it needs an id of its own, the same one in each
@@ -194,6 +245,7 @@ tell_apart(struct charge_line *lines, size_t n, struct arena *a)
 static void
 name_line(const struct ft1 *t, struct view reverses, struct view message_id)
 {
+	const struct view slash = VIEW_LITERAL("/");
 	struct charge_line *l = t->line;
 
 	l->reverses = reverses;
@@ -202,10 +254,9 @@ name_line(const struct ft1 *t, struct view reverses, struct view message_id)
 		if (l->source_line.n == 0)
 			refuse(t, "field_missing", "a credit names the line that it takes back, in ZRV-1 or FT1-2", 2);
 		else
-			l->source_line = view_of(arena_printf(t->a, "%.*s/CD/%.*s/%s", (int)l->source_line.n, l->source_line.p,
-			    (int)message_id.n, message_id.p, place_of(t)));
+			l->source_line = made_id(t, (const struct view[]){l->source_line, VIEW_LITERAL("/CD/"), message_id, slash, place_of(t)}, 5);
 	} else if (l->source_line.n == 0) {
-		l->source_line = view_of(arena_printf(t->a, "%.*s/%s", (int)message_id.n, message_id.p, place_of(t)));
+		l->source_line = made_id(t, (const struct view[]){message_id, slash, place_of(t)}, 3);
 	}
 	if (l->kind == LINE_ADJUSTMENT && l->reverses.n > 0)
 		l->kind = LINE_CREDIT;
@@ -232,6 +283,7 @@ hl7_ft1_parse(struct view message, const struct hl7_header *h, const struct hl7_
 {
 	struct hl7_segment s;
 	struct hl7_fields f;
+	struct ids ids = {0};
 	size_t n = 0;
 
 	while (n < in->n_lines && hl7_next_segment(&message, &s)) {
@@ -244,8 +296,8 @@ hl7_ft1_parse(struct view message, const struct hl7_header *h, const struct hl7_
 		read_fields(&t, c);
 		bool named = l->source_line.n > 0;
 		name_line(&t, following_zrv(message, &h->delimiters, &in->arena), in->message_id);
-		if (!named)
-			tell_apart(in->lines, n - 1, &in->arena);
+		if (!named && l->source_line.n > 0)
+			tell_apart(&ids, in->lines, n - 1, in->n_lines, &in->arena);
 		charge_line_check(l, c->now, &in->arena, where, &t);
 		charge_line_digest(l);
 	}

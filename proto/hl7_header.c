@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 
+#include "fields.h"
 #include "utf8.h"
 
 static bool
@@ -31,6 +32,25 @@ event_of_evn(struct view message, const struct hl7_delimiters *d)
 	return VIEW_NONE;
 }
 
+/* Fields that are too long for anybody's code are refused, and emptied: an answer repeats MSH-3 to 6. MSH-10 stays: it is repeated byte for byte. */
+static void
+bound_fields(struct hl7_fields *f, struct arena *a, struct refusal *refused)
+{
+	static const unsigned char kept[] = {3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 18};
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		enum field field = kept[i] == 10 ? FIELD_MESSAGE_ID : FIELD_HEADER;
+		struct view v = hl7_field(f, kept[i]);
+		if (v.n <= field_limit_of(field)->most && field != FIELD_MESSAGE_ID)
+			continue;
+		const char *complaint = field_complaint(field, v);
+		if (complaint != NULL && refused->reason == NULL)
+			*refused = (struct refusal){"field_invalid", arena_printf(a, "MSH-%d %s", kept[i], complaint), arena_printf(a, "MSH^1^%d", kept[i])};
+		if (field != FIELD_MESSAGE_ID)
+			f->f[kept[i]] = VIEW_NONE;
+	}
+}
+
 void
 hl7_header_parse(struct view message, const char *processing, struct arena *a, struct hl7_header *h, struct refusal *refused)
 {
@@ -46,6 +66,7 @@ hl7_header_parse(struct view message, const char *processing, struct arena *a, s
 		return;
 	}
 	hl7_split(&msh, d, &f);
+	bound_fields(&f, a, refused);
 	h->sending_application = hl7_field(&f, 3);
 	h->sending_facility = hl7_field(&f, 4);
 	h->receiving_application = hl7_field(&f, 5);
@@ -64,6 +85,13 @@ hl7_header_parse(struct view message, const char *processing, struct arena *a, s
 	h->charset = hl7_field(&f, 18);
 	if (h->event.n == 0)
 		h->event = event_of_evn(rest, d);
+	if (h->event.n > field_limit_of(FIELD_HEADER)->most) {
+		h->event = VIEW_NONE;
+		if (refused->reason == NULL)
+			*refused = (struct refusal){"field_invalid", arena_printf(a, "EVN-1 %s", field_limit_of(FIELD_HEADER)->too_long), "EVN^1^1"};
+	}
+	if (refused->reason != NULL)
+		return;
 
 	struct view id = hl7_component(h->processing_id, d, 1);
 	if (h->type.n == 0)
@@ -75,6 +103,4 @@ hl7_header_parse(struct view message, const char *processing, struct arena *a, s
 		*refused = (struct refusal){"version", "the version is not 2.x", "MSH^1^12"};
 	else if (view_trim(h->control_id).n == 0)
 		*refused = (struct refusal){"control_id_missing", "no message control id", "MSH^1^10"};
-	else if (h->control_id.n > 199)
-		*refused = (struct refusal){"field_invalid", "the message control id is longer than 199 bytes", "MSH^1^10"};
 }

@@ -3,8 +3,10 @@
 
 #include <inttypes.h>
 #include <openssl/evp.h>
+#include <stddef.h>
 #include <stdlib.h>
 
+#include "fields.h"
 #include "money.h"
 #include "timestamp.h"
 
@@ -93,14 +95,40 @@ check_product(struct charge_line *l, struct arena *a, line_where_fn where, void 
 	}
 }
 
+static void
+check_texts(struct charge_line *l, struct arena *a, line_where_fn where, void *arg)
+{
+	static const struct { size_t offset; enum field field; enum line_field place; } texts[] = {
+		{offsetof(struct charge_line, source_line), FIELD_SOURCE_LINE, LINE_FIELD_SOURCE_LINE},
+		{offsetof(struct charge_line, reverses), FIELD_REVERSES, LINE_FIELD_REVERSES},
+		{offsetof(struct charge_line, code), FIELD_CODE, LINE_FIELD_CODE},
+		{offsetof(struct charge_line, name), FIELD_NAME, LINE_FIELD_NAME},
+		{offsetof(struct charge_line, national_code), FIELD_NATIONAL_CODE, LINE_FIELD_NATIONAL_CODE},
+		{offsetof(struct charge_line, department), FIELD_DEPARTMENT, LINE_FIELD_DEPARTMENT},
+		{offsetof(struct charge_line, performer), FIELD_PERFORMER, LINE_FIELD_PERFORMER},
+		{offsetof(struct charge_line, orderer), FIELD_ORDERER, LINE_FIELD_ORDERER},
+		{offsetof(struct charge_line, order_no), FIELD_ORDER_NO, LINE_FIELD_ORDER_NO},
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct view *v = (struct view *)(void *)((char *)l + texts[i].offset);
+		const char *complaint;
+		if (v->n == 0 || (complaint = field_text_complaint(texts[i].field, *v)) == NULL)
+			continue;
+		if (l->refused.reason == NULL)
+			refuse(l, "field_invalid", arena_printf(a, "the %s %s", field_limit_of(texts[i].field)->name, complaint), where(arg, texts[i].place));
+		*v = VIEW_NONE;
+	}
+}
+
 void
 charge_line_check(struct charge_line *l, int64_t now, struct arena *a, line_where_fn where, void *arg)
 {
+	check_texts(l, a, where, arg);
 	if (l->refused.reason != NULL)
 		return;
-	if (l->source_line.n == 0 || l->source_line.n > 200 || l->reverses.n > 200) {
-		refuse(l, "field_invalid", "the line's id, or that of the line it takes back, is missing or longer than 200 bytes",
-		    where(arg, LINE_FIELD_SOURCE_LINE));
+	if (l->source_line.n == 0) {
+		refuse(l, "field_invalid", "the line's id is missing", where(arg, LINE_FIELD_SOURCE_LINE));
 	} else if (!intake_time_is_sane(l->charged_at, now)) {
 		refuse(l, "date_absurd", "the charge's date is before 1990 or in the future", where(arg, LINE_FIELD_CHARGED_AT));
 	} else if (l->has_amount && llabs(l->amount) > AMOUNT_BOOKED_MAX) {

@@ -82,9 +82,13 @@ struct intake {
 /* The line's digest over everything that is stored of it, by SHA-256 cut to 16 bytes: equal content, equal digest, on any feed. */
 void charge_line_digest(struct charge_line *line);
 
-/* Checks what every source has in common: signs, quantity × price against amount (within 0.01), ranges, the date. Sets line->refused with the
- * location that `where(field)` gives. now: microseconds, the latest time that makes sense is a day after it. */
-enum line_field { LINE_FIELD_SOURCE_LINE, LINE_FIELD_CODE, LINE_FIELD_QUANTITY, LINE_FIELD_PRICE, LINE_FIELD_AMOUNT, LINE_FIELD_CHARGED_AT };
+/* Checks what every source has in common: the texts by the table of fields.h, signs, quantity × price against amount (within 0.01), ranges, the date.
+ * The texts are UTF-8. Sets line->refused with the location that `where(field)` gives; a text that breaks its limit is emptied, so that nothing of
+ * the line is long, refused or not. now: microseconds, the latest time that makes sense is a day after it. */
+enum line_field {
+	LINE_FIELD_SOURCE_LINE, LINE_FIELD_REVERSES, LINE_FIELD_CODE, LINE_FIELD_NAME, LINE_FIELD_NATIONAL_CODE, LINE_FIELD_DEPARTMENT, LINE_FIELD_PERFORMER,
+	LINE_FIELD_ORDERER, LINE_FIELD_ORDER_NO, LINE_FIELD_QUANTITY, LINE_FIELD_PRICE, LINE_FIELD_AMOUNT, LINE_FIELD_CHARGED_AT,
+};
 typedef const char *(*line_where_fn)(void *arg, enum line_field field);
 void charge_line_check(struct charge_line *line, int64_t now, struct arena *a, line_where_fn where, void *arg);
 

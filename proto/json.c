@@ -5,6 +5,8 @@ struct reader {
 	const char *start, *p, *end;
 	struct arena *a;
 	const char *complaint;
+	size_t values_left;
+	bool too_many;
 };
 
 /* Bytes that stand in a string for themselves. */
@@ -188,9 +190,11 @@ read_name(struct reader *r, const struct json *object, struct view *ret)
 		return fail(r, "not a name in double quotes");
 	if (read_string(r, ret) != 0)
 		return -1;
-	if (json_member(object, *ret) != NULL || object->count >= JSON_MEMBERS) {
+	const char *complaint = object->count >= JSON_MEMBERS ? "too many members in one object" : ret->n > JSON_NAME ? "a name longer than 100 bytes"
+	    : json_member(object, *ret) != NULL ? "a name that stands twice in its object" : NULL;
+	if (complaint != NULL) {
 		r->p = at;
-		return fail(r, object->count >= JSON_MEMBERS ? "too many members in one object" : "a name that stands twice in its object");
+		return fail(r, complaint);
 	}
 	skip_blanks(r);
 	if (r->p == r->end || *r->p != ':')
@@ -217,6 +221,10 @@ read_members(struct reader *r, struct json *in, int depth)
 		return 0;
 	}
 	for (;;) {
+		if (r->values_left-- == 0) {
+			r->too_many = true;
+			return fail(r, "too many values for its length");
+		}
 		struct json *v = arena_alloc(r->a, sizeof(*v));
 		if (in->kind == JSON_OBJECT && read_name(r, in, &v->name) != 0)
 			return -1;
@@ -266,9 +274,9 @@ read_value(struct reader *r, struct json *v, int depth)
 }
 
 const struct json *
-json_parse(struct view text, struct arena *a, const char **ret_complaint, size_t *ret_at)
+json_parse(struct view text, struct arena *a, struct json_error *ret_error)
 {
-	struct reader r = {text.p, text.p, text.p + text.n, a, NULL};
+	struct reader r = {text.p, text.p, text.p + text.n, a, NULL, JSON_VALUES + text.n / JSON_BYTES, false};
 	struct json *root = arena_alloc(a, sizeof(*root));
 
 	skip_blanks(&r);
@@ -278,8 +286,7 @@ json_parse(struct view text, struct arena *a, const char **ret_complaint, size_t
 			return root;
 		r.complaint = "something follows the value";
 	}
-	*ret_complaint = r.complaint;
-	*ret_at = (size_t)(r.p - r.start);
+	*ret_error = (struct json_error){r.complaint, (size_t)(r.p - r.start), r.too_many};
 	return NULL;
 }
 

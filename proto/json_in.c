@@ -26,22 +26,22 @@ const struct json *
 json_in_body(struct view body, struct arena *a, struct refusal *refused)
 {
 	const struct json *o = NULL;
-	const char *complaint;
-	size_t at;
+	struct json_error e;
 
 	if (body.n == 0)
 		*refused = (struct refusal){"json_invalid", "the body is empty", ""};
 	else if (!utf8_is_valid(body))
 		*refused = (struct refusal){"json_invalid", "the body is not UTF-8, or has a NUL", ""};
-	else if ((o = json_parse(body, a, &complaint, &at)) == NULL)
-		*refused = (struct refusal){"json_invalid", arena_printf(a, "%s, at byte %zu", complaint, at), ""};
+	else if ((o = json_parse(body, a, &e)) == NULL)
+		*refused = (struct refusal){e.too_many ? "too_large" : "json_invalid", arena_printf(a, "%s, at byte %zu", e.complaint, e.at), ""};
 	else if (o->kind != JSON_OBJECT)
 		*refused = (struct refusal){"json_invalid", "the body is not an object", ""};
 	return refused->reason == NULL ? o : NULL;
 }
 
-struct value
-json_in_value(const struct json_in *in, const char *key, size_t most)
+/* Any text; refused where it is something else. */
+static struct value
+any_value(const struct json_in *in, const char *key)
 {
 	const struct json *v = json_member(in->object, view_of(key));
 
@@ -51,21 +51,34 @@ json_in_value(const struct json_in *in, const char *key, size_t most)
 		return (struct value){VIEW_NONE, true};
 	if (v->kind != JSON_STRING) {
 		json_in_refuse(in, "field_invalid", "is a text", key);
-	} else if (v->text.n > most) {
-		json_in_refuse(in, "field_invalid", arena_printf(in->a, "is longer than %zu bytes", most), key);
-	} else if (v->text.n > 0 && memchr(v->text.p, '\0', v->text.n) != NULL) {
-		json_in_refuse(in, "field_invalid", "has a NUL character", key);
-	} else {
-		struct view text = view_trim(v->text);
-		return (struct value){text.n > 0 ? text : VIEW_NONE, text.n == 0};
+		return (struct value){VIEW_NONE, false};
 	}
+	struct view text = view_trim(v->text);
+	return (struct value){text.n > 0 ? text : VIEW_NONE, text.n == 0};
+}
+
+struct value
+json_in_value(const struct json_in *in, const char *key, enum field field)
+{
+	struct value v = any_value(in, key);
+	const char *complaint = v.text.n > 0 ? field_text_complaint(field, v.text) : NULL;
+
+	if (complaint == NULL)
+		return v;
+	json_in_refuse(in, "field_invalid", complaint, key);
 	return (struct value){VIEW_NONE, false};
 }
 
 struct view
-json_in_text(const struct json_in *in, const char *key, size_t most)
+json_in_text(const struct json_in *in, const char *key, enum field field)
 {
-	return json_in_value(in, key, most).text;
+	return json_in_value(in, key, field).text;
+}
+
+struct view
+json_in_any_text(const struct json_in *in, const char *key)
+{
+	return any_value(in, key).text;
 }
 
 bool
@@ -89,7 +102,7 @@ json_in_decimal(const struct json_in *in, const char *key, unsigned digits, int6
 bool
 json_in_time(const struct json_in *in, const char *key, int offset, int64_t *ret)
 {
-	struct view text = json_in_text(in, key, 64);
+	struct view text = json_in_text(in, key, FIELD_TIME);
 
 	if (text.n == 0)
 		return false;

@@ -2,6 +2,7 @@
 #ifndef VB_PROTO_JSON_IN_H
 #define VB_PROTO_JSON_IN_H
 
+#include "fields.h"
 #include "intake.h"
 #include "json.h"
 
@@ -18,10 +19,12 @@ struct json_in {
  * from it point into the body. */
 const struct json *json_in_body(struct view body, struct arena *a, struct refusal *ret_refused);
 
-/* A text field without blanks around it; empty where absent or null. Too long, or not a text: refused. */
-struct view json_in_text(const struct json_in *in, const char *key, size_t most);
+/* A text without blanks around it; empty where absent or null. Not a text, or against the table of fields: refused, and empty. */
+struct view json_in_text(const struct json_in *in, const char *key, enum field field);
 /* The same, told apart: absent says nothing, null or "" deletes. */
-struct value json_in_value(const struct json_in *in, const char *key, size_t most);
+struct value json_in_value(const struct json_in *in, const char *key, enum field field);
+/* The same without the table, for a charge line's texts: charge_line_check judges them, whichever way they came. */
+struct view json_in_any_text(const struct json_in *in, const char *key);
 /* A decimal, as a text or a number. False where absent, or refused. */
 bool json_in_decimal(const struct json_in *in, const char *key, unsigned digits, int64_t *ret);
 /* A time of RFC 3339 or HL7. False where absent, or refused. */

@@ -205,10 +205,10 @@ def test_dft_p11(house, visit):
 
 
 def test_long_fields(house, visit):
-    """Ids beyond their limits are refused by name; long texts are kept whole."""
-    long = "长" * 400
-    ack = house.clinic.dft(visit, ft1("x" * 200, name=long), ft1("x" * 201), ft1("2"))
-    assert ack.code == "AE" and ack.errors == [("FT1^2^2", 102, "field_invalid")], ack
+    """What is beyond its limit is refused with its place, and its neighbours are booked; texts up to 500 bytes are kept whole."""
+    long = "长" * 166
+    ack = house.clinic.dft(visit, ft1("x" * 200, name=long), ft1("x" * 201), ft1("2"), ft1("3", name=long + "长"))
+    assert ack.code == "AE" and ack.errors == [("FT1^2^2", 102, "field_invalid"), ("FT1^4^7", 102, "field_invalid")], ack
     assert house.value("select item_name from charge join visit using (visit_id) where visit_no = %s and source_line <> '2'", visit) == long
     ack = house.clinic.dft("V" * 101, ft1("1"))
     assert ack.code == "AE" and ack.errors[0][::2] == ("PV1^1^19", "field_invalid")

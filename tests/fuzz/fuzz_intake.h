@@ -5,6 +5,7 @@
 
 #include "fuzz.h"
 
+#include "proto/fields.h"
 #include "proto/intake.h"
 #include "proto/money.h"
 #include "proto/reason.h"
@@ -44,10 +45,18 @@ check_view(const struct place *at, struct view v)
 	FUZZ_CHECK(!at->utf8 || utf8_is_valid(v));
 }
 
+/* What goes on from a parser is within the table of fields, refused or not. */
 static inline void
-check_value(const struct place *at, struct value v)
+check_field(const struct place *at, struct view v, enum field field)
 {
-	check_view(at, v.text);
+	check_view(at, v);
+	FUZZ_CHECK(v.n == 0 || field_text_complaint(field, v) == NULL);
+}
+
+static inline void
+check_value(const struct place *at, struct value v, enum field field)
+{
+	check_field(at, v.text, field);
 	FUZZ_CHECK(!v.deleted || v.text.n == 0);
 }
 
@@ -67,11 +76,14 @@ static inline void
 check_line(const struct place *at, const struct intake *in, size_t n)
 {
 	const struct charge_line *l = &in->lines[n];
-	const struct view views[] = {l->source_line, l->code, l->name, l->national_code, l->department, l->performer, l->orderer, l->order_no, l->reverses};
+	const struct { struct view text; enum field field; } texts[] = {
+		{l->source_line, FIELD_SOURCE_LINE}, {l->code, FIELD_CODE}, {l->name, FIELD_NAME}, {l->national_code, FIELD_NATIONAL_CODE}, {l->order_no, FIELD_ORDER_NO},
+		{l->department, FIELD_DEPARTMENT}, {l->performer, FIELD_PERFORMER}, {l->orderer, FIELD_ORDERER}, {l->reverses, FIELD_REVERSES},
+	};
 	struct charge_line again = *l;
 
-	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
-		check_view(at, views[i]);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		check_field(at, texts[i].text, texts[i].field);
 	check_refusal(at, &l->refused);
 	FUZZ_CHECK(l->ordinal >= 1 && l->ordinal <= (int)in->n_lines && l->visit < in->n_visits && l->category >= 0 && l->category <= 14);
 	FUZZ_CHECK(l->kind >= LINE_CHARGE && l->kind <= LINE_PAYMENT && l->outcome == NULL);
@@ -93,23 +105,22 @@ check_line(const struct place *at, const struct intake *in, size_t n)
 static inline void
 check_intake(const struct place *at, const struct intake *in)
 {
-	check_view(at, in->message_id);
+	check_field(at, in->message_id, FIELD_MESSAGE_ID);
 	check_refusal(at, &in->refused);
 	check_refusal(at, &in->event.refused);
 	for (size_t i = 0; i < in->n_visits; i++) {
 		const struct visit_ref *v = &in->visits[i];
 		check_view(at, v->facility);
-		check_view(at, v->visit_no);
-		check_value(at, v->patient_no);
-		check_value(at, v->patient_name);
-		FUZZ_CHECK(in->refused.reason != NULL || (v->visit_no.n <= 100 && v->patient_no.text.n <= 200));
+		check_field(at, v->visit_no, FIELD_VISIT_NO);
+		check_value(at, v->patient_no, FIELD_PATIENT_NO);
+		check_value(at, v->patient_name, FIELD_PATIENT_NAME);
 	}
 	if (in->event.kind != EVENT_NONE) {
-		check_value(at, in->event.sex);
-		check_value(at, in->event.department);
-		check_value(at, in->event.location);
-		check_view(at, in->event.other_visit_no);
-		check_view(at, in->event.other_patient_no);
+		check_value(at, in->event.sex, FIELD_SEX);
+		check_value(at, in->event.department, FIELD_DEPARTMENT);
+		check_value(at, in->event.location, FIELD_LOCATION);
+		check_field(at, in->event.other_visit_no, FIELD_VISIT_NO);
+		check_field(at, in->event.other_patient_no, FIELD_PATIENT_NO);
 		FUZZ_CHECK(in->n_visits == 1 && in->n_lines == 0 && in->event.visit == 0);
 		FUZZ_CHECK(in->refused.reason != NULL || in->visits[0].visit_no.n > 0 || in->visits[0].patient_no.text.n > 0);
 	}

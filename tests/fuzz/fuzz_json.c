@@ -82,6 +82,8 @@ compare(const struct json *v, struct json_object *other)
 		    && (v->text.n == 0 || memcmp(json_object_get_string(other), v->text.p, v->text.n) == 0));
 	if (v->kind == JSON_ARRAY)
 		FUZZ_CHECK(json_object_array_length(other) == v->count);
+	if (v->kind < JSON_ARRAY)
+		return;
 	for (const struct json *m = v->first; m != NULL; m = m->next, i++) {
 		struct json_object *found = v->kind == JSON_ARRAY ? json_object_array_get_idx(other, i) : NULL;
 		if (v->kind == JSON_OBJECT) {
@@ -105,12 +107,12 @@ static void
 read_alike(struct view body)
 {
 	struct arena a;
-	const char *complaint = NULL;
-	size_t at = 0;
+	struct json_error e = {0};
 
 	arena_init(&a, 1024);
-	const struct json *v = utf8_is_valid(body) ? json_parse(body, &a, &complaint, &at) : NULL;
-	FUZZ_CHECK(v != NULL || !utf8_is_valid(body) || (complaint != NULL && at <= body.n));
+	const struct json *v = utf8_is_valid(body) ? json_parse(body, &a, &e) : NULL;
+	FUZZ_CHECK(v != NULL || !utf8_is_valid(body) || (e.complaint != NULL && e.at <= body.n));
+	FUZZ_CHECK(a.total <= body.n * 16 + 128 * 1024);
 	if (v != NULL && v->kind >= JSON_ARRAY) {	/* of a bare number json-c waits for more */
 		struct json_tokener *t = json_tokener_new();
 		FUZZ_CHECK(t != NULL);

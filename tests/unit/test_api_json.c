@@ -2,6 +2,7 @@
 #include "check_main.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "proto/api_json.h"
 #include "proto/timestamp.h"
@@ -288,6 +289,94 @@ START_TEST(a_payment_is_read_or_refused)
 }
 END_TEST
 
+static const struct {
+	const char *key;
+	size_t most;
+} line_texts[] = {
+	{"facility", 100}, {"visit_no", 100}, {"source_line", 200}, {"reverses", 200}, {"code", 150}, {"name", 500}, {"national_code", 50}, {"department", 500},
+	{"performer", 500}, {"orderer", 500}, {"order_no", 200},
+};
+
+/* A line with that member; its own is left out where it is of the same name. */
+static const char *
+line_with(const char *key, size_t n, const char *behind)
+{
+	static const char *const usual[][2] = {{"visit_no", "V1"}, {"source_line", "W-1"}, {"code", "X01"}, {"charged_at", "20260115"}};
+	char *text = arena_alloc(&in.arena, n + 1);
+	const char *line = "";
+
+	memset(text, 'x', n);
+	for (size_t i = 0; i < 4; i++)
+		if (strcmp(usual[i][0], key) != 0)
+			line = arena_printf(&in.arena, "%s\"%s\":\"%s\",", line, usual[i][0], usual[i][1]);
+	return arena_printf(&in.arena, "{%s\"%s\":\"%s%s\"}", line, key, text, behind);
+}
+
+START_TEST(a_long_text_refuses_its_line_alone)
+{
+	const char *pointer = arena_printf(&in.arena, "/lines/1/%s", line_texts[_i].key);
+
+	for (size_t i = 0; i < 5; i++) {
+		/* the last is short enough, but holds a NUL */
+		const size_t sizes[] = {line_texts[_i].most, line_texts[_i].most + 1, 3000, 2000000, 10}, n = sizes[i];
+		bool fits = n == line_texts[_i].most;
+		const char *body = arena_printf(&in.arena, "{\"lines\":[%s,%s,%s]}", LINE(""), line_with(line_texts[_i].key, n, i == 4 ? "\\u0000" : ""), LINE(""));
+		api_charges_parse(view_of(body), &context, &in);
+		check_refused(&in.refused, NULL, NULL, "the request");
+		ck_assert_uint_eq(in.n_lines, 3);
+		for (size_t k = 0; k < 3; k++) {
+			const struct charge_line *l = &in.lines[k];
+			check_refused(&l->refused, fits || l->ordinal != 2 ? NULL : "field_invalid", pointer, line_texts[_i].key);
+			ck_assert(in.visits[l->visit].visit_no.n <= 100 && in.visits[l->visit].facility.n <= 100);
+			ck_assert(l->source_line.n <= 200 && l->code.n <= 150 && l->name.n <= 500 && l->national_code.n <= 50 && l->reverses.n <= 200);
+		}
+		tear_down();
+		set_up();
+		pointer = arena_printf(&in.arena, "/lines/1/%s", line_texts[_i].key);
+	}
+}
+END_TEST
+
+static const struct { const char *facility, *visit_no, *reason; } paths[] = {
+	{"H01", "V1", NULL}, {"H01", "\xFF", "field_invalid"}, {"H01", "V\n1", "field_invalid"}, {"H01", " ", "field_invalid"}, {"H01", "V1 ", "field_invalid"},
+	{"\xFF", "V1", "field_invalid"}, {"H\r01", "V1", "field_invalid"},
+	{"H01", "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789", NULL},
+	{"H01", "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890", "field_invalid"},
+};
+
+START_TEST(a_visit_in_the_path_is_judged_like_any)
+{
+	api_discharge_parse(VIEW_NONE, &context, EVENT_DISCHARGE, view_of(paths[_i].facility), view_of(paths[_i].visit_no), &in);
+	check_refused(&in.refused, paths[_i].reason, "", paths[_i].visit_no);
+	ck_assert_view(in.visits[0].visit_no, paths[_i].reason == NULL ? paths[_i].visit_no : "");
+}
+END_TEST
+
+/* 65,536 visit numbers that are one to a hash of h * 31 + c: each was compared with each, for six seconds. */
+START_TEST(visits_that_were_made_to_collide_take_no_longer)
+{
+	enum { VISITS = 65536 };
+	struct api_context c = context;
+	char *body = malloc(VISITS * 110 + 100), *to = body;
+
+	c.max_lines = VISITS;
+	ck_assert_ptr_nonnull(body);
+	to += sprintf(to, "{\"lines\":[");
+	for (unsigned i = 0; i < VISITS; i++) {
+		to += sprintf(to, "%s{\"visit_no\":\"", i > 0 ? "," : "");
+		for (unsigned b = 0; b < 16; b++)
+			to += sprintf(to, "%s", i >> b & 1 ? "Aa" : "BB");
+		to += sprintf(to, "\",\"source_line\":\"1\",\"code\":\"X\",\"charged_at\":\"20260115\"}");
+	}
+	to += sprintf(to, "]}");
+	clock_t from = clock();
+	api_charges_parse((struct view){body, (size_t)(to - body)}, &c, &in);
+	ck_assert_int_lt((clock() - from) / CLOCKS_PER_SEC, 3);
+	ck_assert_uint_eq(in.n_visits, VISITS);
+	free(body);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -304,5 +393,8 @@ main(void)
 	check_add_rows(run, a_birth_date_is_the_day_that_is_written, births);
 	tcase_add_test(run.tcase, a_discharge_may_say_when);
 	check_add_rows(run, a_payment_is_read_or_refused, payments);
+	check_add_rows(run, a_long_text_refuses_its_line_alone, line_texts);
+	check_add_rows(run, a_visit_in_the_path_is_judged_like_any, paths);
+	tcase_add_test(run.tcase, visits_that_were_made_to_collide_take_no_longer);
 	return check_end(run);
 }

@@ -2,6 +2,7 @@
 #include "check_hl7.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "proto/api_json.h"
 #include "proto/utf8.h"
@@ -248,6 +249,115 @@ START_TEST(the_same_line_by_json_has_the_same_digest)
 }
 END_TEST
 
+/* A text of a line: before and behind it in FT1, its limit and its place. */
+static const struct {
+	const char *what, *before, *after;
+	size_t most;
+	int field;
+} texts[] = {
+	{"FT1-2", "", "||20260115||CG|X|||1|1\r", 200, 2}, {"code", "L||20260115||CG|", "^n|||1|1\r", 150, 7}, {"name", "L||20260115||CG|X^", "|||1|1\r", 500, 7},
+	{"FT1-8", "L||20260115||CG|X|", "||1|1\r", 500, 7}, {"national code", "L||20260115||CG|X^n^L^", "|||1|1\r", 50, 7},
+	{"FT1-13", "L||20260115||CG|X|||1|1|1|", "\r", 500, 13}, {"FT1-13.2", "L||20260115||CG|X|||1|1|1|LAB^", "\r", 500, 13},
+	{"FT1-20", "L||20260115||CG|X|||1|1|1||||||||D7^", "\r", 500, 20}, {"FT1-20, given", "L||20260115||CG|X|||1|1|1||||||||D7^A^", "\r", 498, 20},
+	{"FT1-21", "L||20260115||CG|X|||1|1|1|||||||||", "\r", 500, 21}, {"FT1-23", "L||20260115||CG|X|||1|1|1|||||||||||", "\r", 200, 23},
+	{"ZRV-1", "L||20260115||CD|X|||1|1\rZRV|", "\r", 200, 2},
+};
+
+START_TEST(a_long_text_refuses_its_line_alone)
+{
+	const char first[] = DFT LINE("1", "A", "1.00") "FT1|2|", last[] = LINE("3", "C", "1.00");
+	char *message = malloc(3000000), location[20];
+
+	ck_assert_ptr_nonnull(message);
+	snprintf(location, sizeof(location), "FT1^2^%d", texts[_i].field);
+	for (size_t i = 0; i < 4; i++) {
+		const size_t sizes[] = {texts[_i].most, texts[_i].most + 1, 3000, 2000000}, n = sizes[i];
+		size_t at = (size_t)sprintf(message, "%s%s", first, texts[_i].before);
+		memset(message + at, 'x', n);
+		sprintf(message + at + n, "%s%s", texts[_i].after, last);
+		struct check_message m = check_read(message);
+		bool fits = n <= texts[_i].most;
+		check_refusal(&m.in.refused, NULL, NULL, "the message");
+		ck_assert_uint_eq(m.in.n_lines, 3);
+		check_refusal(&m.in.lines[0].refused, NULL, NULL, "the one before");
+		check_refusal(&m.in.lines[1].refused, fits ? NULL : "field_invalid", fits ? NULL : location, texts[_i].what);
+		check_refusal(&m.in.lines[2].refused, NULL, NULL, "the one behind");
+		const struct charge_line *l = &m.in.lines[1];
+		ck_assert(l->source_line.n <= 200 && l->code.n <= 150 && l->name.n <= 500 && l->national_code.n <= 50 && l->reverses.n <= 200);
+		ck_assert(l->department.n <= 500 && l->performer.n <= 500 && l->orderer.n <= 500 && l->order_no.n <= 200);
+		ck_assert_msg(fits || strstr(l->refused.detail, "is longer than") != NULL, "%s", l->refused.detail);
+		check_drop(&m);
+	}
+	free(message);
+}
+END_TEST
+
+static const struct { const char *ft1, *location; } odd_ids[] = {
+	{"FT1|1|L\\X0A\\||20260115||CG|X|||1|1\r", "FT1^1^2"}, {"FT1|1|L\t1||20260115||CG|X|||1|1\r", "FT1^1^2"}, {"FT1|1\\X01\\|||20260115||CG|X|||1|1\r", "FT1^1^2"},
+	{"FT1|1|L||20260115||CG|X\\X1B\\|||1|1\r", "FT1^1^7"}, {"FT1|1|L||20260115||CD|X|||1|1\rZRV|A\\.br\\B\r", "FT1^1^2"},
+};
+
+START_TEST(ids_are_one_line)
+{
+	char message[1000];
+
+	snprintf(message, sizeof(message), "%s%s", DFT, odd_ids[_i].ft1);
+	struct check_message m = check_read(message);
+	check_refusal(&m.in.lines[0].refused, "field_invalid", odd_ids[_i].location, odd_ids[_i].ft1);
+	check_drop(&m);
+}
+END_TEST
+
+START_TEST(made_ids_stay_as_they_were)
+{
+	/* ids that are in books already: whoever resends such a message must find them */
+	static const char *const ids[] = {"M1/7", "M1/2", "M1/7.3", "M1/7.4", "M1/2.5", "M1/7.3.6", "M1/7", "M1/7.8", "M1/9", "R/CD/M1/10", "M1/11"};
+	struct check_message m = check_read(DFT LINE("7", "", "1.00") LINE("", "", "1.00") LINE("7", "", "1.00") LINE("7", "", "1.00") LINE("2", "", "1.00")
+	    LINE("7.3", "", "1.00") LINE("8", "M1/7", "1.00") LINE("7", "", "1.00") LINE("", "", "1.00") "FT1|10|R||20260115||CD|X|||1|1\r" LINE("", "", "x"));
+
+	ck_assert_uint_eq(m.in.n_lines, sizeof(ids) / sizeof(ids[0]));
+	for (size_t i = 0; i < m.in.n_lines; i++)
+		ck_assert_view(m.in.lines[i].source_line, ids[i]);
+	check_drop(&m);
+}
+END_TEST
+
+/* The segment's set id is `format` of the line's number: 100,000 lines without an id are told apart in one walk. */
+static const char *const set_ids[] = {"1", "%zu", "", "99999999999999999999999999999999999999999999999999999999999999999999999999999999%06zu", "1\\X01\\"};
+
+START_TEST(telling_lines_apart_takes_one_walk)
+{
+	enum { LINES = 100000 };
+	char *message = malloc(LINES * 160 + 1000), *to = message;
+	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, LINES};
+	struct intake in = {.n_lines = 0};
+	struct hl7_header h;
+	struct refusal refused;
+
+	ck_assert_ptr_nonnull(message);
+	to += sprintf(to, "%s", DFT);
+	for (size_t i = 0; i < LINES; i++) {
+		to += sprintf(to, "FT1|");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-extra-args"
+		to += sprintf(to, set_ids[_i], i);
+#pragma GCC diagnostic pop
+		to += sprintf(to, "|||20260115||CG|X|||1|1\r");
+	}
+	arena_init(&in.arena, 0);
+	struct view text = {message, (size_t)(to - message)};
+	hl7_header_parse(text, "PTD", &in.arena, &h, &refused);
+	clock_t from = clock();
+	hl7_events_parse(text, &h, &c, &in);
+	ck_assert_int_lt((clock() - from) / CLOCKS_PER_SEC, 15);	/* a minute and a half of comparing each with each */
+	ck_assert_uint_eq(in.n_lines, LINES);
+	ck_assert_int_eq(in.lines[LINES - 1].refused.reason == NULL, _i != 4);
+	arena_free(&in.arena);
+	free(message);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -266,5 +376,9 @@ main(void)
 	check_add_rows(run, a_digest_is_equal_for_a_resend_only, resends);
 	tcase_add_test(run.tcase, a_reversal_of_another_line_is_another_reversal);
 	tcase_add_test(run.tcase, the_same_line_by_json_has_the_same_digest);
+	check_add_rows(run, a_long_text_refuses_its_line_alone, texts);
+	check_add_rows(run, ids_are_one_line, odd_ids);
+	tcase_add_test(run.tcase, made_ids_stay_as_they_were);
+	check_add_rows(run, telling_lines_apart_takes_one_walk, set_ids);
 	return check_end(run);
 }

@@ -292,6 +292,69 @@ START_TEST(other_delimiters_and_line_ends_change_nothing)
 }
 END_TEST
 
+/* A field of the visit: how many bytes it may have, what message it is in before and after those bytes, and where the refusal stands. */
+static const struct {
+	const char *what, *before, *after;
+	size_t most;
+	const char *location;
+} lengths[] = {
+	{"PV1-19", MSH("ADT^A01") PATIENT "PV1|1|O|||||||||||||||||", "\r", 100, "PV1^1^19"},
+	{"PID-18", MSH("ADT^A01") "PID|1||P1|||||||||||||||", "\r", 100, "PID^1^18"},
+	{"PID-3", MSH("ADT^A01") "PID|1||", "^^^H01\r" VISIT, 200, "PID^1^3"}, {"PID-2", MSH("ADT^A01") "PID|1|", "\r" VISIT, 200, "PID^1^2"},
+	{"PID-5", MSH("ADT^A01") "PID|1||P1||", "\r" VISIT, 500, "PID^1^5"}, {"PID-5, given", MSH("ADT^A01") "PID|1||P1||^", "\r" VISIT, 500, "PID^1^5"},
+	{"PID-5, both", MSH("ADT^A01") "PID|1||P1||A^", "\r" VISIT, 498, "PID^1^5"}, {"PID-8", MSH("ADT^A01") "PID|1||P1|||||", "\r" VISIT, 20, "PID^1^8"},
+	{"PV1-3", MSH("ADT^A01") PATIENT "PV1|1|O|", "|||||||||||||||| V1\r", 500, "PV1^1^3"}, {"PV1-10", MSH("ADT^A01") PATIENT "PV1|1|O||||||||", "|||||||||V1\r", 500, "PV1^1^10"},
+	{"MRG-5", MSH("ADT^A40") PATIENT "MRG|P2||||", "\r" VISIT, 100, "MRG^1^5"}, {"MRG-3", MSH("ADT^A40") PATIENT "MRG|P2||", "\r" VISIT, 100, "MRG^1^3"},
+	{"MRG-1", MSH("ADT^A40") PATIENT "MRG|", "\r" VISIT, 200, "MRG^1^1"},
+	{"PV1-19 of a DFT", MSH("DFT^P03") PATIENT "PV1|1|O|||||||||||||||||", "\rFT1|1|L||20260115||CG|X|||1|1\r", 100, "PV1^1^19"},
+	{"PID-5 of a DFT", MSH("DFT^P03") "PID|1||P1||", "\r" VISIT "FT1|1|L||20260115||CG|X|||1|1\r", 500, "PID^1^5"},
+	{"PID-3 of an A31", MSH("ADT^A31") "PID|1||", "\r", 200, "PID^1^3"},
+};
+
+START_TEST(fields_of_the_visit_have_their_lengths)
+{
+	char *message = malloc(3000000);
+
+	ck_assert_ptr_nonnull(message);
+	for (size_t i = 0; i < 4; i++) {
+		const size_t sizes[] = {lengths[_i].most, lengths[_i].most + 1, 3000, 2000000}, n = sizes[i];
+		size_t at = strlen(lengths[_i].before);
+		memcpy(message, lengths[_i].before, at);
+		memset(message + at, 'x', n);
+		strcpy(message + at + n, lengths[_i].after);
+		struct check_message m = check_read(message);
+		const struct visit_ref *v = &m.in.visits[0];
+		check_refusal(&m.in.refused, n <= lengths[_i].most ? NULL : "field_invalid", n <= lengths[_i].most ? NULL : lengths[_i].location, lengths[_i].what);
+		for (size_t k = 0; k < m.in.n_lines; k++)
+			check_refusal(&m.in.lines[k].refused, m.in.refused.reason, NULL, "its line");
+		/* refused or not, nothing long goes on */
+		ck_assert(v->visit_no.n <= 100 && v->patient_no.text.n <= 200 && v->patient_name.text.n <= 500);
+		ck_assert(m.in.event.sex.text.n <= 20 && m.in.event.department.text.n <= 500 && m.in.event.location.text.n <= 500);
+		ck_assert(m.in.event.other_visit_no.n <= 100 && m.in.event.other_patient_no.n <= 200);
+		check_drop(&m);
+	}
+	free(message);
+}
+END_TEST
+
+/* \X..\ makes bytes that no number may have; in a name they are a line end like \.br\. */
+static const struct { const char *message, *reason, *location; } odd_numbers[] = {
+	{MSH("ADT^A01") PATIENT PV1("O", "", "", "V\\X0A\\1", "", ""), "field_invalid", "PV1^1^19"}, {MSH("ADT^A01") PATIENT PV1("O", "", "", "V\\.br\\1", "", ""), "field_invalid", "PV1^1^19"},
+	{MSH("ADT^A01") PID("", "P\\X1B\\", "", "", "", "") VISIT, "field_invalid", "PID^1^3"}, {MSH("ADT^A01") PID("", "P1", "", "", "", "") PV1("O", "", "", "V\tW", "", ""), "field_invalid", "PV1^1^19"},
+	{MSH("ADT^A40") PATIENT "MRG|P\\X0D\\2\r" VISIT, "field_invalid", "MRG^1^1"}, {MSH("ADT^A40") PATIENT "MRG|P2||V\\X7F\\2\r" VISIT, "field_invalid", "MRG^1^3"},
+	{MSH("ADT^A01") PID("", "P1", "A\\.br\\B", "", "", "") VISIT, NULL, NULL},
+	{"MSH|^~\\&|CLINIC|H01|||20260115140000||ADT^A01|M\\X0A\\1|P|2.5\r" PATIENT VISIT, "field_invalid", "MSH^1^10"},
+};
+
+START_TEST(numbers_are_one_line)
+{
+	struct check_message m = check_read(odd_numbers[_i].message);
+
+	check_refusal(&m.in.refused, odd_numbers[_i].reason, odd_numbers[_i].location, odd_numbers[_i].message);
+	check_drop(&m);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -309,5 +372,7 @@ main(void)
 	check_add_rows(run, the_loser_of_a_merge_is_in_mrg, merges);
 	tcase_add_test(run.tcase, numbers_have_their_limits);
 	tcase_add_test(run.tcase, other_delimiters_and_line_ends_change_nothing);
+	check_add_rows(run, fields_of_the_visit_have_their_lengths, lengths);
+	check_add_rows(run, numbers_are_one_line, odd_numbers);
 	return check_end(run);
 }

@@ -230,7 +230,7 @@ START_TEST(a_detail_that_quotes_the_message_is_short)
 {
 	char message[4000] = "MSH|^~\\&|C|H|||||ADT^A01|1|";
 
-	memset(message + strlen(message), 'X', 3000);
+	memset(message + strlen(message), 'X', 250);
 	strcat(message, "|2.5\r");
 	parse(message, "P");
 	ck_assert_str_eq(refused.reason, "processing_id");
@@ -248,6 +248,74 @@ START_TEST(a_detail_does_not_cut_a_character)
 		parse(message, "P");
 		ck_assert_msg(utf8_is_valid(view_of(refused.detail)), "%d letters: %s", letters, refused.detail);
 	}
+}
+END_TEST
+
+/* Any field that is read; MSH-8, 14 and those behind 18 are nobody's. */
+static const struct { int field; bool bounded; } header_fields[] = {
+	{3, true}, {4, true}, {5, true}, {6, true}, {7, true}, {8, false}, {9, true}, {11, true}, {12, true}, {13, true}, {14, false}, {15, true}, {16, true},
+	{17, false}, {18, true}, {19, false}, {21, false},
+};
+
+START_TEST(header_fields_have_250_bytes_at_most)
+{
+	static const char *const usual[] = {"C", "H", "V", "H", "2026", "", "ADT^A01", "M1", "P", "2.5", "", "", "AL", "NE", "", "UTF-8", "", "", ""};
+	char message[2000], location[20];
+
+	for (size_t n = 249; n <= 252; n++) {
+		size_t at = (size_t)sprintf(message, "MSH|^~\\&");
+		for (int f = 3; f <= 21; f++) {
+			at += (size_t)sprintf(message + at, "|%s", usual[f - 3]);
+			if (f == header_fields[_i].field) {
+				size_t have = strlen(usual[f - 3]);
+				if (have < 2)	/* components behind what is read: still the field's */
+					message[at++] = '^', have++;
+				memset(message + at, '^', n - have);
+				at += n - have;
+			}
+		}
+		sprintf(message + at, "\r");
+		struct hl7_header h = parse(message, "P");
+		if (n <= 250 || !header_fields[_i].bounded) {
+			ck_assert_msg(refused.reason == NULL || strcmp(refused.reason, "field_invalid") != 0, "%d of %zu: %s", header_fields[_i].field, n, refused.detail);
+			continue;
+		}
+		snprintf(location, sizeof(location), "MSH^1^%d", header_fields[_i].field);
+		ck_assert_str_eq(refused.reason, "field_invalid");
+		ck_assert_str_eq(refused.location, location);
+		ck_assert_int_eq(hl7_ack_verdict(&refused), ACK_ERROR);
+		/* what an answer repeats is short */
+		const struct view repeated[] = {h.sending_application, h.sending_facility, h.receiving_application, h.receiving_facility, h.processing_id, h.version, h.charset, h.event};
+		for (size_t i = 0; i < sizeof(repeated) / sizeof(repeated[0]); i++)
+			ck_assert_uint_le(repeated[i].n, 250);
+		ck_assert_view(h.control_id, "M1");
+	}
+}
+END_TEST
+
+START_TEST(a_long_event_code_is_refused)
+{
+	char message[2000] = "MSH|^~\\&|C|H|||||ADT|1|P|2.5\rEVN|";
+
+	memset(message + strlen(message), 'A', 251);
+	struct hl7_header h = parse(message, "P");
+	ck_assert_str_eq(refused.reason, "field_invalid");
+	ck_assert_str_eq(refused.location, "EVN^1^1");
+	ck_assert_uint_eq(h.event.n, 0);
+}
+END_TEST
+
+static const char *const odd_ids[] = {"a\tb", "a\x7F", "a\x01", "a\xC2\x85", "a\xFF"};
+
+START_TEST(a_control_id_is_one_line_of_text)
+{
+	char message[200];
+
+	snprintf(message, sizeof(message), "MSH|^~\\&|C|H|||||ADT^A01|%s|P|2.5\r", odd_ids[_i]);
+	struct hl7_header h = parse(message, "P");
+	ck_assert_str_eq(refused.reason, "field_invalid");
+	ck_assert_str_eq(refused.location, "MSH^1^10");
+	ck_assert_view(h.control_id, odd_ids[_i]);	/* it is repeated all the same */
 }
 END_TEST
 
@@ -269,5 +337,8 @@ main(void)
 	tcase_add_test(run.tcase, control_ids_have_199_bytes_at_most);
 	tcase_add_test(run.tcase, a_detail_that_quotes_the_message_is_short);
 	tcase_add_test(run.tcase, a_detail_does_not_cut_a_character);
+	check_add_rows(run, header_fields_have_250_bytes_at_most, header_fields);
+	tcase_add_test(run.tcase, a_long_event_code_is_refused);
+	check_add_rows(run, a_control_id_is_one_line_of_text, odd_ids);
 	return check_end(run);
 }

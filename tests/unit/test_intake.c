@@ -114,7 +114,12 @@ static int line_fields;	/* its address is what the check has to hand over */
 static const char *
 place(void *arg, enum line_field field)
 {
-	static const char *const names[] = {"source_line", "code", "quantity", "price", "amount", "charged_at"};
+	static const char *const names[] = {
+		[LINE_FIELD_SOURCE_LINE] = "source_line", [LINE_FIELD_REVERSES] = "reverses", [LINE_FIELD_CODE] = "code", [LINE_FIELD_NAME] = "name",
+		[LINE_FIELD_NATIONAL_CODE] = "national_code", [LINE_FIELD_DEPARTMENT] = "department", [LINE_FIELD_PERFORMER] = "performer",
+		[LINE_FIELD_ORDERER] = "orderer", [LINE_FIELD_ORDER_NO] = "order_no", [LINE_FIELD_QUANTITY] = "quantity", [LINE_FIELD_PRICE] = "price",
+		[LINE_FIELD_AMOUNT] = "amount", [LINE_FIELD_CHARGED_AT] = "charged_at",
+	};
 
 	ck_assert_ptr_eq(arg, &line_fields);
 	return names[field];

@@ -24,14 +24,14 @@ tear_down(void)
 
 /* The text, in memory that ends where it ends. */
 static const struct json *
-parse(struct view text, const char **ret_complaint, size_t *ret_at)
+parse(struct view text, struct json_error *ret_error)
 {
 	free(bytes);
 	bytes = malloc(text.n > 0 ? text.n : 1);
 	ck_assert_ptr_nonnull(bytes);
 	if (text.n > 0)
 		memcpy(bytes, text.p, text.n);
-	return json_parse((struct view){bytes, text.n}, &arena, ret_complaint, ret_at);
+	return json_parse((struct view){bytes, text.n}, &arena, ret_error);
 }
 
 /* A value as text again, without blanks and escapes: what was understood. */
@@ -49,7 +49,7 @@ print(const struct json *v, char **to)
 	if (v->kind < JSON_ARRAY)
 		return;
 	*to += sprintf(*to, "%c", v->kind == JSON_ARRAY ? '[' : '{');
-	unsigned n = 0;
+	size_t n = 0;
 	for (const struct json *m = v->first; m != NULL; m = m->next, n++) {
 		if (n > 0)
 			*to += sprintf(*to, " ");
@@ -73,12 +73,11 @@ static const struct { const char *json, *understood; } taken[] = {
 
 START_TEST(what_is_taken)
 {
-	const char *complaint = "";
-	size_t at = 0;
+	struct json_error e = {"", 0, false};
 	char text[400], *to = text;
-	const struct json *v = parse(view_of(taken[_i].json), &complaint, &at);
+	const struct json *v = parse(view_of(taken[_i].json), &e);
 
-	ck_assert_msg(v != NULL, "%s: %s at %zu", taken[_i].json, complaint, at);
+	ck_assert_msg(v != NULL, "%s: %s at %zu", taken[_i].json, e.complaint, e.at);
 	print(v, &to);
 	ck_assert_str_eq(text, taken[_i].understood);
 }
@@ -106,37 +105,38 @@ static const struct { struct view json; size_t at; const char *complaint; } refu
 	{VIEW_LITERAL("[\"\n\"]"), 2, "a control character in a string"}, {VIEW_LITERAL("[\"\\n\t\"]"), 4, "a control character in a string"},
 	{VIEW_LITERAL("[\"a\0b\"]"), 3, "a control character in a string"}, {VIEW_LITERAL("[[[[[[[[[1]]]]]]]]]"), 9, "nested too deeply"},
 	{VIEW_LITERAL("{\"a\":[[[[[[[[[]]]]]]]]]}"), 13, "nested too deeply"},
+#define NAME_25 "abcdefghijklmnopqrstuvwxy"
+	{VIEW_LITERAL("{\"" NAME_25 NAME_25 NAME_25 NAME_25 "\":1,\"z" NAME_25 NAME_25 NAME_25 NAME_25 "\":1}"), 106, "a name longer than 100 bytes"},
 };
 
 START_TEST(what_is_refused_and_where)
 {
-	const char *complaint = "";
-	size_t at = 0;
+	struct json_error e = {"", 0, false};
 
-	ck_assert_msg(parse(refused[_i].json, &complaint, &at) == NULL, "row %d is taken", _i);
-	ck_assert_str_eq(complaint, refused[_i].complaint);
-	ck_assert_uint_eq(at, refused[_i].at);
+	ck_assert_msg(parse(refused[_i].json, &e) == NULL, "row %d is taken", _i);
+	ck_assert_str_eq(e.complaint, refused[_i].complaint);
+	ck_assert_uint_eq(e.at, refused[_i].at);
+	ck_assert(!e.too_many);
 }
 END_TEST
 
 /* One object of n members with names of their own. */
 static const struct json *
-parse_members(int n, const char **ret_complaint)
+parse_members(int n, struct json_error *ret_error)
 {
 	char *text = arena_alloc(&arena, (size_t)n * 16 + 16), *to = text;
-	size_t at;
 
 	*to++ = '{';
 	for (int i = 0; i < n; i++)
 		to += sprintf(to, "%s\"m%d\":%d", i > 0 ? "," : "", i, i);
 	*to++ = '}';
-	return parse((struct view){text, (size_t)(to - text)}, ret_complaint, &at);
+	return parse((struct view){text, (size_t)(to - text)}, ret_error);
 }
 
 START_TEST(members_are_found_and_bounded)
 {
-	const char *complaint = "";
-	const struct json *o = parse_members(JSON_MEMBERS, &complaint);
+	struct json_error e = {"", 0, false};
+	const struct json *o = parse_members(JSON_MEMBERS, &e);
 
 	ck_assert_ptr_nonnull(o);
 	ck_assert_uint_eq(o->count, JSON_MEMBERS);
@@ -144,20 +144,46 @@ START_TEST(members_are_found_and_bounded)
 	ck_assert_view(json_member(o, view_of("m63"))->text, "63");
 	ck_assert_ptr_null(json_member(o, view_of("m64")));
 	ck_assert_ptr_null(json_member(o, view_of("m")));
-	ck_assert_ptr_null(parse_members(JSON_MEMBERS + 1, &complaint));
-	ck_assert_str_eq(complaint, "too many members in one object");
+	ck_assert_ptr_null(parse_members(JSON_MEMBERS + 1, &e));
+	ck_assert_str_eq(e.complaint, "too many members in one object");
 }
 END_TEST
 
 START_TEST(plain_strings_are_not_copied)
 {
-	const char *complaint = "";
-	size_t at;
-	const struct json *v = parse(view_of("[\"abc\",\"a\\u0000b\"]"), &complaint, &at);
+	struct json_error e;
+	const struct json *v = parse(view_of("[\"abc\",\"a\\u0000b\"]"), &e);
 
 	ck_assert_ptr_eq(v->first->text.p, bytes + 2);
 	ck_assert_uint_eq(v->first->next->text.n, 3);
 	ck_assert_int_eq(memcmp(v->first->next->text.p, "a\0b", 3), 0);
+}
+END_TEST
+
+/* Values of two bytes in a text of many: the tree is not allowed to be forty times as large. */
+static const char *const dense[] = {"0,", "[],", "{},", "\"\",", "null,", "[[[1]]],", "{\"a\":0},", "\"\\n\","};
+
+START_TEST(a_tree_is_bounded_by_its_text)
+{
+	enum { SIZE = 1000000 };
+	size_t n = 1, length = strlen(dense[_i]);
+	char *text = malloc(SIZE);
+	struct json_error e = {"", 0, false};
+
+	ck_assert_ptr_nonnull(text);
+	text[0] = '[';
+	for (; n + length < SIZE; n += length)
+		memcpy(text + n, dense[_i], length);
+	text[n - 1] = ']';
+	ck_assert_ptr_null(json_parse((struct view){text, n}, &arena, &e));
+	ck_assert(e.too_many);
+	ck_assert_str_eq(e.complaint, "too many values for its length");
+	ck_assert_uint_lt(arena.total, n * 10);
+	/* as many as a short text may have are taken */
+	n = 1 + JSON_VALUES / 4 * length;
+	text[n - 1] = ']';
+	ck_assert_ptr_nonnull(json_parse((struct view){text, n}, &arena, &e));
+	free(text);
 }
 END_TEST
 
@@ -169,6 +195,7 @@ main(void)
 	tcase_add_checked_fixture(run.tcase, set_up, tear_down);
 	check_add_rows(run, what_is_taken, taken);
 	check_add_rows(run, what_is_refused_and_where, refused);
+	check_add_rows(run, a_tree_is_bounded_by_its_text, dense);
 	tcase_add_test(run.tcase, members_are_found_and_bounded);
 	tcase_add_test(run.tcase, plain_strings_are_not_copied);
 	return check_end(run);

@@ -78,21 +78,37 @@ START_TEST(anything_else_is_not)
 }
 END_TEST
 
+START_TEST(a_body_with_too_many_values_is_too_large)
+{
+	enum { SIZE = 100000 };
+	char *text = malloc(SIZE + 1);
+	size_t n = (size_t)sprintf(text, "{\"lines\":[0");
+
+	for (; n + 4 < SIZE; n += 2)
+		memcpy(text + n, ",0", 2);
+	n += (size_t)sprintf(text + n, "]}");
+	ck_assert_ptr_null(parse((struct view){text, n}));
+	ck_assert_str_eq(refused.reason, "too_large");
+	ck_assert_str_eq(refused.location, "");
+	free(text);
+}
+END_TEST
+
 static const struct {
 	const char *json, *text;
 	bool deleted, refused;
 } texts[] = {
 	{"{\"k\":\"x\"}", "x", false, false}, {"{\"k\":\" x y \"}", "x y", false, false}, {"{\"k\":\"\\u738b\"}", "\xE7\x8E\x8B", false, false},
-	{"{\"k\":\"0123456789\"}", "0123456789", false, false}, {"{}", "", false, false}, {"{\"K\":\"x\"}", "", false, false},
+	{"{\"k\":\"01234567890123456789\"}", "01234567890123456789", false, false}, {"{}", "", false, false}, {"{\"K\":\"x\"}", "", false, false},
 	{"{\"k\":null}", "", true, false}, {"{\"k\":\"\"}", "", true, false}, {"{\"k\":\"  \"}", "", true, false},
-	{"{\"k\":\"01234567890\"}", "", false, true}, {"{\"k\":1}", "", false, true}, {"{\"k\":true}", "", false, true}, {"{\"k\":[]}", "", false, true},
+	{"{\"k\":\"012345678901234567890\"}", "", false, true}, {"{\"k\":1}", "", false, true}, {"{\"k\":true}", "", false, true}, {"{\"k\":[]}", "", false, true},
 	{"{\"k\":{}}", "", false, true}, {"{\"k\":\"a\\u0000b\"}", "", false, true}, {"{\"k\":\"\\u0000\"}", "", false, true},
 };
 
 START_TEST(a_text_is_a_string_within_its_limit)
 {
 	struct json_in in = in_body(texts[_i].json);
-	struct value v = json_in_value(&in, "k", 10);
+	struct value v = json_in_value(&in, "k", FIELD_WORD);
 
 	ck_assert_view(v.text, texts[_i].text);
 	ck_assert_int_eq(v.deleted, texts[_i].deleted);
@@ -101,7 +117,7 @@ START_TEST(a_text_is_a_string_within_its_limit)
 		ck_assert_str_eq(refused.reason, "field_invalid");
 		ck_assert_str_eq(refused.location, "/lines/3/k");
 	}
-	ck_assert_view(json_in_text(&in, "k", 10), texts[_i].text);
+	ck_assert_view(json_in_text(&in, "k", FIELD_WORD), texts[_i].text);
 }
 END_TEST
 
@@ -183,5 +199,6 @@ main(void)
 	check_add_rows(run, a_decimal_is_exact, decimals);
 	tcase_add_test(run.tcase, absent_and_null_say_nothing);
 	tcase_add_test(run.tcase, times_and_children);
+	tcase_add_test(run.tcase, a_body_with_too_many_values_is_too_large);
 	return check_end(run);
 }
