@@ -16,7 +16,7 @@ struct principal {
 	unsigned role;			/* one of the bits */
 	const char *name;		/* of the token or feed: the client of idempotency keys */
 	struct feed *feed;		/* of a feed's token */
-	const char *facilities;		/* text[] literal of those it may see, NULL for all */
+	const char *facilities;		/* its scope: text[] literal of the codes it may see, {*} for all; never NULL */
 };
 
 enum { CALL_PARAMS = 3 };
@@ -52,6 +52,7 @@ void api_reply_outcome(struct call *c, struct view outcome, struct view doc, int
 void api_reply_database(struct call *c, const struct pg_outcome *outcome);
 
 struct pg_param api_text(struct view v);		/* null when empty */
+/* The caller's scope, as a statement takes it. */
 struct pg_param api_facilities(const struct call *c);
 /* ?name=value, decoded; empty where absent. */
 struct view api_query(struct call *c, const char *name);

@@ -58,6 +58,7 @@ api_get_quarantine(struct call *c)
 		api_problem(c, "field_invalid", "limit is 1 to 10000", "?limit");
 		return;
 	}
-	struct pg_param params[] = {api_text(state.n > 0 ? state : VIEW_LITERAL("waiting")), api_text(view_of(arena_printf(c->arena, "%ld", n)))};
-	api_reply_sql(c, SQL_QUARANTINE_LIST, params, 2, 200, "not_found");
+	struct pg_param params[] = {api_text(state.n > 0 ? state : VIEW_LITERAL("waiting")), api_text(view_of(arena_printf(c->arena, "%ld", n))),
+	    api_facilities(c)};
+	api_reply_sql(c, SQL_QUARANTINE_LIST, params, 3, 200, "not_found");
 }

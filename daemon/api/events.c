@@ -70,7 +70,7 @@ on_bill(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 void
 api_get_bill_events(struct call *c)
 {
-	/* may this client see the bill? the first event then comes from the watch itself */
+	/* may this caller see the bill? the first event then comes from the watch itself */
 	struct pg_param params[] = {api_text(c->params[0]), api_text(VIEW_LITERAL("f")), api_facilities(c)};
 
 	if (pool_call(c->core->pool, SQL_BILL_DOC, params, 3, on_bill, c) != 0)

@@ -27,7 +27,7 @@ on_bytes(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	else if (PQntuples(result) == 0)
 		api_problem(c, "quarantine_unknown", NULL, NULL);
 	else
-		replay_row(c->core, result, 0, c->who.name, on_replayed, c);
+		replay_row(c->core, result, 0, c->who.name, c->who.facilities, on_replayed, c);
 }
 
 void
@@ -39,7 +39,7 @@ api_post_replay(struct call *c)
 		api_problem(c, "quarantine_unknown", NULL, NULL);
 		return;
 	}
-	struct pg_param params[] = {api_text(id)};
-	if (pool_call(c->core->pool, SQL_QUARANTINE_BYTES, params, 1, on_bytes, c) != 0)
+	struct pg_param params[] = {api_text(id), api_facilities(c)};
+	if (pool_call(c->core->pool, SQL_QUARANTINE_BYTES, params, 2, on_bytes, c) != 0)
 		api_problem(c, "unavailable", NULL, NULL);
 }

@@ -131,7 +131,7 @@ facilities_literal(struct arena *a, const char *codes)
 	const char *text = "{";
 
 	if (codes[0] == '\0')
-		return NULL;
+		return SCOPE_ALL;	/* the settings say "all" by saying nothing */
 	while (*codes != '\0') {
 		size_t n = strcspn(codes, " ");
 		if (n > 0)

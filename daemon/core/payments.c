@@ -18,6 +18,7 @@ struct flow {
 	struct channel_merchant *merchant;
 	char payment_id[24], out_trade_no[40];
 	char public_id[40];	/* of an attempt that its payer gives up, else empty */
+	char *scope;		/* and of who gives it up; outlives the request */
 	int64_t amount;
 	bool expired, orphan;	/* orphan: created or unknown, no payer has seen its code */
 	bool cancelling;
@@ -29,11 +30,18 @@ struct flow {
 static const char unavailable[] = "unavailable";
 
 static void
+flow_free(struct flow *f)
+{
+	free(f->scope);
+	free(f);
+}
+
+static void
 flow_end(struct flow *f, struct view outcome, struct view doc)
 {
 	if (f->fn != NULL)
 		f->fn(f->arg, outcome, doc);
-	free(f);
+	flow_free(f);
 }
 
 static void
@@ -79,7 +87,7 @@ on_captured(void *arg, struct view outcome)
 	struct flow *f = arg;
 
 	if (f->public_id[0] != '\0' && (view_is(outcome, "done") || view_is(outcome, "repeated"))) {	/* who gave up is shown what happened */
-		struct pg_param params[] = {{view_of(f->public_id), false}, {VIEW_NONE, false}};
+		struct pg_param params[] = {{view_of(f->public_id), false}, {view_of(f->scope), false}};
 		record(f, SQL_PAYMENT_GET, params, 2);
 		return;
 	}
@@ -208,7 +216,7 @@ payments_create(struct core *core, const struct payment_request *r, payment_fn f
 	f->merchant = merchant;
 	f->amount = r->amount;
 	if (pool_call(core->pool, SQL_PAYMENT_CREATE, params, 10, on_created, f) != 0) {
-		free(f);
+		flow_free(f);
 		answer_later(core, fn, arg, unavailable);
 	}
 }
@@ -323,8 +331,9 @@ payments_cancel(struct core *core, struct view payment, const char *facilities, 
 	struct flow *f = flow_new(core, fn, arg);
 
 	snprintf(f->public_id, sizeof(f->public_id), "%.*s", (int)payment.n, payment.p);
+	f->scope = memory_text(facilities, strlen(facilities));
 	if (pool_call(core->pool, SQL_PAYMENT_CANCEL, params, 2, on_cancel_found, f) != 0) {
-		free(f);
+		flow_free(f);
 		answer_later(core, fn, arg, unavailable);
 	}
 }

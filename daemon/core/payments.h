@@ -13,7 +13,7 @@ struct payment_request {
 	int64_t amount;			/* fen */
 	const char *client, *key;	/* who asks, and their Idempotency-Key */
 	unsigned char digest[16];	/* of the request */
-	const char *facilities;		/* text[] literal, NULL for all */
+	const char *facilities;		/* the caller's scope: text[] literal */
 };
 
 /* outcome: done, replayed, or a name of reason.h; doc: the payment's document; of a refusal a sentence, or
@@ -23,7 +23,7 @@ typedef void (*payment_fn)(void *arg, struct view outcome, struct view doc);
 /* Creates an attempt and, for a channel, places the order. fn is called once, never from inside. The request's texts must live until then. */
 void payments_create(struct core *core, const struct payment_request *r, payment_fn fn, void *arg);
 
-/* The payer gave up: closes the order at the channel, and with it the attempt. */
+/* The payer gave up: closes the order at the channel, and with it the attempt. facilities: the caller's scope, copied. */
 void payments_cancel(struct core *core, struct view payment, const char *facilities, payment_fn fn, void *arg);
 
 struct payment_order {

@@ -73,7 +73,7 @@ bill_show(PGconn *db, const char *name, bool lines, const char *qr, bool color)
 	if (find_bill(db, name, id) != 0)
 		return CTL_FAILED;
 	const char *values[] = {id, lines ? "true" : "false"};
-	PGresult *bill = database_query(db, "select doc from bill_doc($1, $2, null)", 2, values);
+	PGresult *bill = database_query(db, "select doc from bill_doc($1, $2, '{*}')", 2, values);
 	PGresult *more = bill != NULL ? database_query(db, more_sql, 1, values) : NULL;
 	int status = CTL_FAILED;
 

@@ -121,13 +121,13 @@ PGconn *
 database_open(const struct ctl *c, enum database_access access)
 {
 	const struct config *config = c->config;
-	bool owner = access == DATABASE_OWNER;
+	bool owner = access == DATABASE_OWNER || access == DATABASE_OWNER_WRITE;
 	PGconn *db = connect_to(owner && config->database.owner_conninfo[0] != '\0' ? config->database.owner_conninfo : config->database.conninfo);
 
 	if (db == NULL)
 		return NULL;
 	if (set_session(db, config) == 0
-	    && (owner || (check_version(db, config) == 0
+	    && (access == DATABASE_OWNER || (check_version(db, config) == 0
 	                  && database_run(db, access == DATABASE_READ ? "begin isolation level repeatable read, read only" : "begin") == 0)))
 		return db;
 	PQfinish(db);

@@ -9,6 +9,7 @@
 enum database_access {
 	DATABASE_READ,		/* one snapshot, read only */
 	DATABASE_WRITE,		/* one transaction, see database_commit */
+	DATABASE_OWNER_WRITE,	/* the same as the schema's owner, for what the daemon's role may not do */
 	DATABASE_OWNER,		/* as the schema's owner, outside a transaction, the schema may be missing */
 };
 

@@ -1,16 +1,15 @@
 /* quarantine list, show, dismiss: what could not be booked, why, and what became of it. */
 #include "quarantine.h"
 
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ctl.h"
 #include "database.h"
 #include "proto/arena.h"
 #include "proto/reason.h"
 #include "table.h"
+#include "user.h"
 
 static const char list_sql[] =
     "select quarantine_id, received_at, feed, reason, visit, source_line, detail, outcome, matching from ("
@@ -172,10 +171,9 @@ ctl_quarantine_show(const struct ctl *c, int argc, char **argv)
 static int
 dismiss(PGconn *db, const char *id, const char *why)
 {
-	const struct passwd *user = getpwuid(getuid());
 	struct arena a = {0};
-	const char *values[] = {id, arena_printf(&a, "dismissed: %s", why), user != NULL ? user->pw_name : arena_printf(&a, "uid %u", (unsigned)getuid())};
-	PGresult *r = database_query(db, "select quarantine_resolve($1, $2, $3)", 3, values);
+	const char *values[] = {id, arena_printf(&a, "dismissed: %s", why), user_name(&a)};
+	PGresult *r = database_query(db, "select quarantine_resolve($1, $2, $3, '{*}')", 3, values);
 	const char *outcome = r != NULL ? PQgetvalue(r, 0, 0) : "";
 	int status = CTL_FAILED;
 

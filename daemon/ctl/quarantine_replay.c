@@ -27,7 +27,7 @@ find_secret(const struct config *config)
 		const struct config_token *t = &config->tokens[i];
 		if (t->role != ROLE_OPS && t->role != ROLE_DESK)
 			continue;
-		if (t->facilities[0] == '\0')
+		if (t->facilities[0] == '\0' || strcmp(t->facilities, "*") == 0)
 			return t->secret;
 		found = t->secret;
 	}

@@ -122,7 +122,7 @@ visit_show(PGconn *db, const char *const *key)
 		{"at", TEXT_LEFT, false}, {"what", TEXT_LEFT, false}, {"change", TEXT_LEFT, false}, {"detail", TEXT_LEFT, true},
 		{"feed and message", TEXT_LEFT, true},
 	};
-	PGresult *r = database_query(db, "select outcome, doc from visit_doc($1, $2, null)", 2, key);
+	PGresult *r = database_query(db, "select outcome, doc from visit_doc($1, $2, '{*}')", 2, key);
 	PGresult *payments = r != NULL ? database_query(db, payments_sql, 2, key) : NULL;
 	PGresult *events = payments != NULL ? database_query(db, events_sql, 2, key) : NULL;
 	json_object *visit = events != NULL ? document_of(r, "doc") : NULL;

@@ -1,6 +1,7 @@
 /* The pool: least busy first. It queues nothing itself: a full pool is said to the caller at once. */
 #include "pool.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -108,7 +109,9 @@ int
 pool_call(struct pool *pool, enum statement s, const struct pg_param *params, int n, pool_fn fn, void *arg)
 {
 	struct pg *best = NULL;
+	int scope = statement_scope(s);
 
+	assert(scope == 0 || (scope <= n && params[scope - 1].v.p != NULL));
 	for (unsigned i = 0; i < pool->n; i++)
 		if (pg_is_ready(pool->conns[i]) && (best == NULL || pg_depth(pool->conns[i]) < pg_depth(best)))
 			best = pool->conns[i];

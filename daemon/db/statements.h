@@ -1,9 +1,11 @@
-/* The SQL that the daemon says: one function call a statement, prepared once a connection. */
+/* The SQL that the daemon says: one function call a statement, prepared once a connection. What reads or writes for a caller takes the caller's scope;
+ * the rest is the daemon's own, and no handler of a request may say it for a caller. scripts/scopes.py holds the two apart. */
 #ifndef VB_DB_STATEMENTS_H
 #define VB_DB_STATEMENTS_H
 
 enum statement {
-	SQL_SETUP_APPLY, SQL_FEED_MARKS, SQL_PARTITIONS_AHEAD,
+	SQL_SETUP_APPLY, SQL_FEED_MARKS, SQL_PARTITIONS_AHEAD, SQL_RELOAD_ORPHANS,
+	SQL_TOKENS_CHANGED, SQL_TOKENS_USED,
 	SQL_CHARGES_POST, SQL_VISIT_EVENTS,
 	SQL_QUARANTINE_PUT, SQL_QUARANTINE_RESOLVE, SQL_QUARANTINE_SUPERSEDE, SQL_QUARANTINE_READY, SQL_QUARANTINE_BYTES, SQL_QUARANTINE_LIST,
 	SQL_VISITS_CLOSE, SQL_VISITS_OVERDUE,
@@ -13,5 +15,12 @@ enum statement {
 };
 
 const char *statement_sql(enum statement s);
+
+/* Which of its parameters, from 1, is the caller's scope: the text of a text[], {*} for all facilities; it is never null. 0: the statement is the
+ * daemon's own. */
+int statement_scope(enum statement s);
+
+/* The scope of all facilities, for what the daemon does on its own account by a statement that callers have, too. */
+#define SCOPE_ALL "{*}"
 
 #endif

@@ -16,6 +16,7 @@ struct replay {
 	struct core *core;
 	char id[24];
 	char by[80];
+	char *scope;
 	int ordinal;
 	replay_fn fn;
 	void *arg;
@@ -33,6 +34,7 @@ replay_end(struct replay *r, bool resolved)
 	log_info("replay", "quarantine=%s outcome=%s resolved=%d", r->id, r->outcome, resolved);
 	if (r->fn != NULL)
 		r->fn(r->arg, view_of(r->outcome), resolved);
+	free(r->scope);
 	free(r);
 }
 
@@ -69,9 +71,9 @@ replay_supersede(struct replay *r, const struct refusal *refused)
 {
 	const char *detail = refused->detail != NULL ? refused->detail : reason_of(refused->reason)->title;
 	struct pg_param params[] = {{view_of(r->id), false}, {view_of(refused->reason), false}, {view_of(detail), false},
-	    {view_of(refused->location), false}, {view_of(r->by), false}};
+	    {view_of(refused->location), false}, {view_of(r->by), false}, {view_of(r->scope), false}};
 
-	if (pool_call(r->core->pool, SQL_QUARANTINE_SUPERSEDE, params, 5, on_superseded, r) != 0)
+	if (pool_call(r->core->pool, SQL_QUARANTINE_SUPERSEDE, params, 6, on_superseded, r) != 0)
 		replay_end(r, false);
 }
 
@@ -93,8 +95,8 @@ replay_judge(struct replay *r, const struct intake *in, enum booking_result resu
 		replay_end(r, false);
 		return;
 	}
-	struct pg_param params[] = {{view_of(r->id), false}, {view_of(r->outcome), false}, {view_of(r->by), false}};
-	if (pool_call(r->core->pool, SQL_QUARANTINE_RESOLVE, params, 3, on_resolved, r) != 0)
+	struct pg_param params[] = {{view_of(r->id), false}, {view_of(r->outcome), false}, {view_of(r->by), false}, {view_of(r->scope), false}};
+	if (pool_call(r->core->pool, SQL_QUARANTINE_RESOLVE, params, 4, on_resolved, r) != 0)
 		replay_end(r, false);
 }
 
@@ -173,7 +175,7 @@ replay_hl7(struct replay *r, struct view bytes, int feed_id)
 }
 
 void
-replay_row(struct core *core, const PGresult *rows, int row, const char *by, replay_fn fn, void *arg)
+replay_row(struct core *core, const PGresult *rows, int row, const char *by, const char *scope, replay_fn fn, void *arg)
 {
 	struct replay *r = memory_new(sizeof(*r));
 	int feed_id = PQgetisnull(rows, row, 1) ? 0 : atoi(PQgetvalue(rows, row, 1));
@@ -186,6 +188,7 @@ replay_row(struct core *core, const PGresult *rows, int row, const char *by, rep
 	r->core = core;
 	snprintf(r->id, sizeof(r->id), "%s", PQgetvalue(rows, row, 0));
 	snprintf(r->by, sizeof(r->by), "%s", by);
+	r->scope = memory_text(scope, strlen(scope));
 	r->ordinal = atoi(PQgetvalue(rows, row, 4));
 	r->fn = fn;
 	r->arg = arg;

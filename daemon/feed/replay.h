@@ -8,7 +8,8 @@
  * database is away. */
 typedef void (*replay_fn)(void *arg, struct view outcome, bool resolved);
 
-/* One row of quarantine_ready or quarantine_bytes. fn may be NULL. Never calls fn from inside. by: who, for the record. */
-void replay_row(struct core *core, const PGresult *rows, int row, const char *by, replay_fn fn, void *arg);
+/* One row of quarantine_ready or quarantine_bytes. fn may be NULL. Never calls fn from inside. by: who, for the record;
+ * scope: what they may resolve, text[] literal. Both are copied. */
+void replay_row(struct core *core, const PGresult *rows, int row, const char *by, const char *scope, replay_fn fn, void *arg);
 
 #endif

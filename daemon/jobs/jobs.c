@@ -152,7 +152,7 @@ on_ready_replays(void *arg, const struct pg_outcome *outcome, const PGresult *re
 	job->waiting = PQntuples(result);
 	job->running = job->waiting > 0;
 	for (int row = 0; row < PQntuples(result); row++)
-		replay_row(job->jobs->core, result, row, "visitbilld", on_replay_over, job);
+		replay_row(job->jobs->core, result, row, "visitbilld", SCOPE_ALL, on_replay_over, job);
 }
 
 static void

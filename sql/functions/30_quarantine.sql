@@ -37,12 +37,21 @@ begin
     return v_ids;
 end $$;
 
+-- Entries with the name of their feed and the code of the facility they belong to: the one that the message names, where that is configured, else its
+-- feed's. What a stranger sent belongs to none, whatever it names: only a scope of all facilities covers it.
+create or replace view quarantine_entry as
+    select q.*, f.name as feed, case when q.feed_id is not null then coalesce(named.code, own.code) end as facility
+      from quarantine q
+      left join feed f using (feed_id)
+      left join facility own on own.facility_id = f.facility_id
+      left join facility named on named.code = q.facility_code;
+
 -- Says how a quarantined thing ended. Once: a second call is 'repeated'. A replay counts its line once more, as booked or
 -- duplicate; the books take the resolved ones off the parked ones, so that received stays what was received.
-create or replace function quarantine_resolve(p_id bigint, p_outcome text, p_by text) returns text
+create or replace function quarantine_resolve(p_id bigint, p_outcome text, p_by text, p_scope text[]) returns text
 language plpgsql security definer set search_path from current as $$
 begin
-    if not exists (select 1 from quarantine where quarantine_id = p_id) then
+    if not exists (select from quarantine_entry q where q.quarantine_id = p_id and in_scope(p_scope, q.facility)) then
         return 'quarantine_unknown';
     end if;
     insert into quarantine_resolution (quarantine_id, outcome, resolved_by) values (p_id, p_outcome, p_by)
@@ -51,11 +60,12 @@ begin
 end $$;
 
 -- A replay found another reason than the one it waited for: the entry ends as superseded, and the line waits under its real reason.
-create or replace function quarantine_supersede(p_id bigint, p_reason text, p_detail text, p_location text, p_by text) returns text
+create or replace function quarantine_supersede(p_id bigint, p_reason text, p_detail text, p_location text, p_by text, p_scope text[])
+returns text
 language plpgsql security definer set search_path from current as $$
 begin
     if not exists (select from quarantine where quarantine_id = p_id and reason <> p_reason)
-       or quarantine_resolve(p_id, 'superseded', p_by) <> 'done' then
+       or quarantine_resolve(p_id, 'superseded', p_by, p_scope) <> 'done' then
         return 'repeated';
     end if;
     insert into quarantine (message_id, ordinal, feed_id, reason, detail, location, facility_code, visit_no, source_line)
@@ -84,23 +94,22 @@ language sql stable security definer set search_path from current as $$
      order by q.quarantine_id limit p_limit
 $$;
 
-create or replace function quarantine_bytes(p_id bigint)
+create or replace function quarantine_bytes(p_id bigint, p_scope text[])
 returns table (quarantine_id bigint, feed_id int, content_type text, bytes bytea, ordinal int)
 language sql stable security definer set search_path from current as $$
     select q.quarantine_id, q.feed_id, m.content_type, m.bytes, q.ordinal
-      from quarantine q join quarantine_message m using (message_id) where q.quarantine_id = p_id
+      from quarantine_entry q join quarantine_message m using (message_id) where q.quarantine_id = p_id and in_scope(p_scope, q.facility)
 $$;
 
-create or replace function quarantine_list(p_state text, p_limit int, out outcome text, out doc text)
+create or replace function quarantine_list(p_state text, p_limit int, p_scope text[], out outcome text, out doc text)
 language sql stable security definer set search_path from current as $$
     select 'done', json_build_object('quarantine', coalesce(json_agg(d), '[]'))::text from (
-        select json_build_object('id', q.quarantine_id, 'received_at', iso_time(q.received_at), 'feed', f.name, 'reason', q.reason,
+        select json_build_object('id', q.quarantine_id, 'received_at', iso_time(q.received_at), 'feed', q.feed, 'reason', q.reason,
                    'detail', q.detail, 'location', q.location, 'facility', q.facility_code, 'visit_no', q.visit_no,
                    'source_line', q.source_line, 'state', case when r.outcome is null then 'waiting' else 'resolved' end,
                    'outcome', r.outcome) as d
-          from quarantine q
-          left join feed f using (feed_id)
+          from quarantine_entry q
           left join quarantine_resolution r using (quarantine_id)
-         where p_state = 'all' or (r.outcome is null) = (p_state = 'waiting')
+         where (p_state = 'all' or (r.outcome is null) = (p_state = 'waiting')) and in_scope(p_scope, q.facility)
          order by q.quarantine_id limit p_limit) q
 $$;

@@ -10,11 +10,11 @@ begin
 end $$;
 
 -- Creates an attempt and reserves its amount on the bill, or says why not. The client's key makes it happen once: the same key and
--- digest again is 'replayed', another digest 'idempotency_mismatch'. Where it is refused, description says what is owed. p_facilities: those
--- that the client may see, null for all. Cash is captured here as well, so its attempt is born and ends in one transaction; another channel's
+-- digest again is 'replayed', another digest 'idempotency_mismatch'. Where it is refused, description says what is owed. What the
+-- key has made at a facility that the scope does not cover any more is not shown. Cash is captured here as well, so its attempt is born and ends in one transaction; another channel's
 -- has no document yet: its order comes first.
 create or replace function payment_create(p_bill text, p_version int, p_channel text, p_merchant text, p_amount bigint, p_client text,
-    p_key text, p_digest uuid, p_lifetime interval, p_facilities text[], out outcome text, out doc text,
+    p_key text, p_digest uuid, p_lifetime interval, p_scope text[], out outcome text, out doc text,
     out payment_id bigint, out out_trade_no text, out description text)
 language plpgsql security definer set search_path from current as $$
 #variable_conflict use_column
@@ -26,6 +26,10 @@ begin
     perform pg_advisory_xact_lock(hashtextextended(p_client || chr(10) || p_key, 7));
     select * into p from payment where client = p_client and idempotency_key = p_key;
     if found then
+        if not in_scope(p_scope, (select code from facility f where f.facility_id = p.facility_id)) then
+            outcome := 'bill_unknown';
+            return;
+        end if;
         outcome := case when p.request_digest = p_digest then 'replayed' else 'idempotency_mismatch' end;
         doc := case when p.request_digest = p_digest then payment_doc(p.payment_id)::text end;
         payment_id := p.payment_id;
@@ -34,7 +38,7 @@ begin
     select b.bill_id, b.visit_id, b.facility_id, b.bill_no, coalesce(nullif(f.name, ''), f.code) as place, s.state, s.version, s.live,
            s.total - s.paid - s.credited as owed into b
       from bill b join facility f using (facility_id) join visit v using (visit_id) join bill_state s using (bill_id)
-     where b.public_id = p_bill and (p_facilities is null or f.code = any (p_facilities)) for no key update of v, s;
+     where b.public_id = p_bill and in_scope(p_scope, f.code) for no key update of v, s;
     if not found then
         outcome := 'bill_unknown';
         return;
@@ -140,7 +144,7 @@ language sql security definer set search_path from current as $$
 $$;
 
 -- The payer gave up: what the daemon needs to close the order at the channel. The attempt ends only when the channel says so.
-create or replace function payment_cancel(p_payment text, p_facilities text[], out outcome text, out doc text, out payment_id bigint,
+create or replace function payment_cancel(p_payment text, p_scope text[], out outcome text, out doc text, out payment_id bigint,
     out channel text, out merchant text, out out_trade_no text)
 language plpgsql security definer set search_path from current as $$
 #variable_conflict use_column
@@ -148,7 +152,7 @@ declare
     p payment;
 begin
     select pay.* into p from payment pay join facility f using (facility_id)
-     where public_id = p_payment and (p_facilities is null or f.code = any (p_facilities)) for update of pay;
+     where public_id = p_payment and in_scope(p_scope, f.code) for update of pay;
     if not found then
         outcome := 'payment_unknown';
         return;

@@ -15,13 +15,13 @@ create or replace function visit_flags(v visit) returns text[] language sql immu
                               case when v.overdue then 'overdue' end, case when v.disputed then 'disputed' end], null)
 $$;
 
-create or replace function visit_doc(p_facility text, p_visit_no text, p_facilities text[], out outcome text, out doc text)
+create or replace function visit_doc(p_facility text, p_visit_no text, p_scope text[], out outcome text, out doc text)
 language plpgsql stable security definer set search_path from current as $$
 declare
     v visit;
 begin
     select visit.* into v from visit join facility f using (facility_id)
-     where f.code = p_facility and visit_no = p_visit_no and (p_facilities is null or f.code = any (p_facilities));
+     where f.code = p_facility and visit_no = p_visit_no and in_scope(p_scope, f.code);
     if not found then
         outcome := 'visit_unknown';
         return;
@@ -36,13 +36,13 @@ begin
         'bills', (select coalesce(json_agg(bill_summary(b.bill_id) order by b.sequence), '[]') from bill b where b.visit_id = v.visit_id))::text;
 end $$;
 
-create or replace function visit_bills(p_facility text, p_visit_no text, p_facilities text[], out outcome text, out doc text)
+create or replace function visit_bills(p_facility text, p_visit_no text, p_scope text[], out outcome text, out doc text)
 language plpgsql stable security definer set search_path from current as $$
 declare
     v visit;
 begin
     select visit.* into v from visit join facility f using (facility_id)
-     where f.code = p_facility and visit_no = p_visit_no and (p_facilities is null or f.code = any (p_facilities));
+     where f.code = p_facility and visit_no = p_visit_no and in_scope(p_scope, f.code);
     if not found then
         outcome := 'visit_unknown';
         return;
@@ -55,7 +55,7 @@ begin
 end $$;
 
 -- One bill, with its lines where asked. Built in one statement: it is the query that kiosks send all day.
-create or replace function bill_doc(p_bill text, p_lines boolean, p_facilities text[]) returns table (outcome text, doc text)
+create or replace function bill_doc(p_bill text, p_lines boolean, p_scope text[]) returns table (outcome text, doc text)
 language plpgsql stable security definer set search_path from current as $$
 #variable_conflict use_column
 begin
@@ -70,7 +70,7 @@ begin
                          from unnest(b.subtotals) with ordinality n (amount, ord) join category k on k.category = n.ord where n.amount <> 0),
         'lines', case when p_lines then bill_lines(b.visit_id, b.first_line, b.last_line) end)::text
       from bill b join bill_state s using (bill_id) join facility f using (facility_id) join visit v on v.visit_id = b.visit_id
-     where b.public_id = p_bill and (p_facilities is null or f.code = any (p_facilities));
+     where b.public_id = p_bill and in_scope(p_scope, f.code);
 end $$;
 
 create or replace function bill_lines(p_visit bigint, p_first int, p_last int) returns json language plpgsql stable as $$
@@ -95,16 +95,16 @@ begin
       from payment p join bill b using (bill_id) where p.payment_id = p_payment);
 end $$;
 
-create or replace function payment_get(p_payment text, p_facilities text[]) returns table (outcome text, doc text)
+create or replace function payment_get(p_payment text, p_scope text[]) returns table (outcome text, doc text)
 language plpgsql stable security definer set search_path from current as $$
 #variable_conflict use_column
 begin
     return query
     select 'done', payment_doc(p.payment_id)::text from payment p join facility f using (facility_id)
-     where p.public_id = p_payment and (p_facilities is null or f.code = any (p_facilities));
+     where p.public_id = p_payment and in_scope(p_scope, f.code);
 end $$;
 
-create or replace function receipt_get(p_receipt text, p_facilities text[]) returns table (outcome text, doc text)
+create or replace function receipt_get(p_receipt text, p_scope text[]) returns table (outcome text, doc text)
 language plpgsql stable security definer set search_path from current as $$
 #variable_conflict use_column
 begin
@@ -117,18 +117,20 @@ begin
                          from unnest(b.subtotals) with ordinality n (amount, ord) join category k on k.category = n.ord where n.amount <> 0))::text
       from receipt r join capture c using (capture_id) join facility f using (facility_id) join bill b using (bill_id)
       join visit v on v.visit_id = r.visit_id
-     where r.public_id = p_receipt and (p_facilities is null or f.code = any (p_facilities));
+     where r.public_id = p_receipt and in_scope(p_scope, f.code);
 end $$;
 
--- What a waiting kiosk is told about the bills it watches.
-create or replace function bills_watch(p_bills text[], p_facilities text[])
-returns table (bill text, version int, doc text)
+-- What waiting kiosks are told: of the bills given those whose version is another than the one known, by their position, which counts from 1. A bill that
+-- is not there to see has version null; known as 0, which is no bill's version, it is not told again. One that did not change costs a look at its keys and
+-- no document.
+create or replace function bills_watch(p_bill text[], p_version int[], p_scope text[]) returns table (ord int, version int, doc text)
 language plpgsql stable security definer set search_path from current as $$
 #variable_conflict use_column
 begin
     return query
-    select b.public_id, s.version, json_build_object('bill', b.public_id, 'state', s.state, 'version', s.version, 'paid', yuan(s.paid),
-               'outstanding', yuan(case when s.state = 'void' then 0 else s.total - s.paid - s.credited end))::text
-      from bill b join bill_state s using (bill_id) join facility f using (facility_id)
-     where b.public_id = any (p_bills) and (p_facilities is null or f.code = any (p_facilities));
+    select x.ord::int, s.version, case when s.version is not null then json_build_object('bill', b.public_id, 'state', s.state, 'version', s.version,
+               'paid', yuan(s.paid), 'outstanding', yuan(case when s.state = 'void' then 0 else s.total - s.paid - s.credited end))::text end
+      from unnest(p_bill, p_version) with ordinality x (bill, known, ord)
+      left join (bill b join bill_state s using (bill_id) join facility f using (facility_id)) on b.public_id = x.bill and in_scope(p_scope, f.code)
+     where coalesce(s.version, 0) is distinct from x.known;
 end $$;

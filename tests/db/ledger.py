@@ -17,6 +17,8 @@ from types import SimpleNamespace
 CHINA = timezone(timedelta(hours=8))
 NOON = datetime(2026, 1, 15, 12, tzinfo=CHINA)
 
+ALL = ["*"]     # the scope of all facilities
+
 numbers = itertools.count(1)
 
 
@@ -238,13 +240,13 @@ class Ledger:
 
     # ---- money
 
-    def pay(self, bill, amount, channel="wechatpay", version=None, key=None, digest=None, client="kiosk", facilities=None,
+    def pay(self, bill, amount, channel="wechatpay", version=None, key=None, digest=None, client="kiosk", scope=ALL,
             lifetime="5 min"):
         key = key or fresh_number("key")
         digest = digest or hashlib.md5(repr((bill.public_id, amount, version)).encode()).hexdigest()
         outcome, doc, payment_id, order = self.row(
             "select outcome, doc, payment_id, out_trade_no from payment_create(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            bill.public_id, version, channel, "" if channel == "cash" else "m1", amount, client, key, digest, lifetime, facilities)
+            bill.public_id, version, channel, "" if channel == "cash" else "m1", amount, client, key, digest, lifetime, scope)
         return Payment(outcome, json.loads(doc) if payment_id and doc else doc, payment_id, order)
 
     def pay_cash(self, bill, amount=None):
@@ -266,7 +268,7 @@ class Ledger:
 
     def payment(self, payment):
         """Its document."""
-        return self.value("select doc::json from payment_get((select public_id from payment where payment_id = %s), null)", payment.payment_id)
+        return self.value("select doc::json from payment_get((select public_id from payment where payment_id = %s), %s)", payment.payment_id, ALL)
 
     def pending(self, payment):
         return self.row("select outcome, doc::json from payment_pending(%s, 'weixin://x')", payment.payment_id)

@@ -218,7 +218,7 @@ def test_a_bill_that_is_not_right_cannot_exist(desk, ledger, visit, wrong):
 def test_documents_say_what_the_rows_say(ledger, visit):
     ledger.post(charge(visit, "a", 1234, category=9, quantity="1.5", at=ledger.value("select now()")), charge(visit, "b", 6, category=1))
     (bill,) = ledger.close_now(visit)
-    outcome, doc = ledger.row("select outcome, doc::json from bill_doc(%s, true, null)", bill.public_id)
+    outcome, doc = ledger.row("select outcome, doc::json from bill_doc(%s, true, '{*}')", bill.public_id)
     assert (outcome, doc["total"], doc["outstanding"], doc["line_count"]) == ("done", "12.40", "12.40", 2)
     assert [(part["category"], part["amount"]) for part in doc["categories"]] == [("01", "0.06"), ("09", "12.34")]
     assert [(line["source_line"], line["quantity"], line["amount"]) for line in doc["lines"]] == [("a", "1.5", "12.34"), ("b", "1", "0.06")]

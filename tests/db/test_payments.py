@@ -37,7 +37,7 @@ def test_from_order_to_receipt(ledger, visit, bill):
     assert ledger.visit(visit).state == "settled"
     doc = ledger.payment(payment)
     assert doc["state"] == "succeeded" and doc["receipt"]
-    outcome, receipt = ledger.row("select outcome, doc::json from receipt_get(%s, null)", doc["receipt"])
+    outcome, receipt = ledger.row("select outcome, doc::json from receipt_get(%s, '{*}')", doc["receipt"])
     assert (outcome, receipt["amount"], receipt["bill_no"], receipt["channel"]) == ("done", "10.00", bill.bill_no, "wechatpay")
 
 
@@ -124,8 +124,8 @@ def test_bills_that_cannot_be_paid(ledger, visit, bill):
     new = ledger.close_now(visit)[-1]
     ledger.pay_cash(new)
     assert ledger.pay(new, 1).outcome == "bill_settled"
-    assert ledger.pay(new, 10, facilities=["W01"]).outcome == "bill_unknown"
-    assert ledger.value("select outcome from payment_create('nonsense', null, 'cash', '', 1, 'c', 'nk', gen_random_uuid(), '5 min', null)") == "bill_unknown"
+    assert ledger.pay(new, 10, scope=["W01"]).outcome == "bill_unknown"
+    assert ledger.value("select outcome from payment_create('nonsense', null, 'cash', '', 1, 'c', 'nk', gen_random_uuid(), '5 min', '{*}')") == "bill_unknown"
 
 
 def test_a_capture_that_does_not_fit_its_order_changes_nothing(ledger, bill):
@@ -276,7 +276,7 @@ def test_every_change_of_an_attempt_is_an_event(ledger, bill):
 
 def test_a_watcher_sees_the_version_grow(ledger, bill):
     def watched():
-        ((name, version, doc),) = ledger.ask("select * from bills_watch(%s, null)", [bill.public_id])
+        ((version, doc),) = ledger.ask("select version, doc from bills_watch(%s, array[-1], '{*}')", [bill.public_id])
         return version, json.loads(doc)["outstanding"]
     assert watched() == (1, "10.00")
     ledger.pay_cash(bill, 1)

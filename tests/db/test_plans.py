@@ -118,6 +118,94 @@ def test_payments_read_the_same_as_tables_fill(fresh_desk, fresh):
         assert late < 1.5 * early + 200, rounds
 
 
+DAEMON = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off"
+SCOPES = (["*"], ["H01"], ["W01", "H01"], ["W01"])
+
+
+def without_statistics(owner, *tables):
+    for table in tables:
+        owner.ask(f"alter table {table} set (autovacuum_enabled = off)")
+
+
+def test_reads_of_callers_look_up_by_key_whatever_the_scope(fresh_desk, fresh):
+    """The scope is looked at on the row that the key found; it is never the way to it."""
+    without_statistics(fresh_desk.ledger("visitbill_owner"), "visit", "bill", "bill_state", "payment", "capture", "receipt", "facility")
+    fresh.ask(DAEMON)
+
+    def round():
+        visits = [fresh_number() for _ in range(60)]
+        fresh.post(*[charge(visit, "a", 100) for visit in visits])
+        fresh.events(*[Event("discharge", visit) for visit in visits])
+        fresh.close()
+        paid = [fresh.pay_cash(fresh.bills(visit)[0], 60) for visit in visits]
+        asked = [("visit_doc('H01', %s, %s)", visits[0]), ("visit_bills('H01', %s, %s)", visits[1]), ("bill_doc(%s, true, %s)", paid[0].doc["bill"]),
+                 ("payment_get(%s, %s)", paid[1].doc["payment"]), ("receipt_get(%s, %s)", paid[2].doc["receipt"]), ("payment_cancel(%s, %s)", paid[3].doc["payment"])]
+        return [rows_read(fresh, fresh.ask, "select * from " + call, key, scope)[0] for call, key in asked for scope in SCOPES]
+
+    round()         # makes the plans
+    rounds = [round() for _ in range(6)]
+    for early, late in zip(rounds[0], rounds[-1]):
+        assert late <= early + 2 and late < 60, rounds
+
+
+def test_four_thousand_watchers_of_bills_that_do_not_change(fresh_desk, fresh):
+    """A look at the keys of each, no document, and no more as bills that nobody watches pile up."""
+    without_statistics(fresh_desk.ledger("visitbill_owner"), "visit", "bill", "bill_state", "facility")
+    fresh.ask(DAEMON)
+
+    def billed(count):
+        visits = [fresh_number() for _ in range(count)]
+        fresh.post(*[charge(visit, "a", 100) for visit in visits])
+        fresh.events(*[Event("discharge", visit) for visit in visits])
+        fresh.close()
+        return [bill for (bill,) in fresh.ask("select public_id from bill join visit using (visit_id) where visit_no = any (%s)", visits)]
+
+    def look(known):
+        return seconds(rows_read, fresh, fresh.ask, "select ord, version, doc from bills_watch(%s, %s, '{*}')", bills, known)
+
+    bills = billed(4000)
+    _, (_, first) = look([-1] * 4000)
+    assert sorted(ord for ord, _, _ in first) == list(range(1, 4001)) and all(version == 1 and doc for _, version, doc in first)
+    took, (read, again) = look([1] * 4000)
+    assert again == [] and read <= 3 * 4000 + 100 and took < 1
+    billed(2000)
+    _, (later, again) = look([1] * 4000)
+    assert again == [] and later <= read + 100
+    fresh.pay_cash(fresh.rows("select *, total as owed from bill where public_id = %s", bills[2999])[0], 1)
+    _, (_, ((place, version, doc),)) = look([1] * 4000)
+    assert (place, version) == (3000, 2) and bills[2999] in doc
+
+
+def test_a_reload_looks_at_what_is_live_only(fresh_desk, fresh):
+    """Payments that are over are not looked at, nor held lines of feeds that stay."""
+    without_statistics(fresh_desk.ledger("visitbill_owner"), "payment", "quarantine", "quarantine_resolution")
+    fresh.ask(DAEMON)
+    visits = [fresh_number() for _ in range(300)]
+    fresh.post(*[charge(visit, "a", 100) for visit in visits])
+    fresh.events(*[Event("discharge", visit) for visit in visits])
+    fresh.close()
+    payments = [fresh.pay(fresh.bills(visit)[0], 60) for visit in visits]
+    for payment in payments[5:]:
+        fresh.end(payment)
+    lines = list(range(1, 301))
+    fresh.ask("select quarantine_put(%s, 'json', 'p', 'x', %s, %s, %s, %s, %s, %s, %s, %s, 300)", fresh.feeds["clinic"], lines, ["original_unknown"] * 300,
+              ["d"] * 300, ["/lines"] * 300, ["H01"] * 300, ["V"] * 300, [f"r{n}" for n in lines], [f"o{n}" for n in lines])
+    orphans = "select kind, name, live from reload_orphans(%s, %s)"
+    rows_read(fresh, fresh.ask, orphans, ["m1"], list(fresh.feeds))
+    read, found = rows_read(fresh, fresh.ask, orphans, [], list(fresh.feeds))
+    assert found == [("merchant", "m1", 5)] and read < 100
+
+
+def test_a_poll_for_tokens_that_did_not_change_reads_nothing(fresh_desk, fresh):
+    owner = fresh_desk.ledger("visitbill_owner")
+    owner.ask("insert into api_token (name, sha256, role, facilities, created_by) select 't' || n, sha256(n::text::bytea), 'kiosk', '{*}', 'x'"
+              " from generate_series(1, 500) n")
+    fresh.ask(DAEMON)
+    newest = fresh.ask("select changed from tokens_changed(0)")[-1][0]
+    read, found = rows_read(fresh, fresh.ask, "select * from tokens_changed(%s)", newest)
+    assert found == [] and read < 10
+
+
 def test_closing_and_the_audit_read_in_proportion(fresh):
     def more(count):
         visits = [fresh_number() for _ in range(count)]

@@ -18,7 +18,7 @@ def put(ledger, bytes, *rows, feed="clinic", lines=None):
 
 
 def resolve(ledger, id, outcome="posted"):
-    return ledger.value("select quarantine_resolve(%s, %s, 'test')", id, outcome)
+    return ledger.value("select quarantine_resolve(%s, %s, 'test', '{*}')", id, outcome)
 
 
 def ready(ledger, limit=1000):
@@ -26,7 +26,7 @@ def ready(ledger, limit=1000):
 
 
 def listed(ledger, state, limit=10_000):
-    outcome, doc = ledger.row("select * from quarantine_list(%s, %s)", state, limit)
+    outcome, doc = ledger.row("select * from quarantine_list(%s, %s, '{*}')", state, limit)
     assert outcome == "done"
     return json.loads(doc)["quarantine"]
 
@@ -46,7 +46,7 @@ def test_a_message_keeps_its_bytes_and_a_row_for_each_thing_wrong(ledger, visit)
     ids = put(ledger, bytes, (1, "conflict", visit, "a"), (3, "price_unknown", visit, "c"))
     assert len(ids) == 2 and grown(ledger, before) == (0, 0, 2)
     for id, ordinal in zip(ids, (1, 3)):
-        (row,) = ledger.rows("select * from quarantine_bytes(%s)", id)
+        (row,) = ledger.rows("select * from quarantine_bytes(%s, '{*}')", id)
         assert (row.quarantine_id, row.feed_id, row.content_type, row.ordinal) == (id, ledger.feeds["clinic"], "json", ordinal)
         assert row.bytes.tobytes() == bytes
 
@@ -92,7 +92,7 @@ def test_it_is_resolved_once(ledger, desk, visit):
 
 
 def supersede(ledger, id, reason):
-    return ledger.value("select quarantine_supersede(%s, %s, 'detail', '/lines', 'test')", id, reason)
+    return ledger.value("select quarantine_supersede(%s, %s, 'detail', '/lines', 'test', '{*}')", id, reason)
 
 
 def waiting_for(ledger, visit):

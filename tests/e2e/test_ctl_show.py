@@ -56,7 +56,7 @@ def test_bill_s_name_may_be_ambiguous(billed):
 
 
 def test_paid_supplement_and_silent_feeds(billed):
-    billed.query("select outcome from payment_create(%s, null, 'cash', '', 1000, 'desk', 'k1', %s, '5 min', null)",
+    billed.query("select outcome from payment_create(%s, null, 'cash', '', 1000, 'desk', 'k1', %s, '5 min', '{*}')",
                  [public_id(billed), str(uuid.uuid4())], role=ROLE)
     page = billed.ctl("bill", "show", "V1")
     assert re.search("已付 Paid +10.00", page) and re.search(r"现金  收据 H01-\d{4}-000001 +10.00", page)
