@@ -5,6 +5,7 @@
 - the functions of the daemon's own are those that sql/README.md lists, no more and no fewer, and have no p_scope;
 - a function with a p_scope looks at it, itself or by handing it on, and has no default for it;
 - in_scope alone compares a scope with a facility;
+- the scope of all facilities is said where the files below say why, and nowhere else in the daemon;
 - no handler of daemon/api names a statement of the daemon's own, but those named below, which are nobody's data.
 """
 
@@ -14,6 +15,12 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 HANDLERS_MAY = {("ops.c", "STATUS_DOC")}       # figures of the whole, for operations
+ALL_MAY = {
+    "daemon/db/statements.h",       # what it is
+    "daemon/jobs/jobs.c",           # replays that the daemon begins itself
+    "daemon/core/watch.c",          # one look for watchers who were shown their bill in a scope of their own
+    "daemon/api/router.c",          # a token whose settings say all facilities
+}
 SCOPE = re.compile(r"\bp_scope\b")
 
 
@@ -77,6 +84,10 @@ def complaints():
         if len(SCOPE.findall(body)) != len(uses):
             yield f"{name} compares a scope by itself: in_scope does"
 
+    for path in sorted((ROOT / "daemon").glob("*/*.[ch]")):
+        name = str(path.relative_to(ROOT))
+        if path.parent.name != "ctl" and name not in ALL_MAY and re.search(r'SCOPE_ALL|"\{\*\}"', path.read_text("utf-8")):
+            yield f"{name} takes the scope of all facilities"
     for path in sorted((ROOT / "daemon/api").glob("*.c")):
         for name in re.findall(r"\bSQL_(\w+)", path.read_text("utf-8")):
             if statements.get(name, (0,))[0] == 0 and (path.name, name) not in HANDLERS_MAY:

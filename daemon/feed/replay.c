@@ -131,6 +131,24 @@ keep_line(struct intake *in, int ordinal)
 		}
 }
 
+/* A feed books at its own facility only, whoever has its message replayed. */
+static void
+bind_facilities(struct intake *in, const struct feed *feed)
+{
+	static const char bound[] = "the feed is bound to another facility";
+
+	for (size_t v = 0; v < in->n_visits; v++) {
+		if (view_is(in->visits[v].facility, feed->facility))
+			in->visits[v].facility_id = feed->facility_id;
+		else if (in->n_lines == 0 && in->refused.reason == NULL)
+			in->refused = (struct refusal){"facility_unknown", bound, "/facility"};
+	}
+	for (size_t i = 0; i < in->n_lines; i++)
+		if (in->visits[in->lines[i].visit].facility_id == 0 && in->lines[i].refused.reason == NULL)
+			in->lines[i].refused = (struct refusal){"facility_unknown", bound,
+			    arena_printf(&in->arena, "/lines/%d/facility", in->lines[i].ordinal - 1)};
+}
+
 static void
 replay_json(struct replay *r, struct view bytes, struct feed *feed)
 {
@@ -154,9 +172,7 @@ replay_json(struct replay *r, struct view bytes, struct feed *feed)
 	else
 		api_visit_parse(j->job.bytes, &context, in);
 	keep_line(in, r->ordinal);
-	for (size_t v = 0; v < in->n_visits; v++)
-		if ((in->visits[v].facility_id = directory_facility(r->core->directory, in->visits[v].facility)) == 0 && in->refused.reason == NULL)
-			in->refused = (struct refusal){"facility_unknown", "the facility is not configured", NULL};
+	bind_facilities(in, feed);
 	for (size_t i = 0; in->refused.reason != NULL && i < in->n_lines; i++)
 		in->lines[i].refused = in->refused;
 	booking_submit(r->core->booking, &j->job);

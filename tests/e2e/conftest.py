@@ -21,6 +21,8 @@ ANNEX = {
     "feed clinic2": {"facility": "H02", "application": "CLINIC"},
     "token kiosk1": {"role": "kiosk", "secret": "kiosk-of-facility-H01-only", "facilities": "H01"},
     "token kiosk2": {"role": "kiosk", "secret": "kiosk-of-facility-H02-only", "facilities": "H02"},
+    "token desk1": {"role": "desk", "secret": "desk-of-facility-H01-only", "facilities": "H01"},
+    "token desk2": {"role": "desk", "secret": "desk-of-facility-H02-only", "facilities": "H02"},
 }
 
 

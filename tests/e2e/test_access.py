@@ -40,9 +40,10 @@ def test_the_scheme_s_name_has_no_case(annex, things):
     assert annex.nobody.get(things["bill"], Authorization=f"bearer {annex.kiosk.token}").status == 200
 
 
-def test_another_facility_sees_nothing(annex, things):
+@pytest.mark.parametrize("role", ["kiosk", "desk"])
+def test_another_facility_sees_nothing(annex, things, role):
     """It cannot even tell that there is something: 404, the same as for what is not."""
-    stranger, mine = annex.client("kiosk-of-facility-H02-only"), annex.client("kiosk-of-facility-H01-only")
+    stranger, mine = annex.client(f"{role}-of-facility-H02-only"), annex.client(f"{role}-of-facility-H01-only")
     for name in READS:
         assert mine.get(things[name]).status == 200, name
         hidden, missing = stranger.get(things[name]), stranger.get(things[name].replace("ACCESS", "NONE").rsplit("/", 1)[0] + "/none")
@@ -52,6 +53,7 @@ def test_another_facility_sees_nothing(annex, things):
     assert stranger.get(things["events"]).status == 404
     bill = things["bill"].rsplit("/", 1)[1]
     assert stranger.pay(bill, "1.00").status == 404
+    assert stranger.pay(bill, "1.00", "cash").status == (404 if role == "desk" else 403)
     assert stranger.post(things["payment"] + "/cancel").status == 404
     assert annex.kiosk.bill(bill)["in_progress"] == "0.00"
 
@@ -62,6 +64,61 @@ def test_its_own_facility_only(annex, visit):
     assert annex.client("kiosk-of-facility-H02-only").get(f"/v1/visits/H02/{visit}").status == 200
     assert annex.client("kiosk-of-facility-H01-only").get(f"/v1/visits/H02/{visit}").status == 404
     assert annex.kiosk.get(f"/v1/visits/H02/{visit}").status == 200, "a token without facilities sees all"
+
+
+def waiting(client):
+    return {entry["id"] for entry in client.get("/v1/quarantine?limit=10000").json["quarantine"]}
+
+
+def unpriced(annex, visit, facility):
+    """An entry in quarantine that could be booked by now, was it replayed: a line of an item that had no price."""
+    Feed(annex.mllp, "CLINIC", facility).dft(visit, ft1("1", "", "2", code=f"LATER-{visit}", category=""))
+    annex.rows("insert into item select facility_id, %s, '2026-01-01', null, '新项目', '次', 5, 'A', 0, 2500000 from facility where code = %s", f"LATER-{visit}", facility)
+    (entry,) = annex.quarantined(visit_no=visit)
+    return entry["quarantine_id"]
+
+
+@pytest.mark.parametrize("mine, other", [("H01", "H02"), ("H02", "H01")])
+def test_the_quarantine_of_another_facility(annex, visit, mine, other):
+    """Neither listed nor replayed, and answered as what is not there."""
+    own, stranger = (annex.client(f"desk-of-facility-{code}-only") for code in (mine, other))
+    entry = unpriced(annex, visit, mine)
+    assert entry in waiting(own) and entry not in waiting(stranger) and entry in waiting(annex.desk) and entry in waiting(annex.ops)
+    assert all(shown["facility"] == other for shown in stranger.get("/v1/quarantine?limit=10000&state=all").json["quarantine"])
+    refused = stranger.post(f"/v1/quarantine/{entry}/replay")
+    assert refused.status == 404 and refused.json == stranger.post("/v1/quarantine/999999999/replay").json
+    assert annex.lines(visit) == {} and entry in waiting(own)
+    assert own.post(f"/v1/quarantine/{entry}/replay").json == {"id": entry, "outcome": "posted", "state": "resolved"}
+    assert list(annex.lines(visit).values()) == [500] and entry not in waiting(own)
+
+
+def test_what_a_stranger_sent_is_for_who_sees_all(annex, visit):
+    """Whatever facility it names."""
+    assert Feed(annex.mllp, "NOBODY", "H01").dft(visit, ft1("1")).code != "AA"
+    seen = waiting(annex.desk) - waiting(annex.client("desk-of-facility-H01-only")) - waiting(annex.client("desk-of-facility-H02-only"))
+    entry = annex.value("select max(quarantine_id) from quarantine where reason = 'feed_unknown'")
+    assert entry in seen
+    assert annex.client("desk-of-facility-H01-only").post(f"/v1/quarantine/{entry}/replay").status == 404
+
+
+def test_who_gives_up_is_shown_the_payment_in_their_own_scope(annex, visit):
+    """Paid in the last moment: what the answer shows is looked up after the request's own work is over."""
+    kiosk = annex.client("kiosk-of-facility-H01-only")
+    payment = kiosk.pay(annex.billed(visit)["bill"], "100.00").json
+    annex.sim.pay(payment, notify="none")
+    reply = kiosk.post(f"/v1/payments/{payment['payment']}/cancel")
+    assert reply.status == 200 and reply.json["state"] == "succeeded" and reply.json["receipt"], reply
+
+
+def test_a_line_for_another_facility_is_not_booked_by_a_replay(annex, visit):
+    """A feed books at its own facility only, whoever replays."""
+    reply = annex.ward.post("/v1/charges", {"lines": [line(visit, "1", facility="H02")]})
+    assert [one["outcome"] for one in reply.json["lines"]] == ["facility_unknown"], reply
+    (entry,) = annex.quarantined(visit_no=visit)
+    for client in (annex.client("desk-of-facility-H02-only"), annex.desk):
+        answer = client.post(f"/v1/quarantine/{entry['quarantine_id']}/replay").json
+        assert (answer["outcome"], answer["state"]) == ("facility_unknown", "waiting")
+    assert annex.lines(visit) == {}
 
 
 def test_roles(annex, things, visit):

@@ -1,5 +1,6 @@
 """What the channel tells by itself: notifications repeated, falsified, lost and late. And how a waiting kiosk hears of it."""
 
+import contextlib
 import http.client
 import json
 import time
@@ -157,6 +158,32 @@ def test_a_kiosk_hears_of_what_others_do(house, visit):
         begun = time.monotonic()
         house.clinic.adt("A13", f"{visit}-other")
         assert quiet.next()["state"] == "void" and time.monotonic() - begun < 1
+
+
+def test_many_streams_of_one_bill_and_of_several(house, visits):
+    """Each hears of its own bill, all of those that watch it, each change once; those that left are not missed."""
+    crowd, *others = [house.billed(visit)["bill"] for visit in visits(6)]
+    with contextlib.ExitStack() as stack:
+        streams = [(bill, stack.enter_context(Stream(house.kiosk, bill))) for bill in [crowd] * 40 + others * 8]
+        heard = [stream.next() for _, stream in streams]
+        assert [(event["bill"], event["version"]) for event in heard] == [(bill, 1) for bill, _ in streams]
+        for bill, stream in streams[::4]:
+            stream.__exit__()
+        streams = [pair for place, pair in enumerate(streams) if place % 4 != 0]
+        late = stack.enter_context(Stream(house.desk, crowd))
+        assert late.next()["version"] == 1, "who comes later hears first of all, too"
+        streams.append((crowd, late))
+        begun = time.monotonic()
+        for bills in ([crowd], others, [crowd, *others]):
+            for bill in bills:
+                assert house.desk.pay(bill, "10.00", "cash").status == 201
+        for bill, stream in streams:
+            versions = [stream.next()["version"]]
+            while versions[-1] < 3:
+                versions.append(stream.next()["version"])
+            assert versions in ([2, 3], [3]), (bill, versions)      # two changes at once may be told as one
+        assert time.monotonic() - begun < 5
+    wait_until(lambda: house.metric("visitbill_streams") == 0, "the streams to be gone")
 
 
 def test_no_stream_for_strangers(house, payment):
