@@ -24,7 +24,7 @@
 
 struct daemon {
 	struct core core;
-	struct config *config;
+	const struct config *config;
 	const char *config_path;
 	struct api *api;
 	struct feed_server *feeds;
@@ -113,7 +113,7 @@ on_hup(evutil_socket_t fd, short events, void *arg)
 	(void)fd, (void)events;
 	if (fresh == NULL || (channels = channels_new(&d->core, fresh, error, sizeof(error))) == NULL) {
 		log_error("reload", "kept=old why=\"%s\"", error);
-		config_free(fresh);
+		config_release(fresh);
 		return;
 	}
 	config_fixed_differences(d->config, fresh, fixed, sizeof(fixed));
@@ -122,7 +122,7 @@ on_hup(evutil_socket_t fd, short events, void *arg)
 	log_set_level(fresh->log.level);
 	channels_free(d->core.channels);
 	d->core.channels = channels;
-	config_free(d->config);
+	config_release(d->config);
 	d->config = fresh;
 	d->core.config = fresh;
 	log_info("reload", "facilities=%zu feeds=%zu tokens=%zu merchants=%zu", fresh->n_facilities, fresh->n_feeds, fresh->n_tokens, fresh->n_merchants);
@@ -181,7 +181,7 @@ on_watchdog(evutil_socket_t fd, short events, void *arg)
 static void
 daemon_start(struct daemon *d)
 {
-	struct config *c = d->config;
+	const struct config *c = d->config;
 	struct core *core = &d->core;
 	struct pg_config pg = {c->database.conninfo, c->database.schema, (int)c->hospital.utc_offset};
 	struct timeval watchdog = {5, 0};
@@ -239,7 +239,7 @@ daemon_end(struct daemon *d)
 	event_free(d->drain_poll);
 	event_free(d->watchdog);
 	event_base_free(core->base);
-	config_free(d->config);
+	config_release(d->config);
 }
 
 static int

@@ -34,7 +34,6 @@ feed_clear(struct feed *f)
 {
 	free(f->application);
 	free(f->sending_facility);
-	memory_purge(f->token);
 	free(f->charset);
 }
 
@@ -138,7 +137,7 @@ directory_apply(struct directory *d, const struct config *config, const char *id
 		}
 		f->application = copy(c->application);
 		f->sending_facility = copy(c->sending_facility[0] != '\0' ? c->sending_facility : c->facility);
-		f->token = copy(c->token);
+		f->secret = c->secret;
 		f->charset = copy(c->charset);
 		f->zbl = c->zbl;
 		f->active = true;
@@ -173,11 +172,12 @@ directory_feed(const struct directory *d, struct view application, struct view f
 }
 
 bool
-secret_equal(struct view given, const char *secret)
+secret_equal(struct view given, const struct config_secret *secret)
 {
-	size_t n = strlen(secret);
+	unsigned char sha256[sizeof(secret->sha256)];
 
-	return n > 0 && given.n == n && CRYPTO_memcmp(given.p, secret, n) == 0;
+	config_hash_token(given.p, given.n, sha256);
+	return secret->is_set && CRYPTO_memcmp(sha256, secret->sha256, sizeof(sha256)) == 0;
 }
 
 struct feed *
@@ -186,7 +186,7 @@ directory_feed_by_token(const struct directory *d, struct view token)
 	struct feed *found = NULL;
 
 	for (struct feed *f = d->feeds; f != NULL; f = f->next)
-		if (f->active && secret_equal(token, f->token))
+		if (f->active && secret_equal(token, &f->secret))
 			found = f;
 	return found;
 }

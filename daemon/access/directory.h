@@ -10,7 +10,8 @@
 struct feed {
 	struct feed *next;
 	int feed_id, facility_id;
-	char *name, *facility, *application, *sending_facility, *token, *charset;
+	char *name, *facility, *application, *sending_facility, *charset;
+	struct config_secret secret;
 	char *past_facility;	/* before the last reload that changed it */
 	bool active;		/* in the current configuration */
 	bool zbl;
@@ -37,6 +38,6 @@ int directory_facility(const struct directory *d, struct view code);
 struct feed *directory_first(const struct directory *d);
 
 /* Constant time: the length may show, the content does not. */
-bool secret_equal(struct view given, const char *secret);
+bool secret_equal(struct view given, const struct config_secret *secret);
 
 #endif

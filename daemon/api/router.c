@@ -130,8 +130,8 @@ facilities_literal(struct arena *a, const char *codes)
 {
 	const char *text = "{";
 
-	if (codes[0] == '\0')
-		return SCOPE_ALL;	/* the settings say "all" by saying nothing */
+	if (strcmp(codes, "*") == 0)
+		return SCOPE_ALL;
 	while (*codes != '\0') {
 		size_t n = strcspn(codes, " ");
 		if (n > 0)
@@ -154,7 +154,7 @@ identify(struct call *c)
 	token = view_trim((struct view){header.p + 7, header.n - 7});
 	for (size_t i = 0; i < c->core->config->n_tokens; i++) {
 		const struct config_token *t = &c->core->config->tokens[i];
-		if (secret_equal(token, t->secret)) {
+		if (secret_equal(token, &t->secret)) {
 			c->who = (struct principal){bits[t->role], t->name, NULL, facilities_literal(c->arena, t->facilities)};
 			found = true;
 		}
@@ -298,7 +298,9 @@ api_new(struct core *core)
 	    (int)(c->http.idle_ms / 1000), (int)(c->http.io_ms / 1000)};
 	api->connections = metrics_series(core->metrics, "visitbill_connections", METRIC_GAUGE, "Open connections.", "kind=\"http\"");
 	api->seconds = metrics_series(core->metrics, "visitbill_http_seconds", METRIC_HISTOGRAM, "From a request's header to its answer.", "");
-	api->listener = listener_new(core->base, c->http.listen, (unsigned)c->http.connections, on_accept, api);
+	for (size_t i = 0; i < c->n_listens && api->listener == NULL; i++)
+		if (!c->listens[i].tls && (c->listens[i].serves & SERVES_HTTP) != 0)
+			api->listener = listener_new(core->base, c->listens[i].address, (unsigned)c->listens[i].connections, on_accept, api);
 	if (api->listener == NULL) {
 		free(api);
 		return NULL;

@@ -15,7 +15,7 @@ ctl_config_check(const struct ctl *c, int argc, char **argv)
 		return ctl_failed("%s", error);
 	printf("%s: ok, %zu %s, %zu %s\n", c->config_path, config->n_facilities, config->n_facilities == 1 ? "facility" : "facilities",
 	    config->n_feeds, config->n_feeds == 1 ? "feed" : "feeds");
-	config_free(config);
+	config_release(config);
 	return CTL_OK;
 }
 

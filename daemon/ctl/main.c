@@ -26,7 +26,7 @@ static const struct command commands[] = {
 	{"quarantine list", "[--all] [--reason REASON] [--limit N]", "what could not be booked and waits (--all: the resolved, too)",
 	    ctl_quarantine_list, false},
 	{"quarantine show", "ID [--full]", "one of them: the reason and the message, the place marked", ctl_quarantine_show, false},
-	{"quarantine replay", "ID", "have the running daemon book it again", ctl_quarantine_replay, false},
+	{"quarantine replay", "ID", "have the running daemon book it again; VISITBILL_OPS_TOKEN: a token of role ops or desk", ctl_quarantine_replay, false},
 	{"quarantine dismiss", "ID --why TEXT", "say that it needs no booking, and why", ctl_quarantine_dismiss, false},
 	{"token new", "NAME --role kiosk|desk|ops|feed --facilities \"CODE …\"|\"*\" [--feed NAME] [--expires 90d|YYYY-MM-DD]",
 	    "make a token and print its secret, once; only its SHA-256 is kept (--feed: of role feed, whose facility is its feed's)", ctl_token_new, false},
@@ -178,7 +178,7 @@ run(struct ctl *c, int argc, char **argv)
 		c->config = config;
 	}
 	status = c->command->run(c, argc - words, argv + words);
-	config_free(config);
+	config_release(config);
 	return status;
 }
 

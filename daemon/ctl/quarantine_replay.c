@@ -17,35 +17,34 @@ struct answer {
 	size_t n;
 };
 
-/* A token that may: of role ops or desk, one for all facilities first. */
-static const char *
-find_secret(const struct config *config)
-{
-	const char *found = NULL;
+/* The settings keep only a token's hash, so the token itself is the operator's: scripts/serve writes it to DIR/env. */
+#define TOKEN_VARIABLE "VISITBILL_OPS_TOKEN"
 
-	for (size_t i = 0; i < config->n_tokens; i++) {
-		const struct config_token *t = &config->tokens[i];
-		if (t->role != ROLE_OPS && t->role != ROLE_DESK)
-			continue;
-		if (t->facilities[0] == '\0' || strcmp(t->facilities, "*") == 0)
-			return t->secret;
-		found = t->secret;
+/* The listener for the staff: one of plain text first, as that is on this machine; NULL where there is none. */
+static const struct config_listen *
+find_listener(const struct config *config)
+{
+	const struct config_listen *found = NULL;
+
+	for (size_t i = 0; i < config->n_listens; i++) {
+		const struct config_listen *l = &config->listens[i];
+		if ((l->serves & (SERVES_DESK | SERVES_OPERATIONS)) != 0 && (found == NULL || (found->tls && !l->tls)))
+			found = l;
 	}
 	return found;
 }
 
-/* The address to reach a listener at: one that takes any is reached on this machine. */
+/* How to reach it: one that takes any address is reached on this machine. */
 static const char *
-url_of(struct arena *a, const char *listen, const char *id)
+url_of(struct arena *a, const struct config_listen *l, const char *id)
 {
-	const char *colon = strrchr(listen, ':');
-	int host = colon != NULL ? (int)(colon - listen) : 0;
+	const char *scheme = l->tls ? "https" : "http", *colon = strrchr(l->address, ':');
 
-	if (host == 0 || strncmp(listen, "0.0.0.0:", 8) == 0 || strncmp(listen, "*:", 2) == 0)
-		return arena_printf(a, "http://127.0.0.1%s/v1/quarantine/%s/replay", colon != NULL ? colon : listen, id);
-	if (strncmp(listen, "[::]:", 5) == 0)
-		return arena_printf(a, "http://[::1]%s/v1/quarantine/%s/replay", colon, id);
-	return arena_printf(a, "http://%s/v1/quarantine/%s/replay", listen, id);
+	if (strncmp(l->address, "0.0.0.0:", 8) == 0)
+		return arena_printf(a, "%s://127.0.0.1%s/v1/quarantine/%s/replay", scheme, colon, id);
+	if (strncmp(l->address, "[::]:", 5) == 0)
+		return arena_printf(a, "%s://[::1]%s/v1/quarantine/%s/replay", scheme, colon, id);
+	return arena_printf(a, "%s://%s/v1/quarantine/%s/replay", scheme, l->address, id);
 }
 
 static size_t
@@ -63,7 +62,7 @@ on_body(char *data, size_t size, size_t n, void *arg)
 }
 
 static CURLcode
-post(const char *url, const char *secret, struct answer *ret)
+post(const char *url, const char *token, struct answer *ret)
 {
 	CURL *curl = curl_easy_init();
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
@@ -77,7 +76,7 @@ post(const char *url, const char *secret, struct answer *ret)
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "{}");
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
-	curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, secret);
+	curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, token);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ANSWER_SECONDS);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -112,7 +111,8 @@ report(const char *id, const struct answer *answer)
 int
 ctl_quarantine_replay(const struct ctl *c, int argc, char **argv)
 {
-	const char *id, *secret = find_secret(c->config);
+	const char *id, *token = getenv(TOKEN_VARIABLE);
+	const struct config_listen *listener = find_listener(c->config);
 	struct arena a = {0};
 	int status;
 
@@ -120,13 +120,15 @@ ctl_quarantine_replay(const struct ctl *c, int argc, char **argv)
 		return CTL_USAGE;
 	if (*id == '\0' || strspn(id, "0123456789") != strlen(id))
 		return ctl_usage(c, "%s is not a number of a quarantine entry", id);
-	if (secret == NULL)
-		return ctl_failed("%s has no token of role ops or desk, which the daemon asks for", c->config_path);
+	if (token == NULL || *token == '\0')
+		return ctl_failed("the daemon asks for a token of role ops or desk: put it into the environment as " TOKEN_VARIABLE);
+	if (listener == NULL)
+		return ctl_failed("%s has no listener that serves desk or operations", c->config_path);
 	struct answer *answer = memory_new(sizeof(*answer));
-	const char *url = url_of(&a, c->config->http.listen, id);
-	CURLcode r = post(url, secret, answer);
+	const char *url = url_of(&a, listener, id);
+	CURLcode r = post(url, token, answer);
 	if (r != CURLE_OK)
-		status = ctl_failed("visitbilld does not answer at %s: %s", c->config->http.listen, curl_easy_strerror(r));
+		status = ctl_failed("visitbilld does not answer at %s: %s", listener->address, curl_easy_strerror(r));
 	else
 		status = report(id, answer);
 	free(answer);

@@ -384,7 +384,6 @@ feed_server_new(struct core *core)
 {
 	struct feed_server *s = memory_new(sizeof(*s));
 	const struct config *c = core->config;
-	unsigned most = (unsigned)c->mllp.connections;
 
 	s->core = core;
 	s->limits = (struct mllp_limits){(size_t)c->mllp.frame_bytes, 0, (int)(c->mllp.io_ms / 1000)};
@@ -395,11 +394,17 @@ feed_server_new(struct core *core)
 	s->strangers = metrics_series(core->metrics, "visitbill_messages_total", METRIC_COUNTER, "Messages and requests of feeds by result.",
 	    "feed=\"unknown\",result=\"error\"");
 	s->connections = metrics_series(core->metrics, "visitbill_connections", METRIC_GAUGE, "Open connections.", "kind=\"mllp\"");
-	if (c->mllp.listen[0] != '\0' && (s->release1 = listener_new(core->base, c->mllp.listen, most, on_accept_release1, s)) == NULL)
-		goto fail;
-	if (c->mllp.listen_release2[0] != '\0'
-	    && (s->release2 = listener_new(core->base, c->mllp.listen_release2, most, on_accept_release2, s)) == NULL)
-		goto fail;
+	for (size_t i = 0; i < c->n_listens; i++) {
+		const struct config_listen *l = &c->listens[i];
+		if (l->tls)
+			continue;
+		if (l->serves == SERVES_MLLP && s->release1 == NULL
+		    && (s->release1 = listener_new(core->base, l->address, (unsigned)l->connections, on_accept_release1, s)) == NULL)
+			goto fail;
+		if (l->serves == SERVES_MLLP2 && s->release2 == NULL
+		    && (s->release2 = listener_new(core->base, l->address, (unsigned)l->connections, on_accept_release2, s)) == NULL)
+			goto fail;
+	}
 	booking_on_progress(core->booking, server_on_progress, s);
 	return s;
 fail:

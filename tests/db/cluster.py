@@ -53,7 +53,7 @@ class Cluster:
         build = Path(os.environ.get("VISITBILL_BUILD", ROOT / "build")).absolute()
         conf = Path(self.folder) / "migrate.conf"
         conf.write_text(f"[database]\nconninfo = {self.conninfo()}\nowner_conninfo = {self.conninfo('visitbill_owner')}\n"
-                        f"schema = {SCHEMA}\nrole = visitbill\n")
+                        f"schema = {SCHEMA}\nrole = visitbill\n[listen none]\naddress = 127.0.0.1:0\nserves = operations\n")
         done = subprocess.run([build / "daemon/ctl/visitbillctl", "-c", conf, "migrate"], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -29,8 +29,9 @@ conninfo = {conninfo}
 owner_conninfo = {owner_conninfo}
 schema = {schema}
 
-[http]
-listen = 127.0.0.1:{http_port}
+[listen http]
+address = 127.0.0.1:{http_port}
+serves = desk operations
 
 [facility H01]
 name = 杭州市第一人民医院
@@ -47,6 +48,7 @@ charset = GB 18030-2000
 [token ops]
 secret = ops-token-of-the-tests
 role = ops
+facilities = *
 """
 
 

@@ -172,7 +172,7 @@ class House:
 
     def ctl(self, *arguments):
         done = subprocess.run([self.env["VISITBILL_CTL"], "-c", self.env["VISITBILL_CONF"], *arguments], capture_output=True, text=True,
-                              encoding="utf-8", timeout=60)
+                              encoding="utf-8", timeout=60, env=os.environ | {"VISITBILL_OPS_TOKEN": self.tokens["ops"]})
         assert done.returncode == 0, f"visitbillctl {arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 

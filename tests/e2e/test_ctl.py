@@ -255,7 +255,7 @@ def test_usage(database):
 
 def test_config(database, tmp_path):
     assert ": ok, 1 facility, 2 feeds" in database.ctl("config", "check")
-    database.conf.write_text("[database]\nconninfo = x\n[http]\nlisten = 127.0.0.1:1\nfrob = 1\n")
+    database.conf.write_text("[database]\nconninfo = x\n[http]\nbody_bytes = 1M\nfrob = 1\n")
     assert f"{database.conf}:5: [http] frob is not a setting" in database.ctl("config", "check", status=1)
     assert f"{database.conf}:5: [http] frob is not a setting" in database.ctl("status", status=1)
     assert "conninfo" in database.ctl("config", "sample")

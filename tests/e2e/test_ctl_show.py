@@ -171,7 +171,8 @@ def test_quarantine_dismiss(hospital):
     (404, {"title": "Not found", "detail": "no such quarantine entry"}, 1, "the daemon answered 404: no such quarantine entry"),
     (500, "not json", 1, "the daemon answered 500"),
 ])
-def test_quarantine_replay_asks_the_daemon(hospital, code, answer, status, said):
+def test_quarantine_replay_asks_the_daemon(hospital, monkeypatch, code, answer, status, said):
+    monkeypatch.setenv("VISITBILL_OPS_TOKEN", "ops-token-of-the-tests")
     asked = []
 
     class Daemon(http.server.BaseHTTPRequestHandler):
@@ -194,7 +195,10 @@ def test_quarantine_replay_asks_the_daemon(hospital, code, answer, status, said)
     assert asked == [("/v1/quarantine/7/replay", "Bearer ops-token-of-the-tests")]
 
 
-def test_quarantine_replay_without_a_daemon(hospital):
+def test_quarantine_replay_without_a_daemon(hospital, monkeypatch):
+    monkeypatch.delenv("VISITBILL_OPS_TOKEN", raising=False)
+    assert "VISITBILL_OPS_TOKEN" in hospital.ctl("quarantine", "replay", 7, status=1)
+    monkeypatch.setenv("VISITBILL_OPS_TOKEN", "ops-token-of-the-tests")
     assert "visitbilld does not answer at 127.0.0.1:1" in hospital.ctl("quarantine", "replay", 7, status=1)
     assert hospital.ctl("quarantine", "show", "x", status=2).startswith("visitbillctl: x is not a number")
 

@@ -44,7 +44,7 @@ def _conf(own):
 
 @pytest.mark.parametrize("change, why", [
     (lambda text: text + "\n[http]\nlistne = 1\n", "listne"), (lambda text: text + "\nnonsense without an equals sign\n", "conf:"),
-    (lambda text: text + "\n[token new]\nrole = kiosk\nsecret = short\n", "token new"), (lambda text: text + "\n[token new]\nrole = king\nsecret = 0123456789abcdef\n", "role"),
+    (lambda text: text + "\n[token new]\nrole = kiosk\nsecret = short\n", "token new"), (lambda text: text + "\n[token new]\nrole = king\nsecret = 0123456789abcdef\nfacilities = *\n", "role"),
     (lambda text: text + "\n[feed new]\nfacility = H77\n", "H77"), (lambda text: text.replace("grace = 10m", "grace = ten"), "grace"),
     (lambda text: text.replace("merchant_key.pem", "no_such.pem"), "key file"), (lambda text: text + "\n[log]\nlevel = loud\n", "level"),
     (lambda text: text.replace("platform_public.pem", "apiv3_key"), "wechatpay main"), (lambda text: "", "conninfo"),
@@ -93,8 +93,8 @@ def test_a_good_file(own, conf, visits):
 def test_settings_that_need_a_restart(own, conf):
     """They are named, and keep their old value."""
     seen = len(own.log())
-    assert " info reload " in own.reload(conf.replace(f"listen = 127.0.0.1:{own.http[1]}", "listen = 127.0.0.1:1"))
-    assert "http.listen" in own.log()[seen:] and own.nobody.get("/healthz").status == 200
+    assert " info reload " in own.reload(conf.replace(f"address = 127.0.0.1:{own.http[1]}", "address = 127.0.0.1:1"))
+    assert "listen.http.address" in own.log()[seen:] and own.nobody.get("/healthz").status == 200
 
 
 def test_bills_wait_only_for_configured_feeds(own, conf, visit):

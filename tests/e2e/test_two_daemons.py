@@ -2,6 +2,7 @@
 whichever of them."""
 
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -18,8 +19,7 @@ class Twin:
     def __init__(self, house):
         self.house = house
         text = pathlib.Path(house.env["VISITBILL_CONF"]).read_text("utf-8")
-        for host, port in (house.http, house.mllp, house.mllp2):
-            text = text.replace(f"listen = {host}:{port}", f"listen = {host}:0").replace(f"listen_release2 = {host}:{port}", f"listen_release2 = {host}:0")
+        text = re.sub(r"(?m)^(address = 127\.0\.0\.1):\d+$", r"\1:0", text)
         self.conf, self.log = house.folder / "twin.conf", house.folder / "log/twin.log"
         self.conf.write_text(text, "utf-8")
 

@@ -209,17 +209,19 @@ class Rig:
 
     def configure(self, database, feeds=0, replace=()):
         """Writes a configuration, the embedded default but for who waits: bills here wait for the ward's feed alone."""
-        ports = free_ports(4)
+        ports = free_ports(5)
         with open(os.path.join(ROOT, "conf", "visitbilld.embedded.conf"), encoding="utf-8") as f:
             text = f.read()
         values = {
             "PG": f"{self.conninfo(database, 'visitbill')}", "PG_OWNER": self.conninfo(database),
             "HTTP": f"127.0.0.1:{ports[0]}", "MLLP": f"127.0.0.1:{ports[1]}", "MLLP2": f"127.0.0.1:{ports[2]}",
+            "OPS": f"127.0.0.1:{ports[4]}",
             "FEED_TOKEN": FEED_TOKEN, "KIOSK_TOKEN": KIOSK_TOKEN, "DESK_TOKEN": DESK_TOKEN, "OPS_TOKEN": "bench-ops-token-00001",
             "PAY_DIR": self.pay, "SIM": f"http://127.0.0.1:{ports[3]}", "NOTIFY": f"http://127.0.0.1:{ports[0]}",
             "MCHID": self.merchant["mchid"], "APPID": self.merchant["appid"], "MERCHANT_SERIAL": self.merchant["merchant_serial"],
             "PLATFORM_SERIAL": self.merchant["platform_serial"],
         }
+        text = re.sub(r"(?ms)^\[listen (https|mllps)\]\n.*?(?=^\[)", "", text)      # no certificates here
         for name, value in values.items():
             text = text.replace(f"@{name}@", value)
         text = re.sub(r"(?m)^(\[feed (?!ward)\w+\])$", r"\1\nwaits = no", text)
