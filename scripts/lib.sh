@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Pieces that the scripts here and the tests share; sourced, never run. It knows how to run things
-# as an unprivileged user, to pick ports and to keep a private PostgreSQL cluster:
+# as an unprivileged user and where that user can read, to pick ports and to keep a private PostgreSQL:
 #
 #   bash -c '. scripts/lib.sh && cluster_start "$1" && cluster_prepare "$1"' - DIR
 #   psql "$(bash -c '. scripts/lib.sh && cluster_conninfo "$1" postgres' - DIR)"
@@ -83,6 +83,69 @@ run_unprivileged() {
     (unprivileged "$@")
 }
 
+# give FILE…: these files, and what is in these folders, belong to that user.
+give() {
+    local user file
+    [ "$(id -u)" -eq 0 ] || return 0
+    user=$(unprivileged_user)
+    for file; do
+        [ "$(stat -c %U "$file")" = "$user" ] || chown -hR "$user:$(id -g "$user")" "$file"
+    done
+}
+
+# ---- what that user reads of a folder DIR -----------------------------------------------------------
+
+# stand_in DIR KIND: a name in /var/tmp for what can't be in DIR itself.
+stand_in() {
+    printf '/var/tmp/visitbill-%s-%s%s\n' "$(id -u)" "$(printf '%s' "$1" | sha256sum | cut -c 1-16)" "${2:+.$2}"
+}
+
+# shared_place DIR: where that user finds the settings, keys and programs of DIR. DIR itself, unless
+# the user can't pass through it (below /root, or a test's temporary folder) or its path can't be
+# written in a settings file: then a folder in /var/tmp, made if need be and noted in DIR/shared.
+# Either belongs to who runs this, so that nobody else can put a link where root is about to write.
+shared_place() {
+    local dir=$1 place
+    if [ -s "$dir/shared" ]; then
+        place=$(cat "$dir/shared")
+        [ -d "$place" ] || die "the settings of $dir were in $place and are gone; remove $dir/shared to make new ones"
+    elif [[ $dir != *[\;\#\"\'[:cntrl:]]* ]] && run_unprivileged test -x "$dir"; then
+        printf '%s\n' "$dir"
+        return
+    else
+        place=$(stand_in "$dir" shared)
+        if [ -e "$place" ]; then # without a note: of a DIR that was removed
+            check_owner "$place" "$(id -un)"
+            rm -rf "$place"
+        fi
+        mkdir -m 0711 "$place"
+        printf '%s\n' "$place" >"$dir/shared"
+    fi
+    check_owner "$place" "$(id -un)"
+    printf '%s\n' "$place"
+}
+
+check_owner() {
+    [ ! -L "$1" ] || die "$1 is a symbolic link; it must be a folder"
+    [ "$(stat -c %U "$1")" = "$2" ] || die "$1 belongs to $(stat -c %U "$1"), not to $2: start as the user who started it first"
+}
+
+# reachable PLACE FILE: FILE where that user can read it (and run it, if it is a program), else a
+# copy in PLACE/bin, brought up to date.
+reachable() {
+    local place=$1 file=$2 mode=0644 copy
+    [ ! -x "$file" ] || mode=0755
+    if run_unprivileged test -r "$file" && { [ "$mode" = 0644 ] || run_unprivileged test -x "$file"; }; then
+        printf '%s\n' "$file"
+        return
+    fi
+    [ -d "$place/bin" ] || mkdir -m 0711 "$place/bin"
+    copy=$place/bin/${file##*/}
+    install -m "$mode" "$file" "$copy.new"
+    mv "$copy.new" "$copy" # never into the file that a daemon runs
+    printf '%s\n' "$copy"
+}
+
 # wait_for_file FILE SECONDS [PID]: until FILE has content; fails at the deadline or once PID is gone.
 wait_for_file() {
     local end=$((SECONDS + $2))
@@ -125,9 +188,9 @@ cluster_place() {
     elif [ -d "$dir/pg" ] || cluster_fits "$dir/pg" "$user"; then
         place=$dir/pg
     else
-        place=/var/tmp/visitbill-$(id -u)-$(printf '%s' "$dir" | sha256sum | cut -c 1-16)
+        place=$(stand_in "$dir")
         if [ -e "$place" ]; then # without a note: of a DIR that was removed
-            cluster_check_owner "$place" "$user"
+            check_owner "$place" "$user"
             ! cluster_pid "$place" >/dev/null || die "a PostgreSQL of an earlier $dir still runs in $place"
             rm -rf "$place"
         fi
@@ -135,7 +198,7 @@ cluster_place() {
         mkdir -m 0700 "$place"
         chown "$user" "$place"
     fi
-    cluster_check_owner "$place" "$user"
+    check_owner "$place" "$user"
     printf '%s\n' "$place"
 }
 
@@ -149,11 +212,6 @@ cluster_fits() {
         rmdir "$1"
         return 1
     fi
-}
-
-cluster_check_owner() {
-    [ ! -L "$1" ] || die "$1 is a symbolic link; it must be a folder"
-    [ "$(stat -c %U "$1")" = "$2" ] || die "$1 belongs to $(stat -c %U "$1"), not to $2: start as the user who started it first"
 }
 
 # cluster_pid PLACE: the server that runs there, or status 1. The number in postmaster.pid alone proves
@@ -238,13 +296,16 @@ cluster_stop() {
     rm -f "$dir/run/postgresql.pid"
 }
 
-# cluster_remove DIR: stops it and deletes its data, wherever it is.
+# cluster_remove DIR: stops it and deletes its data, and DIR's place in /var/tmp if it has one.
 cluster_remove() {
     local dir place
     dir=$(realpath -m "$1")
     cluster_stop "$dir"
     place=$(cat "$dir/cluster" 2>/dev/null || echo "$dir/pg")
     rm -rf "$place" "$dir/cluster"
+    if [ -s "$dir/shared" ]; then
+        rm -rf "$(cat "$dir/shared")" "$dir/shared"
+    fi
 }
 
 # cluster_conninfo DIR ROLE [DATABASE]: how ROLE reaches it. No part needs quoting (cluster_fits).
@@ -256,7 +317,7 @@ cluster_conninfo() {
 
 # cluster_prepare DIR: the database, its owner (migrations) and the daemon's role, where missing.
 cluster_prepare() {
-    "$(pg_bin)/psql" -X -q -v ON_ERROR_STOP=1 -d "$(cluster_conninfo "$1" postgres postgres)" <<'SQL'
+    run_unprivileged "$(pg_bin)/psql" -X -q -v ON_ERROR_STOP=1 -d "$(cluster_conninfo "$1" postgres postgres)" <<'SQL'
 select format('create role %I login', name) from (values ('visitbill_owner'), ('visitbill')) as role (name)
  where not exists (select from pg_roles where rolname = name) \gexec
 select 'create database visitbill owner visitbill_owner'
