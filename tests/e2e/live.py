@@ -50,6 +50,11 @@ def address(text):
     return host.removeprefix("http://"), int(port)
 
 
+def run_unprivileged(*command, **options):
+    """A Popen of the command, as the user that scripts/serve runs everything as where this is root."""
+    return subprocess.Popen(["bash", "-c", '. "$0/scripts/lib.sh" && unprivileged "$@"', ROOT, *map(str, command)], stdin=subprocess.DEVNULL, **options)
+
+
 class House:
     def __init__(self, settings=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="visitbill-e2e-"))
@@ -79,10 +84,11 @@ class House:
         wait_until(lambda: env.exists() or self._serve.poll() is not None, "scripts/serve to be ready", 180)
         assert self._serve.poll() is None, (self.folder / "serve.out").read_text("utf-8", "replace")
         self.env = dict(word.split("=", 1) for word in shlex.split(env.read_text("utf-8")))
-        self.mllp, self.mllp2, self.http = (address(self.env[f"VISITBILL_{name}"]) for name in ("MLLP", "MLLP2", "HTTP"))
+        self.mllp, self.mllp2, self.http, self.operations = (address(self.env[f"VISITBILL_{name}"]) for name in ("MLLP", "MLLP2", "HTTP", "OPS"))
         self.tokens = {role: self.env[f"VISITBILL_{role.upper()}_TOKEN"] for role in ("feed", "kiosk", "desk", "ops")}
         self.ward, self.kiosk, self.desk, self.ops = (self.client(self.tokens[role]) for role in ("feed", "kiosk", "desk", "ops"))
         self.nobody = self.client(None)
+        self.watcher = Client(self.operations, None)
         self.sim = Simulator(address(self.env["VISITBILL_SIM"]))
         self.clinic = Feed(self.mllp, "CLINIC")
         self.pharmacy = Feed(self.mllp, "PHARMACY", charset="GB 18030-2000", encoding="gb18030")
@@ -115,8 +121,8 @@ class House:
     def start(self, wait=True):
         """Starts the daemon; with wait, until it is ready."""
         with open(self.folder / "log/visitbilld.log", "ab") as log:
-            self._daemon = subprocess.Popen([self.env["VISITBILL_BIN"], "-c", self.env["VISITBILL_CONF"]], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True)
+            self._daemon = run_unprivileged(self.env["VISITBILL_BIN"], "-c", self.env["VISITBILL_CONF"], stdout=log, stderr=log,
+                                            start_new_session=True)
         if wait:
             wait_until(lambda: self.is_ready() or self._daemon.poll() is not None, "the daemon to be ready", every=0.01)
             assert self._daemon.poll() is None, self.log()[-3000:]
@@ -134,7 +140,7 @@ class House:
 
     def is_ready(self):
         try:
-            with urllib.request.urlopen("http://%s:%d/readyz" % self.http, timeout=10) as reply:
+            with urllib.request.urlopen("http://%s:%d/readyz" % self.operations, timeout=10) as reply:
                 return reply.status == 200
         except OSError:
             return False
@@ -221,7 +227,7 @@ class House:
     def metric(self, name, **labels):
         """The sum of a family's series with these labels in /metrics."""
         wanted, total = set(labels.items()), 0.0
-        for line in self.nobody.get("/metrics").text.splitlines():
+        for line in self.watcher.get("/metrics").text.splitlines():
             match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
             if match and match[1] == name and wanted <= set(re.findall(r'(\w+)="([^"]*)"', match[2] or "")):
                 total += float(match[3])

@@ -3,13 +3,12 @@ whichever of them."""
 
 import pathlib
 import re
-import subprocess
 
 import pytest
 
 from .api import Client, line, together
 from .feeds import Feed, ft1
-from .live import House, wait_until
+from .live import House, run_unprivileged, wait_until
 from .test_notifications import Stream
 
 
@@ -22,10 +21,11 @@ class Twin:
         text = re.sub(r"(?m)^(address = 127\.0\.0\.1):\d+$", r"\1:0", text)
         self.conf, self.log = house.folder / "twin.conf", house.folder / "log/twin.log"
         self.conf.write_text(text, "utf-8")
+        self.conf.chmod(0o644)  # the daemon's user is not root
 
     def __enter__(self):
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([self.house.env["VISITBILL_BIN"], "-c", self.conf], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = run_unprivileged(self.house.env["VISITBILL_BIN"], "-c", self.conf, stdout=log, stderr=log)
         said = wait_until(lambda: [text for text in self.log.read_text("utf-8").splitlines() if " info ready " in text], "the twin to be ready")[0]
         http, mllp = ((host, int(port)) for host, port in (said.partition(f" {name}=")[2].split()[0].split(":") for name in ("http", "mllp")))
         self.clinic = Feed(mllp, "CLINIC")
