@@ -182,7 +182,8 @@ class House:
         assert done.returncode == 0, f"visitbillctl {arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def shell(self, script, *arguments):
+    @staticmethod
+    def shell(script, *arguments):
         """A line of shell that may use scripts/lib.sh. What it leaves running holds no pipe of ours."""
         subprocess.run(["bash", "-c", f'. "$0/scripts/lib.sh" && {script}', ROOT, *map(str, arguments)], check=True, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
