@@ -1,0 +1,43 @@
+/* Bearer tokens that `visitbillctl token` made: kept in the database by their SHA-256, and here as of a moment ago. The daemon asks for what has changed
+ * and tells which were used; tokens of the settings file are looked up beside them (principal.h). */
+#ifndef VB_ACCESS_TOKENS_H
+#define VB_ACCESS_TOKENS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tokens;
+
+enum { TOKEN_HASH = 32, TOKEN_PEER = 64 };
+
+struct token {
+	struct token *next;		/* in its bucket */
+	int64_t token_id;
+	char *name;
+	unsigned char sha256[TOKEN_HASH];
+	unsigned role;			/* one of enum role_bit */
+	char *facilities;		/* codes, blanks between; "*": all */
+	char *feed;			/* of a feed's token; else empty */
+	int64_t expires_at;		/* microseconds since 1970 UTC; 0: never */
+	bool revoked;
+	int64_t used_at;		/* not yet told; 0: nothing to tell */
+	char used_by[TOKEN_PEER];
+};
+
+struct tokens *tokens_new(void);
+void tokens_free(struct tokens *t);
+
+/* A row that has changed. A token that is there already is replaced. */
+void tokens_put(struct tokens *t, const struct token *row, int64_t changed);
+/* The highest number of change that was put; 0 at first. */
+int64_t tokens_changed(const struct tokens *t);
+
+/* The token with this hash, where it is neither revoked nor expired at that time. */
+struct token *tokens_find(struct tokens *t, const unsigned char sha256[TOKEN_HASH], int64_t now);
+void token_used(struct token *token, int64_t now, const char *peer);
+
+/* The next token whose use is to be told (pass NULL to begin), NULL at the end. */
+struct token *tokens_used_next(struct tokens *t, struct token *after);
+
+#endif
