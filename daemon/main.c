@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
 
-#include "api/api.h"
 #include "base/clock.h"
 #include "base/config_setup.h"
 #include "base/log.h"
@@ -19,18 +19,20 @@
 #include "core/captures.h"
 #include "core/channels.h"
 #include "core/watch.h"
-#include "feed/server.h"
+#include "doors.h"
 #include "jobs/jobs.h"
+#include "reload.h"
 
 struct daemon {
 	struct core core;
-	const struct config *config;
 	const char *config_path;
+	struct doors *doors;
 	struct api *api;
 	struct feed_server *feeds;
 	struct jobs *jobs;
+	struct reload *reload;
 	struct event *term, *intr, *hup, *drain_poll, *watchdog;
-	bool setting_up, setup_wanted, announced;
+	bool setting_up, setup_wanted, announced, ending;
 	int64_t started, drain_deadline;
 };
 
@@ -59,16 +61,15 @@ on_setup(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 		d->setup_wanted = true;		/* when a connection is ready again */
 		return;
 	}
-	if (directory_apply(d->core.directory, d->config, PQgetvalue(result, 0, 0)) != 0) {
+	if (directory_apply(d->core.directory, d->core.config, PQgetvalue(result, 0, 0)) != 0) {
 		log_error("setup", "why=\"the database does not know the feeds of the configuration\"");
 		return;
 	}
 	d->core.configured = true;
 	if (!d->announced) {
-		log_info("ready", "http=%s mllp=%s mllp2=%s ms=%lld", api_address(d->api),
-		    feed_server_address(d->feeds, 1) != NULL ? feed_server_address(d->feeds, 1) : "none",
-		    feed_server_address(d->feeds, 2) != NULL ? feed_server_address(d->feeds, 2) : "none", (long long)(clock_monotonic() - d->started) / 1000);
+		log_info("ready", "%s ms=%lld", doors_text(d->doors), (long long)(clock_monotonic() - d->started) / 1000);
 		notify_manager("READY=1");
+		reload_report_orphans(d->reload);
 		d->announced = true;
 	}
 	if (d->setup_wanted)
@@ -84,7 +85,7 @@ daemon_setup(struct daemon *d)
 		d->setup_wanted = true;
 		return;
 	}
-	json = config_setup_json(d->config);
+	json = config_setup_json(d->core.config);
 	struct pg_param params[] = {{view_of(json), false}};
 	d->setting_up = pool_call(d->core.pool, SQL_SETUP_APPLY, params, 1, on_setup, d) == 0;
 	d->setup_wanted = !d->setting_up;
@@ -102,31 +103,34 @@ on_pool_ready(void *arg)
 
 /* ------- signals */
 
+/* The new snapshot replaces the old one; who began with that still holds it. */
+static void
+on_reloaded(void *arg, const struct config *fresh, struct channels *channels, const struct door_keys *keys)
+{
+	struct daemon *d = arg;
+	struct core *core = &d->core;
+
+	log_set_level(fresh->log.level);
+	channels_free(core->channels);
+	core->channels = channels;
+	config_release(core->config);
+	core->config = config_hold(fresh);
+	core->budget.limit = (size_t)fresh->limits.memory_bytes;
+	core->budget.strangers_limit = (size_t)fresh->limits.strangers_bytes;
+	peers_set_repeat(core->peers, fresh->log.repeat_ms * 1000);
+	doors_update(d->doors, fresh, keys);
+	feed_server_check_certificates(d->feeds);
+	api_check_certificates(d->api);
+	daemon_setup(d);
+}
+
 static void
 on_hup(evutil_socket_t fd, short events, void *arg)
 {
 	struct daemon *d = arg;
-	char error[512], fixed[512];
-	struct config *fresh = config_load(d->config_path, error, sizeof(error));
-	struct channels *channels;
 
 	(void)fd, (void)events;
-	if (fresh == NULL || (channels = channels_new(&d->core, fresh, error, sizeof(error))) == NULL) {
-		log_error("reload", "kept=old why=\"%s\"", error);
-		config_release(fresh);
-		return;
-	}
-	config_fixed_differences(d->config, fresh, fixed, sizeof(fixed));
-	if (fixed[0] != '\0')
-		log_warn("reload", "need_restart=\"%s\"", fixed);
-	log_set_level(fresh->log.level);
-	channels_free(d->core.channels);
-	d->core.channels = channels;
-	config_release(d->config);
-	d->config = fresh;
-	d->core.config = fresh;
-	log_info("reload", "facilities=%zu feeds=%zu tokens=%zu merchants=%zu", fresh->n_facilities, fresh->n_feeds, fresh->n_tokens, fresh->n_merchants);
-	daemon_setup(d);
+	reload_begin(d->reload);
 }
 
 static void
@@ -135,9 +139,16 @@ on_drain_poll(evutil_socket_t fd, short events, void *arg)
 	struct daemon *d = arg;
 	bool late = clock_monotonic() > d->drain_deadline;
 	size_t work = booking_weight(d->core.booking) + captures_in_work(d->core.captures) + pool_depth(d->core.pool) + feed_server_in_work(d->feeds) + api_in_work(d->api)
-	    + feed_server_connections(d->feeds) + api_connections(d->api);
+	    + feed_server_connections(d->feeds) + api_connections(d->api) + !doors_are_closed(d->doors);
 
 	(void)fd, (void)events;
+	if (!d->ending && doors_are_closed(d->doors)) {	/* what was in the kernel's queue is in, too: now nothing new is begun */
+		d->ending = true;
+		jobs_stop(d->jobs);
+		feed_server_drain(d->feeds);
+		api_drain(d->api);
+		return;
+	}
 	if (work == 0 && jobs_flush_marks(d->jobs))
 		work = 1;
 	if (work > 0 && !late)
@@ -162,10 +173,8 @@ on_term(evutil_socket_t fd, short events, void *arg)
 	log_info("draining", "in_work=%zu", booking_weight(d->core.booking));
 	notify_manager("STOPPING=1");
 	d->core.draining = true;
-	d->drain_deadline = clock_monotonic() + d->config->jobs.drain_ms * 1000;
-	jobs_stop(d->jobs);
-	feed_server_drain(d->feeds);
-	api_drain(d->api);
+	d->drain_deadline = clock_monotonic() + d->core.config->jobs.drain_ms * 1000;
+	doors_drain(d->doors);
 	event_add(d->drain_poll, &often);
 }
 
@@ -178,42 +187,69 @@ on_watchdog(evutil_socket_t fd, short events, void *arg)
 
 /* ------- start and end */
 
+/* What everything above the loop stands on. */
 static void
-daemon_start(struct daemon *d)
+core_start(struct daemon *d)
 {
-	const struct config *c = d->config;
 	struct core *core = &d->core;
+	const struct config *c = core->config;
 	struct pg_config pg = {c->database.conninfo, c->database.schema, (int)c->hospital.utc_offset};
-	struct timeval watchdog = {5, 0};
 	char error[512];
 
 	core->base = event_base_new();
 	if (core->base == NULL)
 		fatal("no event loop");
-	core->config = c;
 	core->metrics = metrics_new();
+	core->budget = (struct budget){.limit = (size_t)c->limits.memory_bytes, .strangers_limit = (size_t)c->limits.strangers_bytes};
+	core->shared = (struct conn_shared){core->base, &core->budget, turn_new(core->base, core->metrics)};
+	core->peers = peers_new(core->base, c->log.repeat_ms * 1000);
 	core->directory = directory_new(core->metrics);
+	core->tokens = tokens_new();
 	core->http = http_client_new(core->base);
 	core->channels = channels_new(core, c, error, sizeof(error));
 	if (core->http == NULL || core->channels == NULL)
 		fatal("%s", core->http == NULL ? "no HTTP client" : error);
-	core->pool = pool_new(core->base, &pg, (unsigned)c->database.pool, on_pool_ready, d);
+	core->pool = pool_new(core->base, &pg, "pool", (unsigned)c->database.pool, on_pool_ready, d);
+	core->ops_pool = pool_new(core->base, &pg, "ops", 1, NULL, NULL);
 	core->booking = booking_new(core);
 	core->captures = captures_new(core);
 	core->watch = watch_new(core);
+}
+
+static struct event *
+signal_event(struct daemon *d, int number, event_callback_fn fn)
+{
+	struct event *e = evsignal_new(d->core.base, number, fn, d);
+
+	event_add(e, NULL);
+	return e;
+}
+
+static void
+daemon_start(struct daemon *d)
+{
+	struct core *core = &d->core;
+	struct timeval watchdog = {5, 0};
+	struct door_keys keys;
+	char error[512];
+
+	config_log_plain_secrets(core->config);
+	core_start(d);
+	if (door_keys_load(core->config, &keys, error, sizeof(error)) != 0)
+		fatal("%s", error);
 	d->feeds = feed_server_new(core);
-	d->api = d->feeds != NULL ? api_new(core) : NULL;
-	if (d->api == NULL)
+	d->api = api_new(core);
+	d->doors = doors_open(core, d->api, d->feeds, &keys);
+	door_keys_free(&keys);
+	if (d->doors == NULL)
 		fatal("cannot listen");
 	d->jobs = jobs_new(core);
-	d->term = evsignal_new(core->base, SIGTERM, on_term, d);
-	d->intr = evsignal_new(core->base, SIGINT, on_term, d);
-	d->hup = evsignal_new(core->base, SIGHUP, on_hup, d);
+	d->reload = reload_new(core, d->config_path, on_reloaded, d);
+	d->term = signal_event(d, SIGTERM, on_term);
+	d->intr = signal_event(d, SIGINT, on_term);
+	d->hup = signal_event(d, SIGHUP, on_hup);
 	d->drain_poll = event_new(core->base, -1, EV_PERSIST, on_drain_poll, d);
 	d->watchdog = event_new(core->base, -1, EV_PERSIST, on_watchdog, d);
-	event_add(d->term, NULL);
-	event_add(d->intr, NULL);
-	event_add(d->hup, NULL);
 	event_add(d->watchdog, &watchdog);
 }
 
@@ -223,15 +259,21 @@ daemon_end(struct daemon *d)
 	struct core *core = &d->core;
 
 	jobs_free(d->jobs);
+	reload_free(d->reload);
 	http_client_free(core->http);
 	pool_free(core->pool);
+	pool_free(core->ops_pool);
 	booking_free(core->booking);
 	captures_free(core->captures);
 	watch_free(core->watch);
+	doors_free(d->doors);
 	api_free(d->api);
 	feed_server_free(d->feeds);
 	channels_free(core->channels);
+	tokens_free(core->tokens);
 	directory_free(core->directory);
+	peers_free(core->peers);
+	turn_free(core->shared.turn);
 	metrics_free(core->metrics);
 	event_free(d->term);
 	event_free(d->intr);
@@ -239,7 +281,7 @@ daemon_end(struct daemon *d)
 	event_free(d->drain_poll);
 	event_free(d->watchdog);
 	event_base_free(core->base);
-	config_release(d->config);
+	config_release(core->config);
 }
 
 static int
@@ -277,10 +319,11 @@ main(int argc, char **argv)
 	if (optind != argc)
 		return usage(2);
 	signal(SIGPIPE, SIG_IGN);
-	d.config = config_load(d.config_path, error, sizeof(error));
-	if (d.config == NULL)
+	prctl(PR_SET_DUMPABLE, 0);	/* a core dump would hold keys and patients; nor may another process of this user look in */
+	d.core.config = config_load(d.config_path, error, sizeof(error));
+	if (d.core.config == NULL)
 		fatal("%s", error);
-	log_set_level(d.config->log.level);
+	log_set_level(d.core.config->log.level);
 	log_info("starting", "config=%s", d.config_path);
 	daemon_start(&d);
 	event_base_dispatch(d.core.base);

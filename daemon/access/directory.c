@@ -2,14 +2,19 @@
 #include "directory.h"
 
 #include <json-c/json.h>
-#include <openssl/crypto.h>
 #include <stdlib.h>
 
+#include "access/certificate.h"
 #include "base/memory.h"
 
 struct facility_entry {
-	char *code;
+	const char *code;
 	int facility_id;
+};
+
+struct text_entry {
+	struct text_entry *next;
+	char text[];
 };
 
 struct directory {
@@ -17,6 +22,7 @@ struct directory {
 	struct feed *feeds, **tail;
 	struct facility_entry *facilities;
 	size_t n_facilities;
+	struct text_entry *texts;	/* of all snapshots so far, each once: an operator types tens of them */
 };
 
 struct directory *
@@ -29,19 +35,26 @@ directory_new(struct metrics *metrics)
 	return d;
 }
 
-static void
-feed_clear(struct feed *f)
+/* A copy that lives as long as the directory. */
+static const char *
+keep(struct directory *d, const char *text)
 {
-	free(f->application);
-	free(f->sending_facility);
-	free(f->charset);
+	size_t n = strlen(text);
+	struct text_entry *e;
+
+	for (e = d->texts; e != NULL; e = e->next)
+		if (strcmp(e->text, text) == 0)
+			return e->text;
+	e = memory_new(sizeof(*e) + n + 1);
+	memcpy(e->text, text, n);
+	e->next = d->texts;
+	d->texts = e;
+	return e->text;
 }
 
 static void
 facilities_clear(struct directory *d)
 {
-	for (size_t i = 0; i < d->n_facilities; i++)
-		free(d->facilities[i].code);
 	free(d->facilities);
 	d->facilities = NULL;
 	d->n_facilities = 0;
@@ -55,13 +68,14 @@ directory_free(struct directory *d)
 	while (d->feeds != NULL) {
 		struct feed *f = d->feeds;
 		d->feeds = f->next;
-		feed_clear(f);
-		free(f->facility);
-		free(f->past_facility);
-		free(f->name);
 		free(f);
 	}
 	facilities_clear(d);
+	while (d->texts != NULL) {
+		struct text_entry *e = d->texts;
+		d->texts = e->next;
+		free(e);
+	}
 	free(d);
 }
 
@@ -76,7 +90,7 @@ id_of(json_object *ids, const char *kind, const char *name)
 }
 
 static struct feed *
-feed_named(struct directory *d, const char *name)
+feed_make(struct directory *d, const char *name)
 {
 	struct feed *f;
 	char labels[128];
@@ -85,7 +99,7 @@ feed_named(struct directory *d, const char *name)
 		if (strcmp(f->name, name) == 0)
 			return f;
 	f = memory_new(sizeof(*f));
-	f->name = memory_text(name, strlen(name));
+	f->name = keep(d, name);
 	*d->tail = f;
 	d->tail = &f->next;
 	snprintf(labels, sizeof(labels), "feed=\"%s\",result=\"ok\"", name);
@@ -97,11 +111,6 @@ feed_named(struct directory *d, const char *name)
 	return f;
 }
 
-static char *
-copy(const char *s)
-{
-	return memory_text(s, strlen(s));
-}
 
 int
 directory_apply(struct directory *d, const struct config *config, const char *ids_json)
@@ -120,25 +129,20 @@ directory_apply(struct directory *d, const struct config *config, const char *id
 	facilities_clear(d);
 	d->facilities = memory_new((config->n_facilities + 1) * sizeof(*d->facilities));
 	for (size_t i = 0; i < config->n_facilities; i++)
-		d->facilities[d->n_facilities++] = (struct facility_entry){copy(config->facilities[i].code),
+		d->facilities[d->n_facilities++] = (struct facility_entry){keep(d, config->facilities[i].code),
 		    id_of(ids, "facilities", config->facilities[i].code)};
 	for (struct feed *f = d->feeds; f != NULL; f = f->next)
 		f->active = false;
 	for (size_t i = 0; i < config->n_feeds; i++) {
 		const struct config_feed *c = &config->feeds[i];
-		struct feed *f = feed_named(d, c->name);
-		feed_clear(f);
+		struct feed *f = feed_make(d, c->name);
 		f->feed_id = id_of(ids, "feeds", c->name);
 		f->facility_id = id_of(ids, "facilities", c->facility);
-		if (f->facility == NULL || strcmp(f->facility, c->facility) != 0) {
-			free(f->past_facility);
-			f->past_facility = f->facility;		/* work in flight views it */
-			f->facility = copy(c->facility);
-		}
-		f->application = copy(c->application);
-		f->sending_facility = copy(c->sending_facility[0] != '\0' ? c->sending_facility : c->facility);
-		f->secret = c->secret;
-		f->charset = copy(c->charset);
+		f->facility = keep(d, c->facility);
+		f->application = keep(d, c->application);
+		f->sending_facility = keep(d, c->sending_facility[0] != '\0' ? c->sending_facility : c->facility);
+		f->certificate = keep(d, c->certificate);
+		f->charset = keep(d, c->charset);
 		f->zbl = c->zbl;
 		f->active = true;
 	}
@@ -148,8 +152,8 @@ out:
 	return result;
 }
 
-struct feed *
-directory_feed(const struct directory *d, struct view application, struct view facility, const char **ret_reason)
+static struct feed *
+feed_of_header(const struct directory *d, struct view application, struct view facility, const char **ret_reason)
 {
 	struct feed *any = NULL;
 	bool facility_known = false;
@@ -172,23 +176,40 @@ directory_feed(const struct directory *d, struct view application, struct view f
 }
 
 bool
-secret_equal(struct view given, const struct config_secret *secret)
+directory_knows(const struct directory *d, const struct tls_identity *identity)
 {
-	unsigned char sha256[sizeof(secret->sha256)];
-
-	config_hash_token(given.p, given.n, sha256);
-	return secret->is_set && CRYPTO_memcmp(sha256, secret->sha256, sizeof(sha256)) == 0;
+	for (struct feed *f = d->feeds; f != NULL && identity != NULL; f = f->next)
+		if (f->active && certificate_matches(f->certificate, identity))
+			return true;
+	return false;
 }
 
 struct feed *
-directory_feed_by_token(const struct directory *d, struct view token)
+directory_feed(const struct directory *d, struct view application, struct view facility, const struct sender *sender, const char **ret_reason)
 {
-	struct feed *found = NULL;
+	struct feed *f = feed_of_header(d, application, facility, ret_reason);
 
-	for (struct feed *f = d->feeds; f != NULL; f = f->next)
-		if (f->active && secret_equal(token, &f->secret))
-			found = f;
-	return found;
+	if (f == NULL)
+		return NULL;
+	if (f->certificate[0] != '\0' && !certificate_matches(f->certificate, sender->identity))
+		*ret_reason = directory_knows(d, sender->identity) ? "feed_mismatch" : "certificate_required";
+	else if (f->certificate[0] == '\0' && directory_knows(d, sender->identity))
+		*ret_reason = "feed_mismatch";
+	else if (f->certificate[0] == '\0' && !sender->msh_identity)
+		*ret_reason = "certificate_required";
+	else
+		return f;
+	return NULL;
+}
+
+struct feed *
+directory_feed_named(const struct directory *d, const char *name)
+{
+	struct feed *f = d->feeds;
+
+	while (f != NULL && (!f->active || strcmp(f->name, name) != 0))
+		f = f->next;
+	return f;
 }
 
 struct feed *

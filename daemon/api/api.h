@@ -3,40 +3,49 @@
 #ifndef VB_API_API_H
 #define VB_API_API_H
 
+#include "access/principal.h"
 #include "core/core.h"
 #include "net/http_conn.h"
 #include "proto/intake.h"
 
 struct api;
 
-/* Roles as bits, for the table of routes. */
-enum { MAY_FEED = 1, MAY_KIOSK = 2, MAY_DESK = 4, MAY_OPS = 8, MAY_ANYONE = 16 };
-
-struct principal {
-	unsigned role;			/* one of the bits */
-	const char *name;		/* of the token or feed: the client of idempotency keys */
-	struct feed *feed;		/* of a feed's token */
-	const char *facilities;		/* its scope: text[] literal of the codes it may see, {*} for all; never NULL */
-};
-
 enum { CALL_PARAMS = 3 };
+
+struct route;
 
 struct call {
 	struct http_request *request;
 	struct core *core;
+	const struct config *settings;		/* held: the call ends by those it began with */
+	const struct route *route;		/* NULL: there is none */
+	struct refusal refused;			/* judged by the header: the answer, without looking at a body */
 	struct principal who;
+	struct peer *peer;			/* NULL without a socket; valid as long as request->conn is */
 	struct view params[CALL_PARAMS];	/* of the path, decoded, NUL-terminated */
 	struct arena *arena;			/* the request's */
+	void *own;				/* the handler's */
 };
 
-/* Listens as configured. NULL when it cannot. */
 struct api *api_new(struct core *core);
 void api_free(struct api *api);
-/* No new connections; open ones close when their request is answered. Streams end. */
+/* A new connection; serves: bits of enum config_serves, what may be asked on it. */
+void api_accept(struct api *api, evutil_socket_t fd, struct place *place, unsigned serves);
+/* The same on a bufferevent, for the fuzzer. */
+void api_accept_on(struct api *api, struct bufferevent *bev, unsigned serves);
+/* Open connections close when their request is answered. Streams end. */
 void api_drain(struct api *api);
+/* Certificates or revocation lists were loaded anew: who is no longer accepted is cut. */
+void api_check_certificates(struct api *api);
 size_t api_in_work(const struct api *api);
 unsigned api_connections(const struct api *api);
-const char *api_address(const struct api *api);
+
+/* Judges a request by its header: its route, who is asking, whether they may. Makes the call; returns how long a body is taken, or -1. */
+int64_t api_judge(struct core *core, struct http_request *r, unsigned serves);
+/* The whole request is there: has it handled, or answers what was judged. */
+void api_handle(struct http_request *r);
+/* A request that is none: answers it. */
+void api_malformed(struct core *core, struct http_request *r, const char *reason, const char *detail);
 
 /* Answers. They free the call. */
 void api_reply_json(struct call *c, int status, struct view body);
@@ -56,6 +65,8 @@ struct pg_param api_text(struct view v);		/* null when empty */
 struct pg_param api_facilities(const struct call *c);
 /* ?name=value, decoded; empty where absent. */
 struct view api_query(struct call *c, const char *name);
+/* The Idempotency-Key as text of the arena; false, and answered, when it is none that can be kept. Empty where absent. */
+bool api_idempotency_key(struct call *c, struct view *ret);
 /* True, or answered with 415: a body must say application/json. */
 bool api_wants_json(struct call *c);
 

@@ -24,7 +24,8 @@ on_keepalive(evutil_socket_t fd, short events, void *arg)
 static void
 on_end(struct http_request *r)
 {
-	struct stream *s = r->user;
+	struct call *c = r->user;
+	struct stream *s = c->own;
 
 	watch_remove(s->call->core->watch, s->watcher);
 	event_free(s->keepalive);
@@ -60,8 +61,9 @@ on_bill(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	struct stream *s = arena_alloc(c->arena, sizeof(*s));
 	struct timeval every = {KEEPALIVE_SECONDS, 0};
 	s->call = c;
-	http_stream_begin(c->request, "text/event-stream; charset=utf-8", on_end);
-	c->request->user = s;
+	c->own = s;
+	if (!http_stream_begin(c->request, "text/event-stream; charset=utf-8", on_end))
+		return;		/* HEAD: answered */
 	s->keepalive = event_new(c->core->base, -1, EV_PERSIST, on_keepalive, s);
 	event_add(s->keepalive, &every);
 	s->watcher = watch_add(c->core->watch, c->params[0], on_change, s);

@@ -14,29 +14,45 @@ struct intake_call {
 static struct api_context
 context_of(struct call *c)
 {
-	return (struct api_context){clock_now(), (int)c->core->config->hospital.utc_offset, (size_t)c->core->config->mllp.message_lines,
+	return (struct api_context){clock_now(), (int)c->settings->hospital.utc_offset, (size_t)c->settings->mllp.message_lines,
 	    view_of(c->who.feed->facility)};
 }
 
-/* An intake with an arena of its own: the request's is not its to free. */
+/* An intake with an arena of its own: the request's is not its to free. NULL, and answered, where the request cannot be one. */
 static struct intake_call *
 intake_begin(struct call *c, void (*done)(struct booking_job *job, enum booking_result result))
 {
-	struct intake_call *ic = arena_alloc(c->arena, sizeof(*ic));
+	struct http_request *r = c->request;
+	struct view key;
 
+	if (!api_wants_json(c) || !api_idempotency_key(c, &key))
+		return NULL;
+	struct intake_call *ic = arena_alloc(c->arena, sizeof(*ic));
 	ic->call = c;
 	ic->job.done = done;
 	ic->job.feed = c->who.feed;
 	ic->job.content_type = "json";
-	ic->job.bytes = c->request->body;
-	if (c->request->body.n == 0)	/* quarantine keeps what was asked */
-		ic->job.bytes = view_of(arena_printf(c->arena, "%.*s %.*s", (int)c->request->method.n, c->request->method.p,
-		    (int)c->request->target.n, c->request->target.p));
-	ic->job.peer = c->request->peer;
-	arena_init(&ic->job.intake.arena, 1024 + c->request->body.n * 3);
-	struct view id = http_header(c->request, "idempotency-key");
-	ic->job.intake.message_id = id.n > 200 ? VIEW_NONE : id;
+	ic->job.bytes = r->body;
+	if (r->body.n == 0)	/* quarantine keeps what was asked */
+		ic->job.bytes = view_of(arena_printf(c->arena, "%.*s %.*s", (int)r->method.n, r->method.p, (int)r->target.n, r->target.p));
+	ic->job.peer = r->peer;
+	arena_init(&ic->job.intake.arena, 1024 + r->body.n * 3);
+	ic->job.intake.message_id = key;
 	return ic;
+}
+
+/* What was made of the body counts for its peer, too, while it is in work. */
+static void
+intake_submit(struct intake_call *ic)
+{
+	struct call *c = ic->call;
+
+	if (http_request_hold(c->request, ic->job.intake.arena.total)) {
+		booking_submit(c->core->booking, &ic->job);
+		return;
+	}
+	arena_free(&ic->job.intake.arena);
+	api_problem(c, "busy", "there is no memory for what the body holds now; send again", NULL);
 }
 
 /* A feed books at its own facility only. */
@@ -166,16 +182,16 @@ api_post_charges(struct call *c)
 {
 	struct api_context context = context_of(c);
 
-	if (!api_wants_json(c))
-		return;
-	if (!booking_is_available(c->core->booking) || booking_weight(c->core->booking) >= (size_t)c->core->config->mllp.queue_lines) {
+	if (!booking_is_available(c->core->booking) || booking_weight(c->core->booking) >= (size_t)c->settings->mllp.queue_lines) {
 		api_problem(c, booking_is_available(c->core->booking) ? "busy" : "unavailable", NULL, NULL);
 		return;
 	}
 	struct intake_call *ic = intake_begin(c, charges_done);
+	if (ic == NULL)
+		return;
 	api_charges_parse(c->request->body, &context, &ic->job.intake);
 	bind_facilities(&ic->job.intake, c->who.feed, true);
-	booking_submit(c->core->booking, &ic->job);
+	intake_submit(ic);
 }
 
 /* ------- visits */
@@ -202,7 +218,7 @@ static void
 submit_event(struct call *c, struct intake_call *ic)
 {
 	bind_facilities(&ic->job.intake, c->who.feed, false);
-	booking_submit(c->core->booking, &ic->job);
+	intake_submit(ic);
 }
 
 void
@@ -210,9 +226,9 @@ api_post_visit(struct call *c)
 {
 	struct api_context context = context_of(c);
 
-	if (!api_wants_json(c))
-		return;
 	struct intake_call *ic = intake_begin(c, event_done);
+	if (ic == NULL)
+		return;
 	api_visit_parse(c->request->body, &context, &ic->job.intake);
 	submit_event(c, ic);
 }
@@ -222,9 +238,9 @@ discharge(struct call *c, enum event_kind kind)
 {
 	struct api_context context = context_of(c);
 
-	if (!api_wants_json(c))
-		return;
 	struct intake_call *ic = intake_begin(c, event_done);
+	if (ic == NULL)
+		return;
 	api_discharge_parse(c->request->body, &context, kind, c->params[0], c->params[1], &ic->job.intake);
 	submit_event(c, ic);
 }

@@ -86,6 +86,11 @@ reply_metrics(struct call *c)
 	set_gauge(core, "visitbill_database_connections", "Ready connections of the pool.", "", pool_ready_count(core->pool));
 	set_gauge(core, "visitbill_queue_lines", "Lines and events in work.", "", (int64_t)booking_weight(core->booking));
 	set_gauge(core, "visitbill_queue_calls", "Database calls in flight outside the lanes.", "", (int64_t)pool_depth(core->pool));
+	set_gauge(core, "visitbill_memory_bytes", "Memory that peers cause: frames, bodies, messages in work, output.", "of=\"all\"", (int64_t)core->budget.used);
+	set_gauge(core, "visitbill_memory_bytes", "", "of=\"strangers\"", (int64_t)core->budget.strangers_used);
+	set_gauge(core, "visitbill_memory_limit_bytes", "What it may be at most.", "of=\"all\"", (int64_t)core->budget.limit);
+	set_gauge(core, "visitbill_memory_limit_bytes", "", "of=\"strangers\"", (int64_t)core->budget.strangers_limit);
+	turn_report(core->shared.turn);
 	set_gauge(core, "visitbill_streams", "Open event streams.", "", watch_count(core->watch));
 	metrics_print(core->metrics, out);
 	fclose(out);
@@ -107,6 +112,6 @@ void
 api_get_metrics(struct call *c)
 {
 	/* without the database the daemon's own figures still come */
-	if (pool_call(c->core->pool, SQL_STATUS_DOC, NULL, 0, on_status, c) != 0)
+	if (pool_call(c->core->ops_pool, SQL_STATUS_DOC, NULL, 0, on_status, c) != 0)
 		reply_metrics(c);
 }

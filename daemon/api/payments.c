@@ -24,15 +24,15 @@ on_cancelled(void *arg, struct view outcome, struct view doc)
 void
 api_post_payment(struct call *c)
 {
-	struct view key = http_header(c->request, "idempotency-key");
+	struct view key;
 	struct api_payment body;
 	struct refusal refused = {0};
 	unsigned char md[EVP_MAX_MD_SIZE];
 
-	if (!api_wants_json(c))
+	if (!api_wants_json(c) || !api_idempotency_key(c, &key))
 		return;
-	if (key.n == 0 || key.n > 200) {
-		api_problem(c, key.n == 0 ? "idempotency_key_missing" : "field_invalid", key.n == 0 ? NULL : "Idempotency-Key is longer than 200 bytes", NULL);
+	if (key.n == 0) {
+		api_problem(c, "idempotency_key_missing", NULL, NULL);
 		return;
 	}
 	if (api_payment_parse(c->request->body, c->arena, &body, &refused) != 0) {
@@ -45,7 +45,7 @@ api_post_payment(struct call *c)
 	}
 	struct payment_request r = {
 		.bill = c->params[0].p, .version = body.version, .channel = body.channel, .amount = body.amount, .client = c->who.name,
-		.key = arena_copy(c->arena, key.p, key.n).p, .facilities = c->who.facilities,
+		.key = key.p, .facilities = c->who.scope,
 	};
 	const char *what = arena_printf(c->arena, "%s\n%.*s\n%lld\n%d", r.bill, (int)r.channel.n, r.channel.p, (long long)r.amount, r.version);
 	if (EVP_Digest(what, strlen(what), md, NULL, EVP_sha256(), NULL) != 1)
@@ -57,7 +57,7 @@ api_post_payment(struct call *c)
 void
 api_post_payment_cancel(struct call *c)
 {
-	payments_cancel(c->core, c->params[0], c->who.facilities, on_cancelled, c);
+	payments_cancel(c->core, c->params[0], c->who.scope, on_cancelled, c);
 }
 
 /* The channel reads {"code","message"}; 200 with FAIL would not be sent again. */
@@ -72,7 +72,8 @@ fail(struct call *c, int status, const char *merchant, const char *why)
 		http_reply(c->request, status, "application/json", NULL, VIEW_NONE);
 		return;
 	}
-	log_warn("notification.refused", "peer=%s merchant=%s status=%d why=\"%s\"", c->request->peer, merchant, status, why);
+	if (c->peer != NULL && c->request->conn != NULL)
+		peer_log(c->peer, "notification.refused", "peer=%s merchant=%s status=%d why=\"%s\"", c->request->peer, merchant, status, why);
 	api_reply_json(c, status, view_of(arena_printf(c->arena, "{\"code\":\"FAIL\",\"message\":\"%s\"}", why)));
 }
 
@@ -105,10 +106,17 @@ api_post_wechatpay_notification(struct call *c)
 		return;
 	}
 	const struct wechatpay_merchant *m = channel_merchant_wechatpay(merchant);
+	const int64_t most = c->settings->limits.notifications;
+	if (c->peer != NULL && !peer_may_fail(c->peer, PEER_NOTIFICATIONS, most)) {	/* an RSA signature is not verified for everyone who asks */
+		fail(c, 429, c->params[0].p, "too many notifications of this address were refused");
+		return;
+	}
 	enum wechatpay_verdict v = wechatpay_verify(m, &s, r->body, clock_now() / 1000000);
-	if (v != WECHATPAY_VERIFIED)
+	if (v != WECHATPAY_VERIFIED) {
+		if (c->peer != NULL)
+			peer_failed(c->peer, PEER_NOTIFICATIONS, most);
 		fail(c, 401, c->params[0].p, wechatpay_verdict_text(v));
-	else if (wechatpay_parse_notification(c->arena, r->body, &n) != 0)
+	} else if (wechatpay_parse_notification(c->arena, r->body, &n) != 0)
 		fail(c, 400, c->params[0].p, "not a notification");
 	else if (!view_is(n.event_type, WECHATPAY_EVENT_SUCCESS))
 		fail(c, 204, c->params[0].p, "");	/* refunds come with refunds */

@@ -27,7 +27,7 @@ on_bytes(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	else if (PQntuples(result) == 0)
 		api_problem(c, "quarantine_unknown", NULL, NULL);
 	else
-		replay_row(c->core, result, 0, c->who.name, c->who.facilities, on_replayed, c);
+		replay_row(c->core, result, 0, c->who.name, c->who.scope, on_replayed, c);
 }
 
 void

@@ -18,7 +18,8 @@ api_refuse(struct call *c, const struct refusal *r)
 {
 	int status;
 	struct view body = problem_json(c->arena, r, &status);
-	const char *extra = status == 401 ? "WWW-Authenticate: Bearer\r\n" : status == 503 ? "Retry-After: 2\r\n" : NULL;
+	const char *extra = status == 401 ? "WWW-Authenticate: Bearer\r\n" : status == 503 ? "Retry-After: 2\r\n"
+	    : status == 429 ? "Retry-After: 60\r\n" : NULL;
 
 	http_reply(c->request, status, "application/problem+json", extra, body);
 }
@@ -89,7 +90,7 @@ api_text(struct view v)
 struct pg_param
 api_facilities(const struct call *c)
 {
-	return (struct pg_param){view_of(c->who.facilities), false};
+	return (struct pg_param){view_of(c->who.scope), false};
 }
 
 bool

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "proto/hash.h"
 
 struct item_place {
 	struct item_key key;		/* its code is NULL: free */
@@ -15,7 +16,7 @@ struct item_place {
 static uint64_t
 hash_key(const struct item_key *key)
 {
-	uint64_t h = view_hash(VIEW_HASH ^ (uint64_t)key->facility_id << 32 ^ (uint64_t)(uint32_t)key->day, key->code);
+	uint64_t h = hash_text(key->code, (uint64_t)key->facility_id << 32 ^ (uint64_t)(uint32_t)key->day);
 
 	return h ^ h >> 29;
 }

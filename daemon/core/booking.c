@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "core/batch.h"
+#include "proto/hash.h"
 #include "proto/reason.h"
 
 /* Which lane visits of a hash slot are on while something of them is in work: their postings keep their order. */
@@ -36,10 +37,10 @@ static uint64_t
 hash_visit(const struct visit_ref *v)
 {
 	/* a hot lane is the worst that can come of it */
-	uint64_t h = view_hash(VIEW_HASH ^ (uint64_t)v->facility_id, v->visit_no);
+	uint64_t h = hash_text(v->visit_no, (uint64_t)v->facility_id);
 
 	if (v->visit_no.n == 0)
-		h = view_hash(h, v->patient_no.text);
+		h = hash_text(v->patient_no.text, h);
 	return h ^ (h >> 29);
 }
 

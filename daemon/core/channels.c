@@ -1,6 +1,7 @@
 /* WeChat Pay over the HTTP client: sign, send, verify, read. */
 #include "channels.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -11,18 +12,19 @@
 #include "base/memory.h"
 #include "proto/timestamp.h"
 
+/* A merchant's keys and addresses, as one snapshot of the settings has them. Flows and questions hold the one they began with. */
 struct channel_merchant {
-	struct channels *channels;
+	unsigned references;
+	struct core *core;
+	const struct config *settings;
 	char *name, *api_url, *notify_url;
 	struct wechatpay_merchant *wechatpay;
 };
 
 struct channels {
 	struct core *core;
-	struct channel_merchant *merchants;
+	struct channel_merchant **merchants;
 	size_t n;
-	size_t in_work;		/* requests whose answer is awaited: they hold this object */
-	bool retired;		/* replaced by a reload: freed with the last answer */
 };
 
 enum question { ASK_PLACE, ASK_QUERY, ASK_CLOSE };
@@ -55,10 +57,11 @@ read_secret(const char *path, bool trim)
 	return text;
 }
 
-static int
-merchant_load(struct channel_merchant *m, const struct config_merchant *c, char *error, size_t size)
+static struct wechatpay_merchant *
+keys_load(const struct config_merchant *c, char *error, size_t size)
 {
 	char *key = read_secret(c->merchant_key, false), *platform = read_secret(c->platform_public_key, false), *apiv3 = read_secret(c->apiv3_key, true);
+	struct wechatpay_merchant *keys = NULL;
 	char why[200] = "";
 
 	if (key == NULL || platform == NULL || apiv3 == NULL) {
@@ -66,17 +69,14 @@ merchant_load(struct channel_merchant *m, const struct config_merchant *c, char 
 		    key == NULL ? c->merchant_key : platform == NULL ? c->platform_public_key : c->apiv3_key);
 	} else {
 		struct wechatpay_account account = {c->mchid, c->appid, c->merchant_serial, key, c->platform_serial, platform, apiv3};
-		m->wechatpay = wechatpay_merchant_new(&account, why, sizeof(why));
-		if (m->wechatpay == NULL)
+		keys = wechatpay_merchant_new(&account, why, sizeof(why));
+		if (keys == NULL)
 			snprintf(error, size, "[wechatpay %s] %s", c->name, why);
 	}
 	memory_purge(key);
 	memory_purge(platform);
 	memory_purge(apiv3);
-	m->name = memory_text(c->name, strlen(c->name));
-	m->api_url = memory_text(c->api_url, strlen(c->api_url));
-	m->notify_url = memory_text(c->notify_url, strlen(c->notify_url));
-	return m->wechatpay != NULL ? 0 : -1;
+	return keys;
 }
 
 struct channels *
@@ -87,27 +87,47 @@ channels_new(struct core *core, const struct config *config, char *error, size_t
 	c->core = core;
 	c->merchants = memory_new((config->n_merchants + 1) * sizeof(*c->merchants));
 	for (size_t i = 0; i < config->n_merchants; i++) {
-		c->n++;
-		c->merchants[i].channels = c;
-		if (merchant_load(&c->merchants[i], &config->merchants[i], error, error_size) != 0) {
+		const struct config_merchant *from = &config->merchants[i];
+		struct wechatpay_merchant *keys = keys_load(from, error, error_size);
+		if (keys == NULL) {
 			channels_free(c);
 			return NULL;
 		}
+		struct channel_merchant *m = memory_new(sizeof(*m));
+		m->references = 1;
+		m->core = core;
+		m->settings = config_hold(config);
+		m->name = memory_text(from->name, strlen(from->name));
+		m->api_url = memory_text(from->api_url, strlen(from->api_url));
+		m->notify_url = memory_text(from->notify_url, strlen(from->notify_url));
+		m->wechatpay = keys;
+		c->merchants[c->n++] = m;
 	}
 	return c;
 }
 
-static void
-channels_destroy(struct channels *c)
+struct channel_merchant *
+channel_merchant_hold(struct channel_merchant *m)
 {
-	for (size_t i = 0; i < c->n; i++) {
-		wechatpay_merchant_free(c->merchants[i].wechatpay);
-		free(c->merchants[i].name);
-		free(c->merchants[i].api_url);
-		free(c->merchants[i].notify_url);
-	}
-	free(c->merchants);
-	free(c);
+	if (m != NULL)
+		m->references++;
+	return m;
+}
+
+void
+channel_merchant_release(struct channel_merchant *m)
+{
+	if (m == NULL)
+		return;
+	assert(m->references > 0);
+	if (--m->references > 0)
+		return;
+	wechatpay_merchant_free(m->wechatpay);
+	config_release(m->settings);
+	free(m->name);
+	free(m->api_url);
+	free(m->notify_url);
+	free(m);
 }
 
 void
@@ -115,17 +135,18 @@ channels_free(struct channels *c)
 {
 	if (c == NULL)
 		return;
-	c->retired = true;
-	if (c->in_work == 0)
-		channels_destroy(c);
+	for (size_t i = 0; i < c->n; i++)
+		channel_merchant_release(c->merchants[i]);
+	free(c->merchants);
+	free(c);
 }
 
 struct channel_merchant *
 channels_merchant(struct channels *c, struct view name)
 {
 	for (size_t i = 0; i < c->n; i++)
-		if (name.n == 0 || view_is(name, c->merchants[i].name))
-			return &c->merchants[i];
+		if (name.n == 0 || view_is(name, c->merchants[i]->name))
+			return c->merchants[i];
 	return NULL;
 }
 
@@ -146,13 +167,12 @@ channel_merchant_wechatpay(const struct channel_merchant *m)
 static void
 answer(struct ask *ask, const struct channel_answer *a)
 {
-	struct channels *c = ask->merchant->channels;
+	struct channel_merchant *m = ask->merchant;
 
 	ask->fn(ask->arg, a);
 	arena_free(&ask->arena);
 	free(ask);
-	if (--c->in_work == 0 && c->retired)
-		channels_destroy(c);
+	channel_merchant_release(m);
 }
 
 /* The channel's signature does not cover our question: a signed reply to another one must not end this order. */
@@ -230,7 +250,6 @@ static void
 ask_send(struct ask *ask, const char *method, const char *path, struct view body)
 {
 	struct channel_merchant *m = ask->merchant;
-	struct core *core = m->channels->core;
 	unsigned char random[16];
 	char nonce[33];
 
@@ -247,9 +266,9 @@ ask_send(struct ask *ask, const char *method, const char *path, struct view body
 	};
 	struct http_client_request request = {
 		.method = method, .url = arena_printf(&ask->arena, "%s%s", m->api_url, path), .headers = headers, .n_headers = body.n > 0 ? 4 : 3, .body = body,
-		.timeout_ms = (int)core->config->payment.channel_ms,
+		.timeout_ms = (int)m->settings->payment.channel_ms,
 	};
-	http_client_send(core->http, &request, on_reply, ask);
+	http_client_send(m->core->http, &request, on_reply, ask);
 }
 
 static struct ask *
@@ -257,13 +276,12 @@ ask_new(struct channel_merchant *m, enum question question, const char *out_trad
 {
 	struct ask *ask = memory_new(sizeof(*ask));
 
-	ask->merchant = m;
+	ask->merchant = channel_merchant_hold(m);
 	ask->question = question;
 	snprintf(ask->out_trade_no, sizeof(ask->out_trade_no), "%s", out_trade_no);
 	ask->fn = fn;
 	ask->arg = arg;
 	arena_init(&ask->arena, 2048);
-	m->channels->in_work++;
 	return ask;
 }
 
@@ -275,7 +293,7 @@ channel_place(struct channel_merchant *m, const struct channel_order *order, cha
 	struct wechatpay_native native = {
 		.out_trade_no = view_of(order->out_trade_no), .description = view_of(order->description), .amount = order->amount,
 		.notify_url = arena_printf(&ask->arena, "%s/notify/wechatpay/%s", m->notify_url, m->name),
-		.expires = timestamp_rfc3339(order->expires_at, (int)m->channels->core->config->hospital.utc_offset, expires),
+		.expires = timestamp_rfc3339(order->expires_at, (int)m->settings->hospital.utc_offset, expires),
 	};
 
 	ask_send(ask, "POST", WECHATPAY_NATIVE_PATH, wechatpay_native_body(&ask->arena, m->wechatpay, &native));

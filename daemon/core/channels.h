@@ -37,8 +37,10 @@ struct channels;
 struct channels *channels_new(struct core *core, const struct config *config, char *error, size_t error_size);
 void channels_free(struct channels *c);
 
-/* The merchant of a name, the first one for "", NULL when there is none. */
+/* The merchant of a name, the first one for "", NULL when there is none. It is the channels': who keeps it over a callback holds it. */
 struct channel_merchant *channels_merchant(struct channels *c, struct view name);
+struct channel_merchant *channel_merchant_hold(struct channel_merchant *m);
+void channel_merchant_release(struct channel_merchant *m);
 const char *channel_merchant_name(const struct channel_merchant *m);
 const struct wechatpay_merchant *channel_merchant_wechatpay(const struct channel_merchant *m);
 

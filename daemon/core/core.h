@@ -7,8 +7,10 @@
 #include "base/config.h"
 #include "base/metrics.h"
 #include "access/directory.h"
+#include "access/tokens.h"
 #include "db/lane.h"
 #include "db/pool.h"
+#include "net/conn.h"
 #include "net/http_client.h"
 
 struct booking;
@@ -18,11 +20,16 @@ struct captures;
 
 struct core {
 	struct event_base *base;
-	const struct config *config;	/* the current one; a reload replaces it */
+	const struct config *config;	/* the current snapshot, held; a reload replaces it, and who needs this one for longer holds it, too */
 	struct metrics *metrics;
 	struct pool *pool;
+	struct pool *ops_pool;		/* one connection for scrapes, which payments and reads never wait for */
 	struct booking *booking;
 	struct directory *directory;
+	struct tokens *tokens;
+	struct peers *peers;
+	struct budget budget;
+	struct conn_shared shared;	/* of all connections: the loop, the budget, its turns */
 	struct http_client *http;
 	struct channels *channels;
 	struct captures *captures;

@@ -15,11 +15,11 @@ enum { NOT_FOUND_SECONDS = 60 };	/* after this an order that the channel does no
 
 struct flow {
 	struct core *core;
-	struct channel_merchant *merchant;
+	struct channel_merchant *merchant;	/* held: a reload may replace it meanwhile */
 	char payment_id[24], out_trade_no[40];
 	char public_id[40];	/* of an attempt that its payer gives up, else empty */
 	char *scope;		/* and of who gives it up; outlives the request */
-	int64_t amount;
+	int64_t amount, lifetime_ms;
 	bool expired, orphan;	/* orphan: created or unknown, no payer has seen its code */
 	bool cancelling;
 	long age_s;
@@ -30,8 +30,9 @@ struct flow {
 static const char unavailable[] = "unavailable";
 
 static void
-flow_free(struct flow *f)
+flow_drop(struct flow *f)
 {
+	channel_merchant_release(f->merchant);
 	free(f->scope);
 	free(f);
 }
@@ -41,7 +42,7 @@ flow_end(struct flow *f, struct view outcome, struct view doc)
 {
 	if (f->fn != NULL)
 		f->fn(f->arg, outcome, doc);
-	flow_free(f);
+	flow_drop(f);
 }
 
 static void
@@ -148,7 +149,7 @@ on_created(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	snprintf(f->payment_id, sizeof(f->payment_id), "%s", PQgetvalue(result, 0, 2));
 	snprintf(f->out_trade_no, sizeof(f->out_trade_no), "%s", PQgetvalue(result, 0, 3));
 	struct channel_order order = {f->out_trade_no, PQgetvalue(result, 0, 4), f->amount,
-	    clock_now() + f->core->config->payment.lifetime_ms * 1000};
+	    clock_now() + f->lifetime_ms * 1000};
 	channel_place(f->merchant, &order, on_placed, f);
 }
 
@@ -213,10 +214,11 @@ payments_create(struct core *core, const struct payment_request *r, payment_fn f
 		{view_of(r->key), false}, {view_of(digest), false}, {view_of(lifetime), false}, {view_of(r->facilities), false},
 	};
 	struct flow *f = flow_new(core, fn, arg);
-	f->merchant = merchant;
+	f->merchant = channel_merchant_hold(merchant);
+	f->lifetime_ms = core->config->payment.lifetime_ms;	/* as the database is told it */
 	f->amount = r->amount;
 	if (pool_call(core->pool, SQL_PAYMENT_CREATE, params, 10, on_created, f) != 0) {
-		flow_free(f);
+		flow_drop(f);
 		answer_later(core, fn, arg, unavailable);
 	}
 }
@@ -291,7 +293,7 @@ payments_look(struct core *core, const struct payment_order *order, const char *
 		return;
 	}
 	struct flow *f = flow_new(core, NULL, NULL);
-	f->merchant = merchant;
+	f->merchant = channel_merchant_hold(merchant);
 	f->expired = expired;
 	f->orphan = !shown;
 	f->cancelling = shown && !expired && strcmp(state, "unknown") == 0;
@@ -316,7 +318,7 @@ on_cancel_found(void *arg, const struct pg_outcome *outcome, const PGresult *res
 	}
 	snprintf(f->payment_id, sizeof(f->payment_id), "%s", PQgetvalue(result, 0, 2));
 	snprintf(f->out_trade_no, sizeof(f->out_trade_no), "%s", PQgetvalue(result, 0, 5));
-	f->merchant = channels_merchant(f->core->channels, pool_value(result, 4));
+	f->merchant = channel_merchant_hold(channels_merchant(f->core->channels, pool_value(result, 4)));
 	f->cancelling = true;
 	if (f->merchant == NULL)
 		flow_end(f, view_of("channel_unknown"), VIEW_NONE);
@@ -333,7 +335,7 @@ payments_cancel(struct core *core, struct view payment, const char *facilities, 
 	snprintf(f->public_id, sizeof(f->public_id), "%.*s", (int)payment.n, payment.p);
 	f->scope = memory_text(facilities, strlen(facilities));
 	if (pool_call(core->pool, SQL_PAYMENT_CANCEL, params, 2, on_cancel_found, f) != 0) {
-		flow_free(f);
+		flow_drop(f);
 		answer_later(core, fn, arg, unavailable);
 	}
 }

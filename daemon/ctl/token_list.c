@@ -18,7 +18,8 @@ static const char list_sql[] =
     "          from json_to_recordset($1) f (name text, role text, facilities text, feed text, plain boolean)) t";
 
 static void
-add_token(json_object *tokens, const char *name, const char *role, const char *facilities, const char *feed)
+add_token(json_object *tokens, const char *name, const char *role, const char *facilities, const char *feed,
+    const struct config_secret *secret)
 {
 	json_object *k = json_object_new_object();
 
@@ -26,7 +27,7 @@ add_token(json_object *tokens, const char *name, const char *role, const char *f
 	json_object_object_add(k, "role", json_object_new_string(role));
 	json_object_object_add(k, "facilities", json_object_new_string(facilities));
 	json_object_object_add(k, "feed", feed != NULL ? json_object_new_string(feed) : NULL);
-	json_object_object_add(k, "plain", json_object_new_boolean(true));
+	json_object_object_add(k, "plain", json_object_new_boolean(secret->was_plain));
 	json_object_array_add(tokens, k);
 }
 
@@ -38,11 +39,11 @@ tokens_of_file(const struct config *config)
 
 	for (size_t i = 0; i < config->n_tokens; i++) {
 		const struct config_token *k = &config->tokens[i];
-		add_token(tokens, k->name, k->role_name, k->facilities[0] != '\0' ? k->facilities : "*", NULL);
+		add_token(tokens, k->name, k->role_name, k->facilities, NULL, &k->secret);
 	}
 	for (size_t i = 0; i < config->n_feeds; i++)
-		if (config->feeds[i].token[0] != '\0')
-			add_token(tokens, config->feeds[i].name, "feed", config->feeds[i].facility, config->feeds[i].name);
+		if (config->feeds[i].secret.is_set)
+			add_token(tokens, config->feeds[i].name, "feed", config->feeds[i].facility, config->feeds[i].name, &config->feeds[i].secret);
 	return tokens;
 }
 

@@ -32,7 +32,7 @@ pool_on_state(void *arg, bool ready)
 }
 
 struct pool *
-pool_new(struct event_base *base, const struct pg_config *config, unsigned connections, void (*on_ready)(void *arg), void *arg)
+pool_new(struct event_base *base, const struct pg_config *config, const char *name, unsigned connections, void (*on_ready)(void *arg), void *arg)
 {
 	struct pool *pool = memory_new(sizeof(*pool));
 
@@ -41,9 +41,9 @@ pool_new(struct event_base *base, const struct pg_config *config, unsigned conne
 	pool->on_ready = on_ready;
 	pool->arg = arg;
 	for (unsigned i = 0; i < connections; i++) {
-		char name[24];
-		snprintf(name, sizeof(name), "pool%u", i);
-		pool->conns[i] = pg_new(base, config, name, pool_on_state, pool);
+		char each[32];
+		snprintf(each, sizeof(each), "%s%u", name, i);
+		pool->conns[i] = pg_new(base, config, each, pool_on_state, pool);
 	}
 	return pool;
 }

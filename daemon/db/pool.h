@@ -9,7 +9,9 @@ struct pool;
 /* Called once the call is committed, or has failed (result is NULL then). */
 typedef void (*pool_fn)(void *arg, const struct pg_outcome *outcome, const PGresult *result);
 
-struct pool *pool_new(struct event_base *base, const struct pg_config *config, unsigned connections, void (*on_ready)(void *arg), void *arg);
+/* name: for the log, copied. on_ready may be NULL. */
+struct pool *pool_new(struct event_base *base, const struct pg_config *config, const char *name, unsigned connections, void (*on_ready)(void *arg),
+    void *arg);
 void pool_free(struct pool *pool);
 
 bool pool_is_ready(const struct pool *pool);

@@ -21,26 +21,43 @@ refuse_all(struct intake *in, struct refusal r)
 		in->lines[i].refused = in->refused;
 }
 
+/* Why the sender is not a feed's. */
+static struct refusal
+stranger(const char *reason)
+{
+	static const struct refusal all[] = {
+		{"feed_unknown", "MSH-3 is not a feed of this facility", "MSH^1^3"},
+		{"facility_unknown", "MSH-4 is not a facility here", "MSH^1^4"},
+		{"certificate_required", "MSH-3 and MSH-4 alone do not say here who sends; the feed needs its client certificate", "MSH^1^3"},
+		{"feed_mismatch", "the client certificate of this connection is another feed's", "MSH^1^3"},
+	};
+
+	for (size_t i = 1; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(all[i].reason, reason) == 0)
+			return all[i];
+	return all[0];
+}
+
 /* The feed of a header, as far as it can be read. */
 static struct feed *
-feed_of(struct core *core, const struct hl7_header *h, int feed_id, const char **reason)
+feed_of(struct core *core, const struct hl7_header *h, const struct sender *sender, int feed_id, const char **reason)
 {
 	if (feed_id > 0)
 		return directory_feed_by_id(core->directory, feed_id);
-	return directory_feed(core->directory, h->application, h->facility, reason);
+	return directory_feed(core->directory, h->application, h->facility, sender, reason);
 }
 
 /* MSH-18 says the character set; where it is blank, the feed's setting, for which MSH-3 and 4 are read from the raw bytes: they are codes. */
 static enum charset_result
-to_utf8(struct core *core, struct message *m, struct view bytes, int feed_id, struct view *ret)
+to_utf8(struct core *core, struct message *m, struct view bytes, const struct sender *sender, int feed_id, struct view *ret)
 {
 	struct arena *a = &m->job.intake.arena;
 	const char *fallback = NULL, *reason = NULL;
 
 	if (hl7_charset_name(bytes).n == 0 && !ascii_is_valid(bytes)) {
 		struct refusal ignored;
-		hl7_header_parse(bytes, core->config->mllp.processing, a, &m->header, &ignored);
-		struct feed *feed = feed_of(core, &m->header, feed_id, &reason);
+		hl7_header_parse(bytes, m->settings->mllp.processing, a, &m->header, &ignored);
+		struct feed *feed = feed_of(core, &m->header, sender, feed_id, &reason);
 		if (feed != NULL && feed->charset[0] != '\0')
 			fallback = feed->charset;
 	}
@@ -48,7 +65,7 @@ to_utf8(struct core *core, struct message *m, struct view bytes, int feed_id, st
 }
 
 struct message *
-message_new(struct core *core, struct view bytes, const char *peer, int feed_id)
+message_new(struct core *core, struct view bytes, const char *peer, const struct sender *sender, int feed_id)
 {
 	struct arena arena;
 	struct view text;
@@ -59,11 +76,12 @@ message_new(struct core *core, struct view bytes, const char *peer, int feed_id)
 	struct message *m = arena_alloc(&arena, sizeof(*m));
 	struct intake *in = &m->job.intake;
 	in->arena = arena;
+	m->settings = config_hold(core->config);
 	m->job.content_type = "hl7";
 	m->job.bytes = arena_copy(&in->arena, bytes.p, bytes.n);
 	m->job.peer = arena_copy(&in->arena, peer, strlen(peer)).p;
 
-	switch (to_utf8(core, m, m->job.bytes, feed_id, &text)) {
+	switch (to_utf8(core, m, m->job.bytes, sender, feed_id, &text)) {
 	case CHARSET_OK:
 		break;
 	case CHARSET_UNKNOWN:
@@ -77,19 +95,17 @@ message_new(struct core *core, struct view bytes, const char *peer, int feed_id)
 	struct refusal header_refused;
 	if (in->refused.reason != NULL)
 		text = m->job.bytes;	/* raw, for what can be told of its header */
-	hl7_header_parse(text, core->config->mllp.processing, &in->arena, &m->header, &header_refused);
+	hl7_header_parse(text, m->settings->mllp.processing, &in->arena, &m->header, &header_refused);
 	if (in->refused.reason == NULL || (header_refused.reason != NULL && strcmp(header_refused.reason, "not_hl7") == 0))
 		in->refused = header_refused;
-	m->job.feed = feed_of(core, &m->header, feed_id, &reason);
+	m->job.feed = feed_of(core, &m->header, sender, feed_id, &reason);
 	if (in->refused.reason != NULL || message_is_ack(m))
 		return m;
 
-	struct hl7_context context = {clock_now(), (int)core->config->hospital.utc_offset, (size_t)core->config->mllp.message_lines};
+	struct hl7_context context = {clock_now(), (int)m->settings->hospital.utc_offset, (size_t)m->settings->mllp.message_lines};
 	hl7_events_parse(text, &m->header, &context, in);
 	if (m->job.feed == NULL) {
-		bool feed = strcmp(reason, "feed_unknown") == 0;
-		refuse_all(in, (struct refusal){reason, feed ? "MSH-3 is not a feed of this facility" : "MSH-4 is not a facility here",
-		    feed ? "MSH^1^3" : "MSH^1^4"});
+		refuse_all(in, stranger(reason));
 		return m;
 	}
 	for (size_t i = 0; i < in->n_visits; i++) {
@@ -104,7 +120,15 @@ message_free(struct message *m)
 {
 	struct arena arena = m->job.intake.arena;
 
+	config_release(m->settings);
 	arena_free(&arena);
+}
+
+void
+message_refuse(struct message *m, const char *reason, const char *detail)
+{
+	m->job.intake.refused = (struct refusal){0};
+	refuse_all(&m->job.intake, (struct refusal){reason, detail, "MSH^1"});
 }
 
 bool
@@ -178,13 +202,15 @@ collect_errors(struct message *m, const struct refusal **ret)
 }
 
 struct message_reply
-message_reply(struct core *core, struct message *m)
+message_reply(struct core *core, struct message *m, bool brief)
 {
 	static const struct refusal unavailable = {"unavailable", "the database cannot be reached; send again", "MSH^1"};
 	static uint64_t sequence;
 	struct arena *a = &m->job.intake.arena;
 	struct message_reply reply = {.verdict = ACK_ACCEPT};
-	struct ack_content content = {.now = clock_now(), .offset = (int)core->config->hospital.utc_offset};
+	struct ack_content content = {.now = clock_now(), .offset = (int)m->settings->hospital.utc_offset, .brief = brief};
+
+	(void)core;
 
 	if (m->result == BOOKING_UNAVAILABLE) {
 		content.errors = &unavailable;

@@ -3,30 +3,38 @@
 #ifndef VB_FEED_MESSAGE_H
 #define VB_FEED_MESSAGE_H
 
+#include <sys/queue.h>
+
 #include "core/booking.h"
 #include "proto/hl7_ack.h"
 
 struct message {
 	struct booking_job job;		/* first: a job is a message */
+	STAILQ_ENTRY(message) link;	/* its frame's */
+	const struct config *settings;	/* held: the message ends by those it began with */
 	struct hl7_header header;
 	void *owner;			/* the session's frame, or the replay */
 	bool finished;
+	size_t counted;			/* of its memory, in the frame's account */
 	enum booking_result result;
 };
 
-/* A message over a copy of the bytes; everything it holds is in job.intake.arena. feed_id > 0 takes that feed whatever MSH says (a replay keeps
- * its sender). What is wrong with it stands in the intake's refusals. */
-struct message *message_new(struct core *core, struct view bytes, const char *peer, int feed_id);
+/* A message over a copy of the bytes; everything it holds is in job.intake.arena. sender: how its feed is known. feed_id > 0 takes that feed whatever
+ * MSH says (a replay keeps its sender). What is wrong with it stands in the intake's refusals. */
+struct message *message_new(struct core *core, struct view bytes, const char *peer, const struct sender *sender, int feed_id);
 void message_free(struct message *m);
+
+/* Refuses it as a whole, whatever else is wrong with it. */
+void message_refuse(struct message *m, const char *reason, const char *detail);
 
 /* True when the message is an acknowledgement itself: nothing is booked and nothing is answered. */
 bool message_is_ack(const struct message *m);
 
-/* What to send back: UTF-8 turned into the message's own character set. Either may be empty. */
+/* What to send back: UTF-8 turned into the message's own character set. Either may be empty. brief: the verdict alone, without what is wrong. */
 struct message_reply {
 	struct view commit, application;
 	enum ack_verdict verdict;
 };
-struct message_reply message_reply(struct core *core, struct message *m);
+struct message_reply message_reply(struct core *core, struct message *m, bool brief);
 
 #endif

@@ -181,7 +181,9 @@ replay_json(struct replay *r, struct view bytes, struct feed *feed)
 static void
 replay_hl7(struct replay *r, struct view bytes, int feed_id)
 {
-	struct message *m = message_new(r->core, bytes, "replay", feed_id);
+	/* a person has the message booked, or the daemon its own held line: MSH will do, where no certificate is asked for */
+	const struct sender sender = {NULL, true};
+	struct message *m = message_new(r->core, bytes, "replay", &sender, feed_id);
 
 	m->owner = r;
 	m->job.replay = true;

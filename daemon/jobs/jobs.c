@@ -1,33 +1,70 @@
-/* The jobs' timers. A job that is still running when its timer fires is left alone. */
+/* The runner. A job that is still running when its timer fires is left alone; one that has more to do runs again at once. */
 #include "jobs.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
 
-#include "base/log.h"
+#include "access/token_sync.h"
 #include "base/memory.h"
-#include "core/payments.h"
-#include "db/column.h"
-#include "feed/replay.h"
+#include "core/marks.h"
+#include "core/payments_due.h"
+#include "core/upkeep.h"
+#include "feed/replay_ready.h"
 
-enum { CLOSE_BATCH = 200, REPLAY_BATCH = 100, PAYMENT_BATCH = 50, HOURLY = 3600000, OVERDUE_MS = 30000, MEMORY_MS = 30000, MARKS_MS = 100 };
+enum { HOUR_MS = 3600000, OVERDUE_MS = 30000, MEMORY_MS = 30000, MARKS_MS = 100, TOKENS_MS = 500, USED_MS = 10000 };
 
 struct job {
 	struct jobs *jobs;
 	struct event *timer;
-	int64_t (*interval)(const struct config *c);
-	void (*run)(struct jobs *jobs, struct job *job);
 	bool running;
-	int waiting;		/* for replays that it began */
 };
 
-enum job_name { JOB_MARKS, JOB_CLOSE, JOB_REPLAY, JOB_PAYMENTS, JOB_OVERDUE, JOB_PARTITIONS, JOB_MEMORY, JOBS };
+enum job_name { JOB_MARKS, JOB_CLOSE, JOB_REPLAY, JOB_PAYMENTS, JOB_OVERDUE, JOB_PARTITIONS, JOB_TOKENS, JOB_TOKENS_USED, JOB_MEMORY, JOBS };
 
 struct jobs {
 	struct core *core;
 	struct job list[JOBS];
 	bool stopped;
-	struct metric_series *bills, *close_failed;
+};
+
+static void
+run_tokens(struct core *core, job_over_fn over, void *job)
+{
+	tokens_refresh(core->tokens, core->pool, over, job);
+}
+
+static void
+run_tokens_used(struct core *core, job_over_fn over, void *job)
+{
+	tokens_tell_used(core->tokens, core->pool, over, job);
+}
+
+static void
+run_memory(struct core *core, job_over_fn over, void *job)
+{
+	(void)core;
+	memory_give_back();
+	over(job, false);
+}
+
+static int64_t every_mark(const struct config *c) { (void)c; return MARKS_MS; }
+static int64_t every_close(const struct config *c) { return c->jobs.close_ms; }
+static int64_t every_replay(const struct config *c) { return c->jobs.replay_ms; }
+static int64_t every_payment(const struct config *c) { return c->jobs.payments_ms; }
+static int64_t every_overdue(const struct config *c) { (void)c; return OVERDUE_MS; }
+static int64_t every_memory(const struct config *c) { (void)c; return MEMORY_MS; }
+static int64_t every_tokens(const struct config *c) { (void)c; return TOKENS_MS; }
+static int64_t every_use(const struct config *c) { (void)c; return USED_MS; }
+static int64_t every_hour(const struct config *c) { (void)c; return HOUR_MS; }
+
+static const struct {
+	int64_t (*interval)(const struct config *c);	/* milliseconds */
+	void (*run)(struct core *core, job_over_fn over, void *job);
+} table[JOBS] = {
+	[JOB_MARKS] = {every_mark, marks_run}, [JOB_CLOSE] = {every_close, upkeep_close}, [JOB_REPLAY] = {every_replay, replay_ready_run},
+	[JOB_PAYMENTS] = {every_payment, payments_due_run}, [JOB_OVERDUE] = {every_overdue, upkeep_overdue},
+	[JOB_PARTITIONS] = {every_hour, upkeep_partitions}, [JOB_TOKENS] = {every_tokens, run_tokens}, [JOB_TOKENS_USED] = {every_use, run_tokens_used},
+	[JOB_MEMORY] = {every_memory, run_memory},
 };
 
 static void
@@ -39,221 +76,38 @@ job_schedule_in(struct job *job, int64_t ms)
 }
 
 static void
-job_schedule(struct job *job)
-{
-	job_schedule_in(job, job->interval(job->jobs->core->config));
-}
-
-static void
-job_call(struct jobs *jobs, struct job *job, enum statement s, const struct pg_param *params, int n, pool_fn fn)
-{
-	job->running = pool_call(jobs->core->pool, s, params, n, fn, job) == 0;
-}
-
-static void
-job_complain(const char *name, const struct pg_outcome *outcome)
-{
-	if (outcome->verdict == PG_FAILED)
-		log_error("job.failed", "job=%s sqlstate=%s why=\"%s\"", name, outcome->sqlstate, outcome->message);
-}
-
-/* ------- watermarks */
-
-static void
-on_marks(void *arg, const struct pg_outcome *outcome, const PGresult *result)
+job_over(void *arg, bool more)
 {
 	struct job *job = arg;
 
-	(void)result;
+	assert(job->running);
 	job->running = false;
-	if (outcome->verdict == PG_DONE)
-		return;
-	job_complain("marks", outcome);
-	for (struct feed *f = directory_first(job->jobs->core->directory); f != NULL; f = f->next)
-		f->mark_moved = f->mark > 0;	/* write them all again */
+	if (more && !job->jobs->stopped)
+		event_active(job->timer, EV_TIMEOUT, 0);
 }
 
 static void
-run_marks(struct jobs *jobs, struct job *job)
+job_run(struct job *job)
 {
-	struct column feeds = {0}, marks = {0};
-
-	column_reset(&feeds);
-	column_reset(&marks);
-	for (struct feed *f = directory_first(jobs->core->directory); f != NULL; f = f->next)
-		if (f->mark_moved) {
-			column_int4(&feeds, f->feed_id);
-			column_timestamp(&marks, f->mark);
-			f->mark_moved = false;
-		}
-	if (feeds.count > 0) {
-		struct pg_param params[] = {{column_value(&feeds, PG_INT4), true}, {column_value(&marks, PG_TIMESTAMPTZ), true}};
-		job_call(jobs, job, SQL_FEED_MARKS, params, 2, on_marks);
-		for (struct feed *f = directory_first(jobs->core->directory); f != NULL && !job->running; f = f->next)
-			f->mark_moved = f->mark > 0;
-	}
-	column_free(&feeds);
-	column_free(&marks);
+	job->running = true;
+	table[job - job->jobs->list].run(job->jobs->core, job_over, job);
 }
-
-/* ------- closing */
-
-static void
-on_closed(void *arg, const struct pg_outcome *outcome, const PGresult *result)
-{
-	struct job *job = arg;
-
-	job->running = false;
-	if (outcome->verdict != PG_DONE) {
-		job_complain("close", outcome);
-		return;
-	}
-	long visits = atol(PQgetvalue(result, 0, 0)), bills = atol(PQgetvalue(result, 0, 1)), failed = atol(PQgetvalue(result, 0, 2));
-	metric_add(job->jobs->bills, bills);
-	metric_add(job->jobs->close_failed, failed);
-	if (visits > 0)
-		log_info("close", "visits=%ld bills=%ld failed=%ld", visits, bills, failed);
-	if (visits - failed >= CLOSE_BATCH && !job->jobs->stopped)
-		event_active(job->timer, EV_TIMEOUT, 0);	/* there is more */
-}
-
-static void
-run_close(struct jobs *jobs, struct job *job)
-{
-	char limit[16];
-
-	snprintf(limit, sizeof(limit), "%d", CLOSE_BATCH);
-	struct pg_param params[] = {{view_of(limit), false}};
-	job_call(jobs, job, SQL_VISITS_CLOSE, params, 1, on_closed);
-}
-
-/* ------- replays */
-
-static void
-on_replay_over(void *arg, struct view outcome, bool resolved)
-{
-	struct job *job = arg;
-
-	(void)outcome, (void)resolved;
-	job->running = --job->waiting > 0;
-}
-
-static void
-on_ready_replays(void *arg, const struct pg_outcome *outcome, const PGresult *result)
-{
-	struct job *job = arg;
-
-	if (outcome->verdict != PG_DONE) {
-		job->running = false;
-		job_complain("replay", outcome);
-		return;
-	}
-	/* the job runs until its replays are over: one that is asked for twice would be counted twice */
-	job->waiting = PQntuples(result);
-	job->running = job->waiting > 0;
-	for (int row = 0; row < PQntuples(result); row++)
-		replay_row(job->jobs->core, result, row, "visitbilld", SCOPE_ALL, on_replay_over, job);
-}
-
-static void
-run_replay(struct jobs *jobs, struct job *job)
-{
-	char limit[16];
-
-	snprintf(limit, sizeof(limit), "%d", REPLAY_BATCH);
-	struct pg_param params[] = {{view_of(limit), false}};
-	job_call(jobs, job, SQL_QUARANTINE_READY, params, 1, on_ready_replays);
-}
-
-/* ------- payments, flags, partitions */
-
-static void
-on_due_payments(void *arg, const struct pg_outcome *outcome, const PGresult *result)
-{
-	struct job *job = arg;
-
-	job->running = false;
-	if (outcome->verdict != PG_DONE) {
-		job_complain("payments", outcome);
-		return;
-	}
-	for (int row = 0; row < PQntuples(result); row++) {
-		struct payment_order order = {PQgetvalue(result, row, 0), PQgetvalue(result, row, 1), PQgetvalue(result, row, 2),
-		    PQgetvalue(result, row, 3)};
-		payments_look(job->jobs->core, &order, PQgetvalue(result, row, 4), PQgetvalue(result, row, 5)[0] == 't',
-		    atol(PQgetvalue(result, row, 6)), PQgetvalue(result, row, 7)[0] == 't');
-	}
-}
-
-static void
-run_payments(struct jobs *jobs, struct job *job)
-{
-	char limit[16];
-
-	snprintf(limit, sizeof(limit), "%d", PAYMENT_BATCH);
-	struct pg_param params[] = {{view_of(limit), false}};
-	job_call(jobs, job, SQL_PAYMENTS_DUE, params, 1, on_due_payments);
-}
-
-static void
-on_plain(void *arg, const struct pg_outcome *outcome, const PGresult *result)
-{
-	struct job *job = arg;
-
-	(void)result;
-	job->running = false;
-	job_complain(job == &job->jobs->list[JOB_OVERDUE] ? "overdue" : "partitions", outcome);
-}
-
-static void
-run_overdue(struct jobs *jobs, struct job *job)
-{
-	job_call(jobs, job, SQL_VISITS_OVERDUE, NULL, 0, on_plain);
-}
-
-static void
-run_partitions(struct jobs *jobs, struct job *job)
-{
-	job_call(jobs, job, SQL_PARTITIONS_AHEAD, NULL, 0, on_plain);
-}
-
-static void
-run_memory(struct jobs *jobs, struct job *job)
-{
-	(void)jobs, (void)job;
-	memory_give_back();
-}
-
-static int64_t every_mark(const struct config *c) { (void)c; return MARKS_MS; }
-static int64_t every_close(const struct config *c) { return c->jobs.close_ms; }
-static int64_t every_replay(const struct config *c) { return c->jobs.replay_ms; }
-static int64_t every_payment(const struct config *c) { return c->jobs.payments_ms; }
-static int64_t every_overdue(const struct config *c) { (void)c; return OVERDUE_MS; }
-static int64_t every_memory(const struct config *c) { (void)c; return MEMORY_MS; }
-static int64_t every_hour(const struct config *c) { (void)c; return HOURLY; }
-
-static const struct {
-	int64_t (*interval)(const struct config *c);
-	void (*run)(struct jobs *jobs, struct job *job);
-} table[JOBS] = {
-	[JOB_MARKS] = {every_mark, run_marks}, [JOB_CLOSE] = {every_close, run_close}, [JOB_REPLAY] = {every_replay, run_replay},
-	[JOB_PAYMENTS] = {every_payment, run_payments}, [JOB_OVERDUE] = {every_overdue, run_overdue}, [JOB_PARTITIONS] = {every_hour, run_partitions},
-	[JOB_MEMORY] = {every_memory, run_memory},
-};
 
 static void
 job_on_timer(evutil_socket_t fd, short events, void *arg)
 {
 	struct job *job = arg;
+	struct core *core = job->jobs->core;
 
 	(void)fd, (void)events;
-	if (!job->jobs->core->configured) {
+	turn_begin(core->shared.turn);
+	if (!core->configured) {
 		job_schedule_in(job, MARKS_MS);	/* the first run comes as soon as it can */
 		return;
 	}
 	if (!job->running && !job->jobs->stopped)
-		job->run(job->jobs, job);
-	job_schedule(job);
+		job_run(job);
+	job_schedule_in(job, table[job - job->jobs->list].interval(core->config));
 }
 
 struct jobs *
@@ -262,11 +116,9 @@ jobs_new(struct core *core)
 	struct jobs *jobs = memory_new(sizeof(*jobs));
 
 	jobs->core = core;
-	jobs->bills = metrics_series(core->metrics, "visitbill_bills_total", METRIC_COUNTER, "Bills issued by this daemon.", "");
-	jobs->close_failed = metrics_series(core->metrics, "visitbill_close_failed_total", METRIC_COUNTER, "Visits that could not be closed.", "");
 	for (int i = 0; i < JOBS; i++) {
 		struct job *job = &jobs->list[i];
-		*job = (struct job){.jobs = jobs, .interval = table[i].interval, .run = table[i].run};
+		*job = (struct job){.jobs = jobs};
 		job->timer = evtimer_new(core->base, job_on_timer, job);
 		job_schedule_in(job, 0);
 	}
@@ -288,8 +140,8 @@ jobs_flush_marks(struct jobs *jobs)
 {
 	struct job *job = &jobs->list[JOB_MARKS];
 
-	if (!job->running)
-		run_marks(jobs, job);
+	if (!job->running && marks_pending(jobs->core))
+		job_run(job);
 	return job->running;
 }
 

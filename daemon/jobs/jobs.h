@@ -1,4 +1,4 @@
-/* Timers that find due work in the database and do it: watermarks, closing, replays, payments nobody answered, partitions. Any number of daemons may
+/* The timers of all jobs: when each runs. What it does lives with its module. Any number of daemons may
  * run them: work is claimed with SKIP LOCKED. */
 #ifndef VB_JOBS_JOBS_H
 #define VB_JOBS_JOBS_H

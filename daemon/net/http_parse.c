@@ -2,9 +2,11 @@
  * reason in c->refused and stops the parser; answering is http_conn.c's. */
 #include "http_parse.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -12,14 +14,20 @@
 static int
 text_add(struct http_conn *c, const char *p, size_t n)
 {
-	if (c->text_used + n > c->limits->header_bytes) {
+	if (n > c->limits->header_bytes - c->text_used) {
 		c->refused = "header_too_large";
 		c->refused_detail = "request line and header are larger than the limit";
 		return -1;
 	}
 	if (c->text_used + n > c->text_room) {
-		c->text_room = (c->text_used + n) * 2;
-		c->text = memory_resize(c->text, c->text_room);
+		size_t room = (c->text_used + n) * 2;
+		if (!conn_hold(c->conn, room)) {
+			c->refused = "busy";
+			c->refused_detail = "there is no memory for a request now; send again";
+			return -1;
+		}
+		c->text_room = room;
+		c->text = memory_resize(c->text, room);
 	}
 	memcpy(c->text + c->text_used, p, n);
 	c->text_used += n;
@@ -31,10 +39,9 @@ on_message_begin(llhttp_t *p)
 {
 	struct http_conn *c = p->data;
 
-	c->text_used = c->target_end = c->name_at = c->value_at = 0;
+	c->text_used = c->target_end = 0;
 	c->n_fields = 0;
 	c->in_value = false;
-	c->body_used = 0;
 	c->refused = c->refused_detail = NULL;
 	return 0;
 }
@@ -61,9 +68,9 @@ on_header_field(llhttp_t *p, const char *at, size_t n)
 			c->refused_detail = "too many header fields";
 			return HPE_USER;
 		}
-		c->fields[c->n_fields].name = c->text_used;
-		c->fields[c->n_fields].name_end = c->text_used;
-		c->fields[c->n_fields].value = c->fields[c->n_fields].value_end = 0;
+		/* all four at once: whatever is refused later, the field is one of no length and not of a wild one */
+		c->fields[c->n_fields].name = c->fields[c->n_fields].name_end = c->text_used;
+		c->fields[c->n_fields].value = c->fields[c->n_fields].value_end = c->text_used;
 		c->n_fields++;
 		c->in_value = false;
 	}
@@ -79,7 +86,7 @@ on_header_value(llhttp_t *p, const char *at, size_t n)
 	struct http_conn *c = p->data;
 
 	if (!c->in_value) {
-		c->fields[c->n_fields - 1].value = c->text_used;
+		c->fields[c->n_fields - 1].value = c->fields[c->n_fields - 1].value_end = c->text_used;
 		c->in_value = true;
 	}
 	if (memchr(at, '\0', n) != NULL) {
@@ -93,6 +100,38 @@ on_header_value(llhttp_t *p, const char *at, size_t n)
 	return 0;
 }
 
+/* RFC 9112 section 3.2: a target is a path, or a whole URL of which the path counts. */
+static struct view
+origin_form(struct view target)
+{
+	const char *rest;
+
+	if (target.n > 7 && strncasecmp(target.p, "http://", 7) == 0)
+		rest = target.p + 7;
+	else if (target.n > 8 && strncasecmp(target.p, "https://", 8) == 0)
+		rest = target.p + 8;
+	else
+		return target;
+	const char *end = target.p + target.n;
+	while (rest < end && *rest != '/' && *rest != '?')
+		rest++;
+	return rest < end && *rest == '/' ? (struct view){rest, (size_t)(end - rest)} : VIEW_LITERAL("/");
+}
+
+static void
+read_fields(const struct http_conn *c, struct http_request *r, char *text)
+{
+	for (size_t i = 0; i < c->n_fields; i++) {
+		size_t name = c->fields[i].name, name_end = c->fields[i].name_end, value = c->fields[i].value, value_end = c->fields[i].value_end;
+		assert(name <= name_end && name_end <= c->text_used && value <= value_end && value_end <= c->text_used);
+		for (size_t k = name; k < name_end; k++)
+			text[k] = (char)tolower((unsigned char)text[k]);
+		r->headers[i].name = (struct view){text + name, name_end - name};
+		r->headers[i].value = view_trim((struct view){text + value, value_end - value});
+	}
+	r->n_headers = c->n_fields;
+}
+
 void
 http_parse_request(struct http_conn *c)
 {
@@ -104,55 +143,100 @@ http_parse_request(struct http_conn *c)
 	if (c->text_used > 0)
 		memcpy(text, c->text, c->text_used);
 	r->conn = c;
-	r->peer = arena_copy(&arena, c->peer, strlen(c->peer)).p;
+	const char *peer = conn_peer_text(c->conn);
+	r->peer = arena_copy(&arena, peer, strlen(peer)).p;
 	r->started = clock_monotonic();
 	r->method = view_of(llhttp_method_name((llhttp_method_t)c->parser.method));
 	r->head_only = c->parser.method == HTTP_HEAD;
-	r->target = (struct view){text, c->target_end};
-	const char *q = c->target_end > 0 ? memchr(text, '?', c->target_end) : NULL;
-	r->path = (struct view){text, q != NULL ? (size_t)(q - text) : c->target_end};
-	r->query = q != NULL ? (struct view){q + 1, c->target_end - r->path.n - 1} : VIEW_NONE;
-	for (size_t i = 0; i < c->n_fields; i++) {
-		for (size_t k = c->fields[i].name; k < c->fields[i].name_end; k++)
-			text[k] = (char)tolower((unsigned char)text[k]);
-		r->headers[i].name = (struct view){text + c->fields[i].name, c->fields[i].name_end - c->fields[i].name};
-		r->headers[i].value = view_trim((struct view){text + c->fields[i].value, c->fields[i].value_end - c->fields[i].value});
-	}
-	r->n_headers = c->n_fields;
+	r->target = origin_form((struct view){text, c->target_end});
+	const char *q = r->target.n > 0 ? memchr(r->target.p, '?', r->target.n) : NULL;
+	r->path = (struct view){r->target.p, q != NULL ? (size_t)(q - r->target.p) : r->target.n};
+	r->query = q != NULL ? (struct view){q + 1, r->target.n - r->path.n - 1} : VIEW_NONE;
+	read_fields(c, r, text);
+	account_open(&r->account, conn_budget(c->conn), conn_is_named(c->conn));
 	r->arena = arena;
 	c->request = r;
+}
+
+static int
+refuse(struct http_conn *c, const char *reason, const char *detail)
+{
+	c->refused = reason;
+	c->refused_detail = detail;
+	return HPE_USER;
+}
+
+/* RFC 9112 section 3.2: one Host; a client of 1.0 may have none. */
+static int
+check_head(struct http_conn *c, const llhttp_t *p)
+{
+	unsigned hosts = 0, lengths = 0;
+
+	for (size_t i = 0; i < c->request->n_headers; i++) {
+		if (c->request->headers[i].name.n == 0)
+			return refuse(c, "bad_request", "a header field without a name");
+		hosts += view_is(c->request->headers[i].name, "host");
+		lengths += view_is(c->request->headers[i].name, "content-length");
+	}
+	if (p->http_major != 1)
+		return refuse(c, "bad_request", "HTTP/1.0 and HTTP/1.1 are spoken here");
+	if (hosts > 1 || (hosts == 0 && p->http_minor >= 1))
+		return refuse(c, "bad_request", "exactly one Host header is required");
+	if (lengths > 1)
+		return refuse(c, "bad_request", "more than one Content-Length");
+	return 0;
+}
+
+static bool
+has_body(const llhttp_t *p)
+{
+	return (p->flags & F_CHUNKED) != 0 || ((p->flags & F_CONTENT_LENGTH) != 0 && p->content_length > 0);
+}
+
+/* Memory for the body: at once where its length is known, so that a peer hears of a lack before it sends. */
+static int
+prepare_body(struct http_conn *c, const llhttp_t *p)
+{
+	struct http_request *r = c->request;
+	bool known = (p->flags & F_CONTENT_LENGTH) != 0;
+	size_t room = known ? (size_t)p->content_length : 4096;
+
+	if (known && (c->body_most < 0 || p->content_length > (uint64_t)c->body_most))
+		return refuse(c, "too_large", "the body is larger than is taken here");
+	if (!http_request_hold(r, room))
+		return refuse(c, "busy", "there is no memory for a body of this size now; send again");
+	r->body_bytes = memory_new(room);
+	r->body_room = room;
+	return 0;
 }
 
 static int
 on_headers_complete(llhttp_t *p)
 {
 	struct http_conn *c = p->data;
-	unsigned hosts = 0;
 
 	http_parse_request(c);
-	bool nameless = false;
-	for (size_t i = 0; i < c->request->n_headers; i++) {
-		hosts += view_is(c->request->headers[i].name, "host");
-		nameless = nameless || c->request->headers[i].name.n == 0;
-	}
-	if (p->http_major != 1 || nameless) {
-		c->refused = "bad_request";
-		c->refused_detail = nameless ? "a header field without a name" : "HTTP/1.0 and HTTP/1.1 are spoken here";
+	if (p->method != HTTP_CONNECT)
+		p->upgrade = 0;		/* RFC 9110 section 7.8: an offer to speak something else is ignored */
+	if (check_head(c, p) != 0)
 		return HPE_USER;
-	}
-	if (hosts > 1 || (hosts == 0 && p->http_major == 1 && p->http_minor >= 1)) {	/* RFC 9112 section 3.2 */
-		c->refused = "bad_request";
-		c->refused_detail = "exactly one Host header is required";
-		return HPE_USER;
-	}
-	if ((p->flags & F_CONTENT_LENGTH) != 0 && p->content_length > c->limits->body_bytes) {
-		c->refused = "too_large";
-		c->refused_detail = "the body is larger than the limit";
+	c->body_most = c->ops->on_header(c->ctx, c->request);
+	if (!has_body(p))
+		return 0;
+	if (c->body_most < 0) {
+		c->early = true;
 		return HPE_USER;
 	}
 	struct view expect = http_header(c->request, "expect");
-	if (expect.n > 0 && view_is(expect, "100-continue"))
-		evbuffer_add_printf(bufferevent_get_output(c->bev), "HTTP/1.1 100 Continue\r\n\r\n");
+	bool asks = expect.n > 0 && p->http_minor >= 1;	/* RFC 9110 section 10.1.1: a client of 1.0 cannot ask */
+	if (asks && (expect.n != 12 || strncasecmp(expect.p, "100-continue", 12) != 0))
+		return refuse(c, "expectation", "only 100-continue may be expected");
+	if (prepare_body(c, p) != 0)
+		return HPE_USER;
+	if (asks) {
+		conn_write(c->conn, VIEW_LITERAL("HTTP/1.1 100 Continue\r\n\r\n"));
+		conn_flush(c->conn);
+	}
 	return 0;
 }
 
@@ -160,19 +244,19 @@ static int
 on_body(llhttp_t *p, const char *at, size_t n)
 {
 	struct http_conn *c = p->data;
+	struct http_request *r = c->request;
 
-	if (c->body_used + n > c->limits->body_bytes) {
-		c->refused = "too_large";
-		c->refused_detail = "the body is larger than the limit";
-		return HPE_USER;
+	if (n > (uint64_t)c->body_most - r->body.n)
+		return refuse(c, "too_large", "the body is larger than is taken here");
+	if (n > r->body_room - r->body.n) {
+		size_t room = (r->body.n + n) * 2;
+		if (!http_request_hold(r, room - r->body_room))
+			return refuse(c, "busy", "there is no memory for a body of this size now; send again");
+		r->body_bytes = memory_resize(r->body_bytes, room);
+		r->body_room = room;
 	}
-	if (c->body_used + n > c->body_room) {
-		size_t known = (p->flags & F_CONTENT_LENGTH) != 0 ? c->body_used + n + (size_t)p->content_length : (c->body_used + n) * 2;
-		c->body_room = known < c->body_used + n ? c->body_used + n : known;
-		c->body = memory_resize(c->body, c->body_room);
-	}
-	memcpy(c->body + c->body_used, at, n);
-	c->body_used += n;
+	memcpy(r->body_bytes + r->body.n, at, n);
+	r->body = (struct view){r->body_bytes, r->body.n + n};
 	return 0;
 }
 
@@ -200,6 +284,12 @@ http_parse_init(struct http_conn *c)
 	}
 	llhttp_init(&c->parser, HTTP_REQUEST, &settings);
 	c->parser.data = c;
+}
+
+bool
+http_request_hold(struct http_request *r, size_t bytes)
+{
+	return account_set(&r->account, r->account.held + bytes);
 }
 
 struct view

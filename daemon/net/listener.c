@@ -1,109 +1,329 @@
-/* Listening. SO_REUSEPORT lets a new daemon start beside the old one. */
+/* Listening. SO_REUSEPORT lets a new daemon start beside the old one; a socket of the service manager's outlives both. */
 #include "listener.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
 #include <event2/listener.h>
+#include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 
-struct listener {
-	struct evconnlistener *ev;
-	listener_fn fn;
+enum { BACKLOG = 1024, BACK_OFF_MS = 100, LAST_ACCEPT_MS = 100, NAME_TEXT = 64, MAGIC = 0x706c6163 };
+
+/* Why a connection is closed at once. */
+enum refusal_of { OF_ADDRESS, OF_PLACES, OF_DESCRIPTORS, REFUSALS };
+
+struct place {
+	TAILQ_ENTRY(place) link;	/* among the listener's strangers, until it has a name */
+	unsigned magic;
+	struct listener *listener;
+	struct peer *peer;
+	bool named, leaving;
+	void (*evict)(void *arg);
 	void *arg;
-	unsigned count, max;
-	bool stopped, paused;
-	char address[LISTENER_PEER_TEXT];
+	char text[PEER_TEXT];
 };
 
-static void
-address_text(const struct sockaddr *sa, char buf[LISTENER_PEER_TEXT])
-{
-	char host[INET6_ADDRSTRLEN] = "?";
+struct listener {
+	struct evconnlistener *ev;	/* NULL: closed */
+	struct event *later;		/* accepts again after an error; closes at the end of draining */
+	struct peers *peers;
+	listener_fn fn;
+	void *arg;
+	unsigned count, most, most_of_address;
+	bool draining;
+	int spare;			/* a descriptor to give up when there are no others */
+	struct tls *tls;
+	TAILQ_HEAD(, place) strangers;	/* oldest first */
+	struct metrics *metrics;
+	struct metric_series *refused[REFUSALS], *evicted;
+	char name[NAME_TEXT], address[PEER_TEXT];
+};
 
-	if (sa->sa_family == AF_INET) {
-		const struct sockaddr_in *in = (const void *)sa;
-		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-		snprintf(buf, LISTENER_PEER_TEXT, "%s:%u", host, ntohs(in->sin_port));
-	} else if (sa->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const void *)sa;
-		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-		snprintf(buf, LISTENER_PEER_TEXT, "[%s]:%u", host, ntohs(in6->sin6_port));
-	} else {
-		snprintf(buf, LISTENER_PEER_TEXT, "?");
-	}
+/* ------- places */
+
+/* Sends the oldest stranger away, of this address only where one is named. False when there is none. */
+static bool
+evict_one(struct listener *l, const struct peer *of)
+{
+	struct place *p;
+
+	TAILQ_FOREACH(p, &l->strangers, link)
+		if (!p->leaving && p->evict != NULL && (of == NULL || p->peer == of))
+			break;
+	if (p == NULL)
+		return false;
+	p->leaving = true;
+	metric_add(l->evicted, 1);
+	p->evict(p->arg);
+	return true;
 }
+
+static struct place *
+place_new(struct listener *l, const struct sockaddr *address)
+{
+	struct place *p = memory_new(sizeof(*p));
+
+	p->magic = MAGIC;
+	p->listener = l;
+	p->peer = peer_enter(l->peers, address);
+	peer_address_text(address, p->text);
+	TAILQ_INSERT_TAIL(&l->strangers, p, link);
+	l->count++;
+	return p;
+}
+
+void
+place_hold(struct place *p, void (*evict)(void *arg), void *arg)
+{
+	assert(p->magic == MAGIC);
+	p->evict = evict;
+	p->arg = arg;
+}
+
+void
+place_name(struct place *p)
+{
+	assert(p->magic == MAGIC);
+	if (p->named)
+		return;
+	p->named = true;
+	TAILQ_REMOVE(&p->listener->strangers, p, link);
+}
+
+void
+place_leave(struct place *p)
+{
+	assert(p->magic == MAGIC && p->listener->count > 0);
+	if (!p->named)
+		TAILQ_REMOVE(&p->listener->strangers, p, link);
+	p->listener->count--;
+	peer_leave(p->peer);
+	p->magic = 0;
+	free(p);
+}
+
+struct listener *
+place_listener(const struct place *p)
+{
+	return p->listener;
+}
+
+struct peer *
+place_peer(const struct place *p)
+{
+	return p->peer;
+}
+
+const char *
+place_text(const struct place *p)
+{
+	return p->text;
+}
+
+/* ------- accepting */
 
 static void
 listener_on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
 {
 	struct listener *l = arg;
-	char peer[LISTENER_PEER_TEXT];
 	int one = 1;
 
-	(void)len;
-	address_text(sa, peer);
+	(void)ev, (void)len;
+	struct place *p = place_new(l, sa);
+	bool crowded = peer_connections(p->peer) > l->most_of_address;
+	if (crowded || l->count > l->most) {
+		p->leaving = true;	/* not itself */
+		if (!evict_one(l, crowded ? p->peer : NULL)) {
+			metric_add(l->refused[crowded ? OF_ADDRESS : OF_PLACES], 1);
+			peer_log(p->peer, "listener.full", "listener=%s peer=%s why=\"%s\"", l->name, p->text,
+			    crowded ? "too many connections of this address" : "all places are taken by peers with a name");
+			place_leave(p);
+			evutil_closesocket(fd);
+			return;
+		}
+		p->leaving = false;
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	if (++l->count >= l->max && !l->paused) {
-		log_warn("listener.full", "address=%s connections=%u", l->address, l->count);
-		l->paused = true;
-		evconnlistener_disable(ev);
-	}
-	l->fn(l->arg, fd, peer);
+	l->fn(l->arg, fd, p);
 }
 
-/* EMFILE and the like: wait a little instead of spinning. */
+static void
+after(struct listener *l, int ms)
+{
+	struct timeval wait = {ms / 1000, ms % 1000 * 1000};
+
+	evtimer_add(l->later, &wait);
+}
+
+/* Out of descriptors: the socket would stay readable and the loop spin. A stranger gives its descriptor up, the first in the queue is told by a close
+ * (on the spare descriptor), and the next is accepted in a moment. */
 static void
 listener_on_error(struct evconnlistener *ev, void *arg)
 {
 	struct listener *l = arg;
+	int error = errno;
 
-	(void)ev;
-	log_errno("listener.accept", "address=%s", l->address);
+	if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+		static time_t said;
+		if (time(NULL) - said >= 10) {
+			said = time(NULL);
+			log_error("listener.accept", "listener=%s connections=%u why=\"%s\"", l->name, l->count, strerror(error));
+		}
+		metric_add(l->refused[OF_DESCRIPTORS], 1);
+		if (!evict_one(l, NULL) && l->spare >= 0) {
+			close(l->spare);
+			int fd = accept4(evconnlistener_get_fd(ev), NULL, NULL, SOCK_CLOEXEC);
+			if (fd >= 0)
+				close(fd);
+			l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		}
+		evconnlistener_disable(ev);
+		after(l, BACK_OFF_MS);
+	}
+}
+
+static void
+listener_on_later(evutil_socket_t fd, short events, void *arg)
+{
+	struct listener *l = arg;
+
+	(void)fd, (void)events;
+	if (l->ev == NULL)
+		return;
+	if (!l->draining) {
+		evconnlistener_enable(l->ev);
+		return;
+	}
+	evconnlistener_free(l->ev);
+	l->ev = NULL;
+	log_info("listener.closed", "listener=%s address=%s", l->name, l->address);
+}
+
+/* ------- opening */
+
+/* libevent's parser does not take port 0: another one is parsed, then put back. */
+static int
+parse_address(const char *address, struct sockaddr_storage *ret, int *ret_len)
+{
+	size_t n = strlen(address);
+	bool any_port = n > 2 && strcmp(address + n - 2, ":0") == 0;
+	char parsed[PEER_TEXT];
+
+	snprintf(parsed, sizeof(parsed), "%.*s%s", (int)(any_port ? n - 1 : n), address, any_port ? "1" : "");
+	*ret_len = sizeof(*ret);
+	if (evutil_parse_sockaddr_port(parsed, (struct sockaddr *)ret, ret_len) != 0)
+		return -1;
+	if (any_port && ret->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)ret)->sin6_port = 0;
+	else if (any_port)
+		((struct sockaddr_in *)ret)->sin_port = 0;
+	return 0;
+}
+
+static struct evconnlistener *
+listener_open(struct event_base *base, struct listener *l, const char *address, int inherited)
+{
+	struct sockaddr_storage sa;
+	int len;
+
+	if (inherited >= 0) {
+		evutil_make_socket_nonblocking(inherited);
+		return evconnlistener_new(base, listener_on_accept, l, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, inherited);
+	}
+	if (parse_address(address, &sa, &len) != 0) {
+		log_error("listener.address", "listener=%s address=%s why=\"not an address and port\"", l->name, address);
+		return NULL;
+	}
+	return evconnlistener_new_bind(base, listener_on_accept, l,
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE | LEV_OPT_REUSEABLE_PORT, BACKLOG, (struct sockaddr *)&sa, len);
+}
+
+static void
+show_certificate(struct listener *l)
+{
+	char labels[NAME_TEXT + 40];
+	const struct { const char *file; int64_t ends; } files[] = {
+		{"certificate", l->tls != NULL ? tls_certificate_ends(l->tls) : 0}, {"revoked", l->tls != NULL ? tls_revoked_ends(l->tls) : 0},
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (files[i].ends == 0)
+			continue;
+		snprintf(labels, sizeof(labels), "listener=\"%s\",file=\"%s\"", l->name, files[i].file);
+		metric_set(metrics_series(l->metrics, "visitbill_certificate_expires_seconds", METRIC_GAUGE,
+		    "When a certificate or revocation list ends, Unix time.", labels), files[i].ends);
+	}
+}
+
+static void
+listener_metrics(struct listener *l, struct metrics *m)
+{
+	char labels[NAME_TEXT + 40];
+
+	static const char *const reasons[REFUSALS] = {[OF_ADDRESS] = "address", [OF_PLACES] = "places", [OF_DESCRIPTORS] = "descriptors"};
+
+	for (int i = 0; i < REFUSALS; i++) {
+		snprintf(labels, sizeof(labels), "listener=\"%s\",reason=\"%s\"", l->name, reasons[i]);
+		l->refused[i] = metrics_series(m, "visitbill_refused_connections_total", METRIC_COUNTER,
+		    "Connections closed at once: too many of the address, no place, no descriptor.", labels);
+	}
+	snprintf(labels, sizeof(labels), "listener=\"%s\"", l->name);
+	l->evicted = metrics_series(m, "visitbill_evicted_connections_total", METRIC_COUNTER, "Connections without a name that made room for others.", labels);
+	l->metrics = m;
+}
+
+/* A program that a daemon before us has left on the group of sockets would keep this one from its share. */
+static void
+listener_take_share(struct listener *l)
+{
+	int unused = 0;
+
+	setsockopt(evconnlistener_get_fd(l->ev), SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, sizeof(unused));
 }
 
 struct listener *
-listener_new(struct event_base *base, const char *address, unsigned max, listener_fn fn, void *arg)
+listener_new(struct event_base *base, const struct listener_config *config, int inherited, struct peers *peers, struct metrics *metrics, listener_fn fn,
+    void *arg)
 {
+	struct listener *l = memory_new(sizeof(*l));
 	struct sockaddr_storage sa;
-	int len = sizeof(sa);
-	struct listener *l;
+	socklen_t bound = sizeof(sa);
 
-	/* libevent's parser does not take port 0: another one is parsed, then put back */
-	size_t n = strlen(address);
-	bool any_port = n > 2 && strcmp(address + n - 2, ":0") == 0;
-	char parsed[LISTENER_PEER_TEXT];
-	snprintf(parsed, sizeof(parsed), "%.*s%s", (int)(any_port ? n - 1 : n), address, any_port ? "1" : "");
-	if (evutil_parse_sockaddr_port(parsed, (struct sockaddr *)&sa, &len) != 0) {
-		log_error("listener.address", "address=%s why=\"not an address and port\"", address);
-		return NULL;
-	}
-	if (any_port && sa.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)&sa)->sin6_port = 0;
-	else if (any_port)
-		((struct sockaddr_in *)&sa)->sin_port = 0;
-	l = memory_new(sizeof(*l));
+	snprintf(l->name, sizeof(l->name), "%s", config->name);
+	l->peers = peers;
 	l->fn = fn;
 	l->arg = arg;
-	l->max = max;
-	l->ev = evconnlistener_new_bind(base, listener_on_accept, l,
-	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE | LEV_OPT_REUSEABLE_PORT, 1024, (struct sockaddr *)&sa, len);
+	l->most = config->most;
+	l->most_of_address = config->most_of_address;
+	l->tls = tls_hold(config->tls);
+	TAILQ_INIT(&l->strangers);
+	listener_metrics(l, metrics);
+	l->later = evtimer_new(base, listener_on_later, l);
+	l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	l->ev = listener_open(base, l, config->address, inherited);
 	if (l->ev == NULL) {
-		log_errno("listener.bind", "address=%s", address);
-		free(l);
+		log_errno("listener.bind", "listener=%s address=%s", l->name, config->address);
+		listener_free(l);
 		return NULL;
 	}
 	evconnlistener_set_error_cb(l->ev, listener_on_error);
-	socklen_t bound = sizeof(sa);
-	getsockname(evconnlistener_get_fd(l->ev), (struct sockaddr *)&sa, &bound);
-	address_text((struct sockaddr *)&sa, l->address);
+	if (getsockname(evconnlistener_get_fd(l->ev), (struct sockaddr *)&sa, &bound) == 0)
+		peer_address_text((struct sockaddr *)&sa, l->address);
+	listener_take_share(l);
+	show_certificate(l);
 	return l;
 }
 
@@ -112,25 +332,53 @@ listener_free(struct listener *l)
 {
 	if (l == NULL)
 		return;
-	evconnlistener_free(l->ev);
+	if (l->ev != NULL)
+		evconnlistener_free(l->ev);
+	event_free(l->later);
+	tls_release(l->tls);
+	if (l->spare >= 0)
+		close(l->spare);
 	free(l);
 }
 
 void
-listener_closed(struct listener *l)
+listener_update(struct listener *l, unsigned most, unsigned most_of_address, struct tls *tls)
 {
-	l->count--;
-	if (l->paused && !l->stopped && l->count < l->max) {
-		l->paused = false;
-		evconnlistener_enable(l->ev);
-	}
+	assert((l->tls == NULL) == (tls == NULL));
+	l->most = most;
+	l->most_of_address = most_of_address;
+	tls_hold(tls);
+	tls_release(l->tls);
+	l->tls = tls;
+	show_certificate(l);
+}
+
+/* Sockets of one address and port are numbered in the order in which they were bound, and this one was bound before its successor's: what connects from
+ * now on goes to the second. Where there is no second, the number fits nobody and the kernel chooses as before. */
+static void
+listener_give_way(struct listener *l)
+{
+	struct sock_filter second[] = {BPF_STMT(BPF_RET | BPF_K, 1)};
+	struct sock_fprog program = {1, second};
+
+	setsockopt(evconnlistener_get_fd(l->ev), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
 }
 
 void
-listener_stop(struct listener *l)
+listener_drain(struct listener *l)
 {
-	l->stopped = true;
-	evconnlistener_disable(l->ev);
+	if (l->draining)
+		return;
+	l->draining = true;
+	listener_give_way(l);
+	evconnlistener_enable(l->ev);
+	after(l, LAST_ACCEPT_MS);
+}
+
+bool
+listener_is_closed(const struct listener *l)
+{
+	return l->ev == NULL;
 }
 
 unsigned
@@ -140,7 +388,19 @@ listener_count(const struct listener *l)
 }
 
 const char *
+listener_name(const struct listener *l)
+{
+	return l->name;
+}
+
+const char *
 listener_address(const struct listener *l)
 {
 	return l->address;
+}
+
+struct tls *
+listener_tls(const struct listener *l)
+{
+	return l->tls;
 }

@@ -1,163 +1,227 @@
-/* The MLLP connection, on a bufferevent. It is freed by a deferred event, never inside one of its own callbacks. */
+/* The MLLP connection. A frame that lies whole in what was read is handed on from there; one that comes in pieces is gathered in a buffer that doubles, so that
+ * the bytes of a large one are moved a few times and not once a read. */
 #include "mllp_conn.h"
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "proto/mllp.h"
 
+enum { MAGIC = 0x6d6c6c70, GATHERED_KEPT = 65536, HEAD_BYTES = 1024 };
+
 struct mllp_conn {
-	struct bufferevent *bev;
-	struct event *bury;		/* frees the connection at the end of the loop's turn */
-	struct event *again;		/* goes on with bytes that wait since a pause */
-	struct event *flush;		/* writes what a turn of the loop has gathered */
-	struct evbuffer *out;
-	struct mllp_limits limits;
+	unsigned magic;
+	struct conn *conn;
+	const struct mllp_limits *limits;
 	const struct mllp_ops *ops;
 	void *ctx;
 	struct mllp_scan scan;
-	const char *closing;		/* why, once it is */
-	bool paused, dead, eof;
+	char *bytes;			/* gathered: the beginning of a frame, and frames behind it that wait */
+	size_t from, used, room;	/* what is not taken yet is from `from` to `used` */
+	bool paused, in_work, reading_frames, told_eof;
 };
 
 static void
-conn_die(struct mllp_conn *c, const char *reason)
+mllp_on_close(void *ctx, const char *reason)
 {
-	if (c->dead)
-		return;
-	c->dead = true;
-	if (c->closing == NULL)
-		c->closing = reason;
-	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
-	event_active(c->bury, EV_TIMEOUT, 0);
-}
+	struct mllp_conn *c = ctx;
 
-static void
-conn_bury(evutil_socket_t fd, short events, void *arg)
-{
-	struct mllp_conn *c = arg;
-
-	(void)fd, (void)events;
-	c->ops->on_close(c->ctx, c->closing);
-	bufferevent_free(c->bev);
-	event_free(c->bury);
-	event_free(c->again);
-	event_free(c->flush);
-	evbuffer_free(c->out);
+	assert(c->magic == MAGIC);
+	c->ops->on_close(c->ctx, reason);
+	free(c->bytes);
+	c->magic = 0;
 	free(c);
 }
 
-static void
-conn_read_frames(struct mllp_conn *c)
+static size_t
+mllp_left(const struct mllp_conn *c)
 {
-	struct evbuffer *in = bufferevent_get_input(c->bev);
+	return c->used - c->from;
+}
 
-	while (!c->paused && !c->dead && c->closing == NULL) {
-		size_t n = evbuffer_get_length(in), junk, used;
-		struct view content, bytes = {n > 0 ? (const char *)evbuffer_pullup(in, -1) : "", n};
-		enum mllp_result r = mllp_next(&c->scan, bytes, &content, &junk, &used);
+static void
+mllp_wait(struct mllp_conn *c)
+{
+	conn_wait_for(c->conn, c->paused ? CONN_WORK : mllp_left(c) > 0 ? CONN_PART : c->in_work ? CONN_WORK : CONN_IDLE);
+}
 
-		if (junk > 0)
-			c->ops->on_junk(c->ctx, junk);
-		if (r == MLLP_FRAME)
-			c->ops->on_frame(c->ctx, content);
+/* Room for so many bytes more. False when there is no memory for this peer now. */
+static bool
+mllp_reserve(struct mllp_conn *c, size_t n)
+{
+	if (c->from > 0 && c->used + n > c->room) {
+		memmove(c->bytes, c->bytes + c->from, mllp_left(c));
+		c->used -= c->from;
+		c->from = 0;
+	}
+	if (c->used + n <= c->room)
+		return true;
+	size_t room = c->room > 0 ? c->room : 8192;
+	while (room < c->used + n)
+		room *= 2;
+	if (!conn_hold(c->conn, room))
+		return false;
+	c->bytes = memory_resize(c->bytes, room);
+	c->room = room;
+	return true;
+}
+
+/* The bytes of a frame that has not ended are ours now. */
+static bool
+mllp_gather(struct mllp_conn *c, struct evbuffer *in)
+{
+	size_t n = evbuffer_get_length(in), most = c->limits->frame_bytes + c->limits->conn.input_bytes - mllp_left(c);
+	bool began = mllp_left(c) == 0;
+
+	if (n > most)
+		n = most;
+	if (!mllp_reserve(c, n))
+		return false;
+	evbuffer_remove(in, c->bytes + c->used, n);
+	c->used += n;
+	if (began && !c->paused)
+		mllp_wait(c);
+	if (!conn_is_named(c->conn))	/* a known sender's large first frame must not need a stranger's memory */
+		c->ops->on_begin(c->ctx, (struct view){c->bytes + c->from, mllp_left(c) < HEAD_BYTES ? mllp_left(c) : HEAD_BYTES});
+	return true;
+}
+
+/* An idle connection holds no large buffer. */
+static void
+mllp_shrink(struct mllp_conn *c)
+{
+	if (mllp_left(c) > 0)
+		return;
+	c->from = c->used = 0;
+	if (c->room <= GATHERED_KEPT)
+		return;
+	free(c->bytes);
+	c->bytes = NULL;
+	c->room = 0;
+	if (!conn_hold(c->conn, 0))	/* less than before: only what else is held can be too much */
+		return;
+}
+
+static void
+mllp_take(struct mllp_conn *c, struct view content)
+{
+	enum mllp_block block = mllp_block_of(content);
+
+	if (block == MLLP_CONTENT)
+		c->ops->on_frame(c->ctx, content);
+	else
+		c->ops->on_commit(c->ctx, block == MLLP_COMMIT_ACK);
+}
+
+/* Takes one frame, or finds that there is none yet. False when there is nothing more to do now. */
+static bool
+mllp_step(struct mllp_conn *c, struct evbuffer *in)
+{
+	struct evbuffer_iovec v = {NULL, 0};
+	struct view bytes, content;
+	size_t junk, used;
+	bool gathered = mllp_left(c) > 0;
+
+	if (gathered && evbuffer_get_length(in) > 0 && !mllp_gather(c, in))
+		return false;
+	if (!gathered && evbuffer_peek(in, -1, NULL, &v, 1) < 1)
+		return false;
+	bytes = gathered ? (struct view){c->bytes + c->from, mllp_left(c)} : (struct view){v.iov_base, v.iov_len};
+	enum mllp_result result = mllp_next(&c->scan, bytes, &content, &junk, &used);
+	if (junk > 0)
+		c->ops->on_junk(c->ctx, junk);
+	if (result == MLLP_FRAME ? content.n > c->limits->frame_bytes : bytes.n - used > c->limits->frame_bytes) {
+		conn_die(c->conn, "frame too large");
+		return false;
+	}
+	if (result == MLLP_FRAME)
+		mllp_take(c, content);
+	if (gathered)
+		c->from += used;
+	else
 		evbuffer_drain(in, used);
-		if (r == MLLP_MORE) {
-			if (evbuffer_get_length(in) > c->limits.frame_bytes)
-				conn_die(c, "frame too large");
+	mllp_shrink(c);
+	if (result == MLLP_FRAME)
+		return true;
+	/* the beginning of a frame: with what came behind this piece it goes on in the buffer */
+	if (gathered || evbuffer_get_length(in) == 0)
+		return false;
+	bool came_more = evbuffer_get_length(in) > v.iov_len - used;
+	return mllp_gather(c, in) && came_more;
+}
+
+static void
+mllp_on_go(void *ctx)
+{
+	struct mllp_conn *c = ctx;
+	struct evbuffer *in = conn_input(c->conn);
+	bool more = true, took = false;
+
+	assert(c->magic == MAGIC);
+	if (c->reading_frames)
+		return;
+	c->reading_frames = true;
+	while (more && !c->paused && conn_is_open(c->conn) && !conn_is_clogged(c->conn)) {
+		if (turn_is_long(conn_turn(c->conn))) {	/* others come first */
+			conn_again(c->conn);
 			break;
 		}
+		more = mllp_step(c, in);
+		took = took || more;
 	}
-	if (c->eof && !c->paused && !c->dead)
+	c->reading_frames = false;
+	if (took && !conn_is_dead(c->conn))
+		mllp_wait(c);
+	if (!more && conn_has_ended(c->conn) && conn_is_open(c->conn) && !c->paused && !c->told_eof) {
+		c->told_eof = true;
 		c->ops->on_eof(c->ctx);
-}
-
-static void
-conn_on_read(struct bufferevent *bev, void *arg)
-{
-	(void)bev;
-	conn_read_frames(arg);
-}
-
-static void
-conn_on_again(evutil_socket_t fd, short events, void *arg)
-{
-	(void)fd, (void)events;
-	conn_read_frames(arg);
-}
-
-/* One write for all that a turn of the loop answered, tried at once: arming the write event first would cost two more system calls a
- * message. What the socket does not take goes the bufferevent's way, with its deadline. */
-static void
-conn_on_flush(evutil_socket_t fd, short events, void *arg)
-{
-	struct mllp_conn *c = arg;
-
-	(void)fd, (void)events;
-	if (c->dead)
-		return;
-	if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
-		evbuffer_write(c->out, bufferevent_getfd(c->bev));
-	if (evbuffer_get_length(c->out) > 0)
-		bufferevent_write_buffer(c->bev, c->out);
-	else if (c->closing != NULL)
-		conn_die(c, c->closing);
-}
-
-static void
-conn_on_written(struct bufferevent *bev, void *arg)
-{
-	struct mllp_conn *c = arg;
-
-	(void)bev;
-	if (c->closing != NULL && evbuffer_get_length(c->out) == 0)
-		conn_die(c, c->closing);
-}
-
-static void
-conn_on_event(struct bufferevent *bev, short what, void *arg)
-{
-	struct mllp_conn *c = arg;
-
-	if ((what & BEV_EVENT_TIMEOUT) != 0) {
-		conn_die(c, (what & BEV_EVENT_READING) != 0 ? "idle for too long" : "peer does not read");
-	} else if ((what & BEV_EVENT_EOF) != 0) {
-		c->eof = true;
-		bufferevent_disable(bev, EV_READ);
-		if (!c->paused)		/* else once it reads again */
-			c->ops->on_eof(c->ctx);
-	} else if ((what & BEV_EVENT_ERROR) != 0) {
-		conn_die(c, "connection error");
 	}
 }
 
-static void
-conn_set_timeouts(struct mllp_conn *c)
-{
-	struct timeval idle = {c->limits.idle_seconds, 0}, io = {c->limits.io_seconds, 0};
+static const struct conn_ops mllp_conn_ops = {.on_go = mllp_on_go, .on_close = mllp_on_close};
 
-	bufferevent_set_timeouts(c->bev, c->limits.idle_seconds > 0 ? &idle : NULL, c->limits.io_seconds > 0 ? &io : NULL);
-}
-
-struct mllp_conn *
-mllp_conn_new(struct event_base *base, evutil_socket_t fd, const struct mllp_limits *limits, const struct mllp_ops *ops, void *ctx)
+static struct mllp_conn *
+mllp_conn_begin(const struct mllp_limits *limits, const struct mllp_ops *ops, void *ctx)
 {
 	struct mllp_conn *c = memory_new(sizeof(*c));
 
-	c->bev = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
-	c->limits = *limits;
+	c->magic = MAGIC;
+	c->limits = limits;
 	c->ops = ops;
 	c->ctx = ctx;
-	c->bury = event_new(base, -1, 0, conn_bury, c);
-	c->again = event_new(base, -1, 0, conn_on_again, c);
-	c->flush = event_new(base, -1, 0, conn_on_flush, c);
-	c->out = evbuffer_new();
-	bufferevent_setcb(c->bev, conn_on_read, conn_on_written, conn_on_event, c);
-	conn_set_timeouts(c);
-	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 	return c;
+}
+
+struct mllp_conn *
+mllp_conn_new(const struct conn_shared *shared, evutil_socket_t fd, struct place *place, const struct mllp_limits *limits, const struct mllp_ops *ops,
+    void *ctx)
+{
+	struct mllp_conn *c = mllp_conn_begin(limits, ops, ctx);
+
+	c->conn = conn_new(shared, fd, place, &limits->conn, &mllp_conn_ops, c);
+	if (c->conn == NULL) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+struct mllp_conn *
+mllp_conn_new_on(const struct conn_shared *shared, struct bufferevent *bev, const struct mllp_limits *limits, const struct mllp_ops *ops, void *ctx)
+{
+	struct mllp_conn *c = mllp_conn_begin(limits, ops, ctx);
+
+	c->conn = conn_new_on(shared, bev, &limits->conn, &mllp_conn_ops, c);
+	return c;
+}
+
+struct conn *
+mllp_conn_base(struct mllp_conn *c)
+{
+	assert(c->magic == MAGIC);
+	return c->conn;
 }
 
 void
@@ -165,52 +229,55 @@ mllp_conn_send(struct mllp_conn *c, struct view content)
 {
 	static const char sb[] = {MLLP_SB}, eb[] = {MLLP_EB, MLLP_CR};
 
-	if (c->dead)
-		return;
-	evbuffer_add(c->out, sb, 1);
-	evbuffer_add(c->out, content.p, content.n);
-	evbuffer_add(c->out, eb, 2);
-	event_active(c->flush, EV_TIMEOUT, 0);
+	assert(c->magic == MAGIC);
+	conn_write(c->conn, (struct view){sb, sizeof(sb)});
+	conn_write(c->conn, content);
+	conn_write(c->conn, (struct view){eb, sizeof(eb)});
 }
 
 void
 mllp_conn_send_commit(struct mllp_conn *c, bool accepted)
 {
-	char block[] = {MLLP_SB, accepted ? MLLP_ACK : MLLP_NAK, MLLP_EB, MLLP_CR};
+	const char block[] = {MLLP_SB, accepted ? MLLP_ACK : MLLP_NAK, MLLP_EB, MLLP_CR};
 
-	if (c->dead)
-		return;
-	evbuffer_add(c->out, block, sizeof(block));
-	event_active(c->flush, EV_TIMEOUT, 0);
+	assert(c->magic == MAGIC);
+	conn_write(c->conn, (struct view){block, sizeof(block)});
 }
 
 void
 mllp_conn_pause(struct mllp_conn *c)
 {
-	if (c->paused || c->dead)
-		return;
+	assert(c->magic == MAGIC);
 	c->paused = true;
-	bufferevent_disable(c->bev, EV_READ);
+	conn_pause(c->conn);
+	mllp_wait(c);
 }
 
 void
 mllp_conn_resume(struct mllp_conn *c)
 {
-	if (!c->paused || c->dead)
+	assert(c->magic == MAGIC);
+	if (!c->paused)
 		return;
 	c->paused = false;
-	if (!c->eof)
-		bufferevent_enable(c->bev, EV_READ);
-	event_active(c->again, EV_TIMEOUT, 0);
+	mllp_wait(c);
+	conn_resume(c->conn);
+}
+
+void
+mllp_conn_work(struct mllp_conn *c, bool in_work)
+{
+	assert(c->magic == MAGIC);
+	if (c->in_work == in_work)
+		return;
+	c->in_work = in_work;
+	if (mllp_left(c) == 0)
+		mllp_wait(c);
 }
 
 void
 mllp_conn_close(struct mllp_conn *c, const char *reason)
 {
-	if (c->closing != NULL)
-		return;
-	c->closing = reason;
-	bufferevent_disable(c->bev, EV_READ);
-	if (evbuffer_get_length(bufferevent_get_output(c->bev)) + evbuffer_get_length(c->out) == 0)
-		conn_die(c, reason);
+	assert(c->magic == MAGIC);
+	conn_close(c->conn, reason);
 }

@@ -11,7 +11,7 @@ _visits = itertools.count(1)
 
 ANNEX = {
     "database": {"hold": "500ms"},
-    "http": {"request_time": "1s", "idle_time": "2s", "header_bytes": 4096, "body_bytes": 65536},
+    "http": {"first_byte_time": "2s", "request_time": "1s", "idle_time": "2s", "header_bytes": 4096, "body_bytes": 65536},
     "listen http": {"connections": 60},
     "mllp": {"frame_bytes": 65536, "message_lines": 100},
     "jobs": {"close": "50ms", "payments": "50ms", "replay": "50ms", "drain": "5s"},

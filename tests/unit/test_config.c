@@ -529,14 +529,14 @@ START_TEST(fixed_differences_are_named)
 {
 	struct config *old = must_parse(HOUSE "[listen gone]\naddress = 127.0.0.1:1\nserves = desk\n");
 	struct config *same = must_parse(HOUSE "[listen gone]\naddress = 127.0.0.1:1\nserves = desk\nmsh_identity = yes\n[log]\nlevel = warn\n[database]\nowner_conninfo = y\n");
-	struct config *other = must_parse("[database]\nconninfo = y\n[http]\nbody_bytes = 1M\n[hospital]\nutc_offset = +00:00\n[limits]\nmemory = 128M\n"
+	struct config *other = must_parse("[database]\nconninfo = y\n[http]\nbody_bytes = 1M\n[hospital]\nutc_offset = +00:00\n[limits]\noutput = 2M\n"
 	    "[listen a]\naddress = 127.0.0.1:2\nserves = mllp\n[listen new]\naddress = 127.0.0.1:3\nserves = desk\n");
 	char text[512], small[20];
 
 	config_fixed_differences(old, same, text, sizeof(text));
 	ck_assert_str_eq(text, "");
 	config_fixed_differences(old, other, text, sizeof(text));
-	ck_assert_str_eq(text, "database.conninfo http.body_bytes limits.memory hospital.utc_offset listen.a.address listen.gone listen.new");
+	ck_assert_str_eq(text, "database.conninfo http.body_bytes limits.output hospital.utc_offset listen.a.address listen.gone listen.new");
 	config_fixed_differences(old, other, small, sizeof(small));
 	ck_assert_str_eq(small, "database.conninfo h");
 	config_release(old);

@@ -1,0 +1,13 @@
+/* Watermarks: how far each feed has been durable is kept in the database as it moves. */
+#ifndef VB_CORE_MARKS_H
+#define VB_CORE_MARKS_H
+
+#include "base/job.h"
+#include "core/core.h"
+
+/* Writes those that moved. */
+void marks_run(struct core *core, job_over_fn over, void *job);
+/* Is there one that moved since it was written? */
+bool marks_pending(const struct core *core);
+
+#endif

@@ -1,0 +1,314 @@
+/* One frame of a feed: its messages go to booking and their acknowledgements back. A batch is taken message by message, a window of them at a time and a
+ * slice of the loop's turn at a time, and its answer grows no larger than what was sent warrants. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "feed/session.h"
+#include "proto/hl7.h"
+#include "proto/timestamp.h"
+
+enum { ANSWER_FREE = 4096, MESSAGE_COST = 5 };	/* a message in work takes about so many times its bytes */
+
+static void
+note_mark(struct message *m)
+{
+	struct feed *feed = m->job.feed;
+	int64_t now = clock_now();
+
+	/* a clock that runs ahead must not let bills out before other lines come */
+	int64_t at = m->job.intake.sent_at < now ? m->job.intake.sent_at : now;
+	if (feed != NULL && m->job.intake.has_sent_at && at > feed->mark) {
+		feed->mark = at;
+		feed->mark_moved = true;
+	}
+}
+
+bool
+frame_is_done(const struct frame *f)
+{
+	return f->in_work == 0 && (!f->is_batch || f->walked);
+}
+
+static void
+frame_free(struct frame *f)
+{
+	struct message *m;
+
+	while ((m = STAILQ_FIRST(&f->messages)) != NULL) {
+		STAILQ_REMOVE_HEAD(&f->messages, link);
+		message_free(m);
+	}
+	if (f->again != NULL)
+		event_free(f->again);
+	account_close(&f->account);
+	arena_free(&f->arena);
+	free(f);
+}
+
+/* ------- beginning */
+
+/* The acknowledgements of the messages at the front that are finished, behind those before them. */
+static void
+batch_collect(struct frame *f)
+{
+	struct session *s = f->session;
+	struct message *m;
+
+	while ((m = STAILQ_FIRST(&f->messages)) != NULL && m->finished) {
+		/* a short message with many faults must not make a long answer: beyond twice what was sent, only the verdicts */
+		bool brief = f->answers.n > f->envelope.content.n * 2 + ANSWER_FREE;
+		struct message_reply reply = session_reply_to(s, m, brief);
+		const struct view parts[] = {reply.commit, reply.application};
+		for (size_t i = 0; i < 2; i++)
+			if (parts[i].n > 0) {
+				text_put(&f->answers, parts[i]);
+				f->n_answers++;
+			}
+		if (m->result == BOOKING_DONE)
+			note_mark(m);
+		else
+			f->all_stored = false;
+		STAILQ_REMOVE_HEAD(&f->messages, link);
+		s->in_work--;
+		f->held -= m->counted;
+		message_free(m);
+	}
+	f->held += f->arena.total - f->held_arena;
+	f->held_arena = f->arena.total;
+}
+
+static void
+message_done(struct booking_job *job, enum booking_result result)
+{
+	struct message *m = (struct message *)job;
+	struct frame *f = m->owner;
+	struct session *s = f->session;
+
+	m->result = result;
+	m->finished = true;
+	f->in_work--;
+	/* a batch that is not wholly begun is the session's last frame, and has waited for room in the window */
+	struct frame *last = TAILQ_LAST(&s->frames, frame_list);
+	if (f->is_batch)
+		batch_collect(f);
+	if (last->is_batch && !last->walked)
+		frame_advance(last);
+	session_answer(s);
+}
+
+/* A message of the frame. Where the budget has no memory for it now, it is made of its header alone, which is enough to say "send again". */
+static struct message *
+frame_message(struct frame *f, struct view bytes, bool *ret_affordable)
+{
+	struct session *s = f->session;
+	struct hl7_segment header = {.line = VIEW_NONE};
+	struct view rest = bytes;
+
+	*ret_affordable = account_set(&f->account, f->held + bytes.n * MESSAGE_COST);
+	if (!*ret_affordable && hl7_next_segment(&rest, &header))
+		bytes = header.line.n < ANSWER_FREE ? header.line : VIEW_NONE;
+	return message_new(s->server->core, bytes, s->peer, &s->sender, 0);
+}
+
+/* Hands a message to booking; what needs none is finished at once. */
+static void
+frame_submit(struct frame *f, struct message *m, bool affordable)
+{
+	struct session *s = f->session;
+	struct core *core = s->server->core;
+
+	m->owner = f;
+	m->job.done = message_done;
+	STAILQ_INSERT_TAIL(&f->messages, m, link);
+	s->in_work++;
+	m->counted = m->job.intake.arena.total;
+	f->held += m->counted;
+	if (m->job.feed != NULL) {
+		session_name(s, m->job.feed);
+		account_name(&f->account);
+	}
+	affordable = account_set(&f->account, f->held) && affordable;
+	if (message_is_ack(m)) {	/* never answered, nothing to book */
+		metric_add(s->server->acks_in, 1);
+		m->finished = true;
+	} else if (!core->configured || !affordable) {
+		m->result = BOOKING_UNAVAILABLE;
+		m->finished = true;
+	} else {
+		f->in_work++;
+		booking_submit(core->booking, &m->job);
+	}
+}
+
+/* MSH at the start, and no other segment that could begin a message or end a batch. */
+static bool
+is_one_message(struct view content)
+{
+	const char *p = content.p, *end = p + content.n;
+
+	if (content.n < 4 || memcmp(p, "MSH", 3) != 0 || memchr(p, '\n', content.n) != NULL)
+		return false;
+	while ((p = memchr(p, '\r', (size_t)(end - p))) != NULL && ++p + 3 < end)
+		if (memcmp(p, "MSH", 3) == 0 || memcmp(p, "BTS", 3) == 0 || memcmp(p, "FTS", 3) == 0)
+			return false;
+	return true;
+}
+
+static void
+frame_on_again(evutil_socket_t fd, short events, void *arg)
+{
+	struct frame *f = arg;
+	struct session *s = f->session;
+
+	(void)fd, (void)events;
+	turn_begin(s->server->core->shared.turn);
+	frame_advance(f);
+	session_answer(s);
+}
+
+static void
+batch_begin(struct frame *f, struct view content)
+{
+	struct core *core = f->session->server->core;
+
+	/* the socket's bytes are gone when the answer is made */
+	arena_init(&f->arena, content.n + 1024);
+	envelope_open(arena_copy(&f->arena, content.p, content.n), (size_t)core->config->mllp.frame_messages, &f->envelope);
+	f->answers = text_begin(&f->arena, 512);
+	f->again = event_new(core->base, -1, 0, frame_on_again, f);
+	f->is_batch = f->all_stored = true;
+	frame_advance(f);
+}
+
+void
+frame_begin(struct session *s, struct view content)
+{
+	struct frame *f = memory_new(sizeof(*f));
+	struct core *core = s->server->core;
+
+	f->session = s;
+	STAILQ_INIT(&f->messages);
+	account_open(&f->account, core->shared.budget, conn_is_named(mllp_conn_base(s->conn)));
+	s->sender.identity = conn_identity(mllp_conn_base(s->conn));
+	TAILQ_INSERT_TAIL(&s->frames, f, link);
+	s->server->in_work++;
+	if (!is_one_message(content) && !envelope_is_single(content)) {
+		batch_begin(f, content);
+		return;
+	}
+	bool affordable;
+	struct message *m = frame_message(f, content, &affordable);
+	frame_submit(f, m, affordable);
+}
+
+/* ------- a batch */
+
+void
+frame_advance(struct frame *f)
+{
+	struct session *s = f->session;
+	struct core *core = s->server->core;
+	struct view bytes;
+
+	batch_collect(f);
+	while (!f->walked && s->in_work < (size_t)core->config->mllp.in_flight) {
+		if (turn_is_long(core->shared.turn)) {
+			event_active(f->again, EV_TIMEOUT, 0);
+			return;
+		}
+		if (!envelope_next(&f->envelope, &f->arena, &bytes)) {
+			f->walked = true;
+			break;
+		}
+		bool affordable;
+		struct message *m = frame_message(f, bytes, &affordable);
+		if (f->envelope.overflow)
+			message_refuse(m, "batch_too_large", "the frame holds more messages than are taken; send the rest in another");
+		frame_submit(f, m, affordable);
+		batch_collect(f);
+	}
+}
+
+/* BHS of the answer (section 2.14.1): sender and receiver swapped, their batch's id in BHS-12. In the delimiters of their header. */
+static const char *
+batch_header(struct frame *f, char d)
+{
+	struct view h = f->envelope.header;
+	struct hl7_segment segment = {.id = "BHS", .line = h};
+	struct hl7_delimiters delimiters = {.field = d};
+	struct hl7_fields t = {0};
+	char time[TIMESTAMP_TEXT];
+	int64_t now = clock_now();
+
+	if (hl7_delimiters_of(h, &delimiters) == 0)
+		hl7_split(&segment, &delimiters, &t);
+	struct view codes = hl7_field(&t, 2), app = hl7_field(&t, 3), fac = hl7_field(&t, 4), to_app = hl7_field(&t, 5), to_fac = hl7_field(&t, 6),
+	    id = hl7_field(&t, 11);
+	if (codes.n == 0)
+		codes = VIEW_LITERAL("^~\\&");
+#define TEXT(v) (int)(v).n, (v).n > 0 ? (v).p : ""
+	return arena_printf(&f->arena, "BHS%c%.*s%c%.*s%c%.*s%c%.*s%c%.*s%c%s%c%c%c%cVB%llx%c%.*s\r", d, TEXT(codes), d, TEXT(to_app), d, TEXT(to_fac), d,
+	    TEXT(app), d, TEXT(fac), d, timestamp_hl7(now, (int)f->session->server->core->config->hospital.utc_offset, time), d, d, d, d,
+	    (unsigned long long)now, d, TEXT(id));
+#undef TEXT
+}
+
+/* A batch is answered with a batch: an envelope of its own around the acknowledgements; an empty one around none. */
+static void
+batch_answer(struct frame *f)
+{
+	struct session *s = f->session;
+	struct arena *a = &f->arena;
+	struct hl7_delimiters delimiters;
+	char d = hl7_delimiters_of(f->envelope.header, &delimiters) == 0 ? delimiters.field : '|';
+	const char *mismatch = f->envelope.mismatch;
+
+	if (mismatch != NULL && s->conn != NULL && conn_peer(mllp_conn_base(s->conn)) != NULL)
+		peer_log(conn_peer(mllp_conn_base(s->conn)), "feed.batch_count", "peer=%s why=\"%s\"", s->peer, mismatch);
+	if (s->conn == NULL)
+		return;
+	if (s->release2)
+		mllp_conn_send_commit(s->conn, f->all_stored);
+	/* acknowledgements that were sent to us as a batch are not answered */
+	if (f->n_answers == 0 && f->envelope.n_messages > 0)
+		return;
+	struct text t = text_begin(a, f->answers.n + 512);
+	text_string(&t, batch_header(f, d));
+	text_put(&t, text_view(&f->answers));
+	text_string(&t, arena_printf(a, "BTS%c%zu%c%s\r", d, f->n_answers, d, mismatch != NULL ? mismatch : ""));
+	mllp_conn_send(s->conn, text_view(&t));
+}
+
+static void
+message_answer(struct frame *f, struct message *m)
+{
+	struct session *s = f->session;
+	struct message_reply reply = session_reply_to(s, m, false);
+
+	if (m->result == BOOKING_DONE)
+		note_mark(m);
+	s->in_work--;
+	if (s->conn == NULL)
+		return;
+	if (s->release2 && !message_is_ack(m))
+		mllp_conn_send_commit(s->conn, m->result == BOOKING_DONE);
+	if (reply.commit.n > 0)
+		mllp_conn_send(s->conn, reply.commit);
+	if (reply.application.n > 0)
+		mllp_conn_send(s->conn, reply.application);
+}
+
+void
+frame_answer(struct frame *f)
+{
+	assert(frame_is_done(f));
+	if (f->is_batch)
+		batch_answer(f);
+	else
+		message_answer(f, STAILQ_FIRST(&f->messages));
+	frame_free(f);
+}

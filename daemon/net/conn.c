@@ -1,0 +1,227 @@
+/* The connection base, on a bufferevent: its beginning, reading, and end. It is freed by a deferred event, never inside one of its own callbacks. */
+#include <event2/bufferevent_ssl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "net/conn_inside.h"
+
+void
+conn_update_reading(struct conn *c)
+{
+	bool open = c->state == STATE_OPEN && !c->paused && !c->clogged && !c->starved;
+	bool wanted = (open || c->state == STATE_LINGERING || c->state == STATE_HANDSHAKE) && !c->eof;
+
+	if (wanted == c->reading)
+		return;
+	c->reading = wanted;
+	if (wanted)
+		bufferevent_enable(c->bev, EV_READ);
+	else
+		bufferevent_disable(c->bev, EV_READ);
+}
+
+bool
+conn_may_go(const struct conn *c)
+{
+	return c->state == STATE_OPEN && !c->paused && !c->clogged && !c->starved;
+}
+
+/* ------- the end */
+
+static void
+conn_bury(evutil_socket_t fd, short events, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd, (void)events;
+	assert(c->magic == CONN_MAGIC && c->state == STATE_DEAD);
+	turn_begin(c->shared->turn);
+	c->ops->on_close(c->ctx, c->reason);
+	if (c->ssl != NULL) {	/* a farewell, where the socket still takes it; nobody waits for the peer's */
+		SSL_set_shutdown(c->ssl, SSL_RECEIVED_SHUTDOWN);
+		SSL_shutdown(c->ssl);
+		ERR_clear_error();
+	}
+	bufferevent_free(c->bev);
+	event_free(c->bury);
+	event_free(c->again);
+	event_free(c->flush);
+	event_free(c->timer);
+	evbuffer_free(c->out);
+	account_close(&c->account);
+	tls_identity_free(c->identity);
+	if (c->place != NULL)
+		place_leave(c->place);
+	c->magic = 0;
+	free(c);
+}
+
+void
+conn_die(struct conn *c, const char *reason)
+{
+	assert(c->magic == CONN_MAGIC);
+	if (c->state == STATE_DEAD)
+		return;
+	c->state = STATE_DEAD;
+	if (c->reason == NULL)
+		c->reason = reason;
+	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+	event_active(c->bury, EV_TIMEOUT, 0);
+}
+
+static void
+conn_evict(void *arg)
+{
+	conn_die(arg, "its place is needed for another peer");
+}
+
+/* ------- memory and marks */
+
+bool
+conn_count(struct conn *c)
+{
+	size_t bytes = evbuffer_get_length(bufferevent_get_input(c->bev)) + conn_pending(c) + c->held;
+
+	if (account_set(&c->account, bytes)) {
+		c->starved = false;
+		return true;
+	}
+	if (!c->named) {
+		conn_die(c, "the memory for peers without a name is used up");
+	} else if (c->state == STATE_OPEN) {
+		c->starved = true;
+		conn_update_reading(c);
+	}
+	return false;
+}
+
+/* ------- reading */
+
+static void
+conn_on_read(struct bufferevent *bev, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)bev;
+	assert(c->magic == CONN_MAGIC);
+	turn_begin(c->shared->turn);
+	if (c->state == STATE_LINGERING) {
+		conn_read_away(c);
+		return;
+	}
+	if (!conn_count(c)) {
+		if (c->starved)
+			conn_arm(c, clock_monotonic() + STARVED_US, clock_monotonic());
+		return;
+	}
+	if (conn_may_go(c))
+		c->ops->on_go(c->ctx);
+}
+
+static void
+conn_on_again(evutil_socket_t fd, short events, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd, (void)events;
+	assert(c->magic == CONN_MAGIC);
+	turn_begin(c->shared->turn);
+	if (conn_may_go(c))
+		c->ops->on_go(c->ctx);
+}
+
+static void
+conn_handshake_done(struct conn *c)
+{
+	struct listener *l = c->place != NULL ? place_listener(c->place) : NULL;
+
+	/* a resumed session has skipped the verification; the certificate may have ended since */
+	if (SSL_session_reused(c->ssl) == 1 && l != NULL && !tls_still_accepts(listener_tls(l), c->ssl)) {
+		conn_die(c, "the client's certificate is no longer valid");
+		return;
+	}
+	c->identity = tls_identity_of(c->ssl);
+	c->state = STATE_OPEN;
+	conn_update_reading(c);
+}
+
+static void
+conn_on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	assert(c->magic == CONN_MAGIC);
+	turn_begin(c->shared->turn);
+	if ((what & BEV_EVENT_CONNECTED) != 0) {
+		conn_handshake_done(c);
+	} else if ((what & BEV_EVENT_EOF) != 0 && c->state == STATE_OPEN) {
+		c->eof = true;
+		conn_update_reading(c);
+		if (conn_may_go(c))
+			c->ops->on_go(c->ctx);
+	} else if ((what & BEV_EVENT_EOF) != 0 && c->state == STATE_CLOSING) {
+		c->eof = true;
+	} else if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0) {
+		unsigned long e = c->ssl != NULL ? bufferevent_get_openssl_error(bev) : 0;
+		ERR_clear_error();
+		conn_die(c, e != 0 ? tls_reason(e) : c->state == STATE_HANDSHAKE ? "the peer broke off the TLS handshake"
+		    : (what & BEV_EVENT_EOF) != 0 ? "closed by peer" : "connection error");
+	}
+}
+
+/* ------- the beginning */
+
+struct conn *
+conn_new_on(const struct conn_shared *shared, struct bufferevent *bev, const struct conn_limits *limits, const struct conn_ops *ops, void *ctx)
+{
+	struct conn *c = memory_new(sizeof(*c));
+
+	c->magic = CONN_MAGIC;
+	c->state = STATE_OPEN;
+	c->shared = shared;
+	c->bev = bev;
+	c->limits = *limits;
+	c->ops = ops;
+	c->ctx = ctx;
+	c->out = evbuffer_new();
+	c->bury = event_new(shared->base, -1, 0, conn_bury, c);
+	c->again = event_new(shared->base, -1, 0, conn_on_again, c);
+	c->flush = event_new(shared->base, -1, 0, conn_on_flush, c);
+	c->timer = evtimer_new(shared->base, conn_on_timer, c);
+	account_open(&c->account, shared->budget, false);
+	bufferevent_setcb(bev, conn_on_read, conn_on_written, conn_on_event, c);
+	bufferevent_setwatermark(bev, EV_READ, 0, limits->input_bytes);
+	evbuffer_add_cb(bufferevent_get_output(bev), conn_on_taken, c);
+	bufferevent_enable(bev, EV_WRITE);
+	conn_wait_for(c, CONN_FIRST);
+	conn_update_reading(c);
+	return c;
+}
+
+struct conn *
+conn_new(const struct conn_shared *shared, evutil_socket_t fd, struct place *place, const struct conn_limits *limits, const struct conn_ops *ops, void *ctx)
+{
+	struct tls *tls = listener_tls(place_listener(place));
+	SSL *ssl = tls != NULL ? tls_accept(tls) : NULL;
+	struct bufferevent *bev = tls == NULL ? bufferevent_socket_new(shared->base, fd, BEV_OPT_CLOSE_ON_FREE)
+	    : ssl == NULL ? NULL : bufferevent_openssl_socket_new(shared->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+
+	if (bev == NULL) {
+		SSL_free(ssl);
+		evutil_closesocket(fd);
+		place_leave(place);
+		return NULL;
+	}
+	struct conn *c = conn_new_on(shared, bev, limits, ops, ctx);
+	c->ssl = ssl;
+	c->place = place;
+	place_hold(place, conn_evict, c);
+	if (ssl != NULL) {
+		c->state = STATE_HANDSHAKE;
+		conn_update_reading(c);
+	}
+	return c;
+}
