@@ -2,6 +2,7 @@
  * pipeline mode, so a lost connection is finished and made anew. It does not know what the statements mean. */
 #include "pg.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,6 +350,7 @@ pg_read_results(struct pg *pg, const char **why)
 		if (result == NULL) {
 			if (!op->got_result)
 				continue;	/* the NULL behind a query that was already taken off */
+			assert(!op->is_sync);
 			STAILQ_REMOVE_HEAD(&pg->waiting, link);
 			STAILQ_INSERT_TAIL(&pg->answered, op, link);
 			pg->depth--;
@@ -364,6 +366,11 @@ pg_read_results(struct pg *pg, const char **why)
 			pg_end_segment(pg, op);
 			break;
 		case PGRES_FATAL_ERROR:
+			if (op->is_sync) {	/* the backend was ended before it confirmed: committed or not, nobody knows */
+				PQclear(result);
+				*why = "the server ended the connection before it confirmed";
+				return false;
+			}
 			if (pg->state == PG_READY && pg_is_outdated(result)) {
 				PQclear(result);
 				*why = "the schema is not this daemon's any more: restart it";
