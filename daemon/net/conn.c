@@ -136,10 +136,10 @@ conn_on_again(evutil_socket_t fd, short events, void *arg)
 static void
 conn_handshake_done(struct conn *c)
 {
-	struct listener *l = c->place != NULL ? place_listener(c->place) : NULL;
+	const struct tls *now = c->place != NULL ? listener_tls(place_listener(c->place)) : NULL;
 
-	/* a resumed session has skipped the verification; the certificate may have ended since */
-	if (SSL_session_reused(c->ssl) == 1 && l != NULL && !tls_still_accepts(listener_tls(l), c->ssl)) {
+	/* a resumed session has skipped the verification, and one that began before a reload was verified by the old lists */
+	if (now != NULL && (SSL_session_reused(c->ssl) == 1 || !tls_made(now, c->ssl)) && !tls_still_accepts(now, c->ssl)) {
 		conn_die(c, "the client's certificate is no longer valid");
 		return;
 	}

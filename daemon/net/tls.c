@@ -253,6 +253,12 @@ tls_identity_free(struct tls_identity *i)
 }
 
 bool
+tls_made(const struct tls *t, const SSL *ssl)
+{
+	return SSL_get_SSL_CTX(ssl) == t->ctx;
+}
+
+bool
 tls_still_accepts(const struct tls *t, SSL *ssl)
 {
 	X509 *certificate = SSL_get0_peer_certificate(ssl);

@@ -41,6 +41,8 @@ struct tls_identity {
 struct tls_identity *tls_identity_of(SSL *ssl);
 void tls_identity_free(struct tls_identity *i);
 
+/* Was this side of a connection made by it, and not by what the files held before? */
+bool tls_made(const struct tls *t, const SSL *ssl);
 /* Would this peer's certificate be accepted now? True without one. */
 bool tls_still_accepts(const struct tls *t, SSL *ssl);
 
