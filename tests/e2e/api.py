@@ -35,7 +35,7 @@ def check_problem(reply):
     problem = reply.json
     assert {"type", "title", "status", "detail", "reason", "retry"} <= set(problem), problem
     assert problem["status"] == reply.status and problem["title"] and problem["detail"], problem
-    assert problem["retry"] is (reply.status in (408, 503)) or problem["reason"] == "payment_in_progress", problem
+    assert problem["retry"] is (reply.status in (408, 429, 503)) or problem["reason"] == "payment_in_progress", problem
     if reply.status == 401:
         assert reply.headers["WWW-Authenticate"].startswith("Bearer"), reply.headers
     if reply.status == 503:
@@ -51,6 +51,9 @@ class Client:
     def __init__(self, address, token):
         self.address, self.token = address, token
 
+    def connect(self):
+        return http.client.HTTPConnection(*self.address, timeout=60)
+
     def request(self, method, path, body=None, **headers):
         """headers: named with _ for -. A dict becomes JSON."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -59,7 +62,7 @@ class Client:
         if isinstance(body, (dict, list)):
             body = json.dumps(body, ensure_ascii=False).encode()
             sent.setdefault("Content-Type", "application/json")
-        connection = http.client.HTTPConnection(*self.address, timeout=60)
+        connection = self.connect()
         try:
             connection.request(method, path, body, sent)
             reply = Reply(connection.getresponse())

@@ -1,10 +1,12 @@
 """The session's hospitals. `house` is the embedded default; `annex` has short deadlines, small limits, a second facility and a database of its
-own, for what would take too long or too much in the first. Tests share both and keep apart by visit numbers of their own: the fixture `visit`."""
+own, for what would take too long or too much in the first; `sealed` knows its feeds by certificates. Tests share them and keep apart by visit numbers
+of their own: the fixture `visit`."""
 
 import itertools
 
 import pytest
 
+from . import secure
 from .live import House
 
 _visits = itertools.count(1)
@@ -37,6 +39,12 @@ def _house():
 def _annex():
     with House(ANNEX) as annex:
         yield annex
+
+
+@pytest.fixture(scope="session", name="sealed")
+def _sealed():
+    with House(secure.settings) as sealed:
+        yield sealed
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 end. It knows processes, settings and the database behind the daemon; messages are feeds.py's, requests api.py's.
 
 `House()` is the embedded default as it is. `House(settings)` has the daemon apart from serve, so that a test may change its settings, stop it, kill
-it and start it again; settings are {section: {key: value}}, and a section of None is taken out.
+it and start it again; settings are {section: {key: value}}, or a function that makes them of the house, whose folder has a name only then. A section
+of None is taken out.
 """
 
 import configparser
@@ -47,7 +48,7 @@ def stays(condition, what, seconds):
 
 def address(text):
     host, _, port = text.rpartition(":")
-    return host.removeprefix("http://"), int(port)
+    return host.removeprefix("http://").removeprefix("https://"), int(port)
 
 
 def run_unprivileged(*command, **options):
@@ -84,7 +85,8 @@ class House:
         wait_until(lambda: env.exists() or self._serve.poll() is not None, "scripts/serve to be ready", 180)
         assert self._serve.poll() is None, (self.folder / "serve.out").read_text("utf-8", "replace")
         self.env = dict(word.split("=", 1) for word in shlex.split(env.read_text("utf-8")))
-        self.mllp, self.mllp2, self.http, self.operations = (address(self.env[f"VISITBILL_{name}"]) for name in ("MLLP", "MLLP2", "HTTP", "OPS"))
+        self.mllp, self.mllp2, self.mllps, self.http, self.https, self.operations = (
+            address(self.env[f"VISITBILL_{name}"]) for name in ("MLLP", "MLLP2", "MLLPS", "HTTP", "HTTPS", "OPS"))
         self.tokens = {role: self.env[f"VISITBILL_{role.upper()}_TOKEN"] for role in ("feed", "kiosk", "desk", "ops")}
         self.ward, self.kiosk, self.desk, self.ops = (self.client(self.tokens[role]) for role in ("feed", "kiosk", "desk", "ops"))
         self.nobody = self.client(None)
@@ -94,7 +96,7 @@ class House:
         self.pharmacy = Feed(self.mllp, "PHARMACY", charset="GB 18030-2000", encoding="gb18030")
         self.lab = Feed(self.mllp, "LAB", charset="")
         if self._settings is not None:
-            self.configure(self._settings)
+            self.configure(self._settings(self) if callable(self._settings) else self._settings)
             self.start()
 
     def close(self, check=True):
@@ -118,11 +120,11 @@ class House:
 
     # ---- the daemon where it is apart
 
-    def start(self, wait=True):
-        """Starts the daemon; with wait, until it is ready."""
+    def start(self, wait=True, before=(), **options):
+        """Starts the daemon; with wait, until it is ready. before: a program that runs it; options: of its Popen."""
         with open(self.folder / "log/visitbilld.log", "ab") as log:
-            self._daemon = run_unprivileged(self.env["VISITBILL_BIN"], "-c", self.env["VISITBILL_CONF"], stdout=log, stderr=log,
-                                            start_new_session=True)
+            self._daemon = run_unprivileged(*before, self.env["VISITBILL_BIN"], "-c", self.env["VISITBILL_CONF"], stdout=log, stderr=log,
+                                            start_new_session=True, **options)
         if wait:
             wait_until(lambda: self.is_ready() or self._daemon.poll() is not None, "the daemon to be ready", every=0.01)
             assert self._daemon.poll() is None, self.log()[-3000:]
@@ -137,6 +139,15 @@ class House:
 
     def is_running(self):
         return self._daemon.poll() is None
+
+    @property
+    def pid(self):
+        return self._daemon.pid
+
+    @property
+    def certificates(self):
+        """The folder of scripts/certificates."""
+        return pathlib.Path(self.env["VISITBILL_CA"]).parent.resolve()
 
     def is_ready(self):
         try:
