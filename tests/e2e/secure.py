@@ -137,7 +137,7 @@ def settings(house):
     files = {"tls": "yes", "certificate": folder / "server.pem", "key": folder / "server.key", "client_ca": folder / "ca.pem", "revoked": folder / "revoked.pem"}
     fingerprint = read(folder / "clients/lab").fingerprint(hashes.SHA256()).hex(":").upper()
     return {
-        "log": {"repeat": "0s"}, "http": {"first_byte_time": "1s"}, "mllp": {"first_byte_time": "1s"},
+        "log": {"repeat": "0s"}, "limits": {"failed_logins": 100000}, "http": {"first_byte_time": "1s"}, "mllp": {"first_byte_time": "1s"},
         "facility H01": {"grace": "10m"},
         "listen https": {**files, "clients": "optional"},
         "listen strict": {**files, "address": "127.0.0.1:0", "serves": "feeds kiosk desk", "clients": "required"},
