@@ -58,10 +58,9 @@ conn_too_late(struct conn *c)
 static void
 conn_check_io(struct conn *c, int64_t now)
 {
-	uint64_t taken = c->given - conn_pending(c);
-	int64_t least = c->limits.floor * c->limits.io_ms / 1000;
+	int64_t taken = conn_taken(c), least = c->limits.floor * c->limits.io_ms / 1000;
 
-	if ((int64_t)(taken - c->taken_before) < (least > 0 ? least : 1)) {
+	if (taken - c->taken_before < (least > 0 ? least : 1)) {
 		conn_die(c, taken == c->taken_before ? "the peer does not read" : "the peer reads too slowly");
 		return;
 	}

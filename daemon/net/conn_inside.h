@@ -41,12 +41,14 @@ struct conn {
 	int64_t deadline;		/* of what is waited for; monotonic, microseconds; 0: none */
 	int64_t io_check;		/* when the peer's taking of output is looked at; 0: nothing waits */
 	int64_t armed;			/* when the timer fires; 0: not at all */
-	uint64_t given, taken_before;	/* bytes of output in all; taken when io_check was set */
+	int64_t given, taken_before;	/* bytes of output in all; taken when io_check was set */
 	size_t lingered;
 };
 
 /* Output that the peer has not taken. */
 size_t conn_pending(const struct conn *c);
+/* Bytes of output that the peer has taken so far. */
+int64_t conn_taken(const struct conn *c);
 /* Makes the socket's reading what all reasons together say. */
 void conn_update_reading(struct conn *c);
 bool conn_may_go(const struct conn *c);

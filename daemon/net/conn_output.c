@@ -1,7 +1,9 @@
 /* What a connection writes: gathered in a turn of the loop, flushed to the socket at once where that can be, counted against its marks; and how it closes
  * once all is written. */
 #include <assert.h>
+#include <linux/sockios.h>
 #include <openssl/types.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -11,6 +13,18 @@ size_t
 conn_pending(const struct conn *c)
 {
 	return evbuffer_get_length(c->out) + evbuffer_get_length(bufferevent_get_output(c->bev));
+}
+
+/* The system's send queue may hold megabytes and asks for more only once a third of them is gone: what lies there is not taken, but what leaves it is.
+ * With TLS it holds records, which are a little longer than what they carry. */
+int64_t
+conn_taken(const struct conn *c)
+{
+	int queued = 0;
+
+	if (bufferevent_getfd(c->bev) < 0 || ioctl(bufferevent_getfd(c->bev), SIOCOUTQ, &queued) != 0)
+		queued = 0;
+	return c->given - (int64_t)conn_pending(c) - queued;
 }
 
 void
@@ -25,7 +39,7 @@ conn_output_changed(struct conn *c)
 	} else if (c->io_check == 0) {
 		int64_t now = clock_monotonic();
 		c->io_check = now + c->limits.io_ms * INT64_C(1000);
-		c->taken_before = c->given - pending;
+		c->taken_before = conn_taken(c);
 		conn_arm(c, c->io_check, now);
 	}
 	conn_count(c);
@@ -113,7 +127,7 @@ conn_write(struct conn *c, struct view bytes)
 	if (c->state == STATE_DEAD || c->state == STATE_LINGERING || bytes.n == 0)
 		return;
 	evbuffer_add(c->out, bytes.p, bytes.n);
-	c->given += bytes.n;
+	c->given += (int64_t)bytes.n;
 	if (evbuffer_get_length(c->out) > c->limits.output_bytes)
 		conn_output_changed(c);		/* clogged within the turn already */
 	if (c->state != STATE_DEAD)

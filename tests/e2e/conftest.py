@@ -1,12 +1,13 @@
 """The session's hospitals. `house` is the embedded default; `annex` has short deadlines, small limits, a second facility and a database of its
-own, for what would take too long or too much in the first; `sealed` knows its feeds by certificates. Tests share them and keep apart by visit numbers
+own, for what would take too long or too much in the first; `sealed` knows its feeds by certificates; `siege` is
+attacked. Tests share them and keep apart by visit numbers
 of their own: the fixture `visit`."""
 
 import itertools
 
 import pytest
 
-from . import secure
+from . import foes, secure
 from .live import House
 
 _visits = itertools.count(1)
@@ -45,6 +46,13 @@ def _annex():
 def _sealed():
     with House(secure.settings) as sealed:
         yield sealed
+
+
+@pytest.fixture(scope="session", name="siege")
+def _siege():
+    foes.allow_descriptors()
+    with foes.Siege(foes.SETTINGS) as siege:
+        yield siege
 
 
 @pytest.fixture

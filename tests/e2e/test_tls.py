@@ -3,8 +3,6 @@
 import contextlib
 import datetime
 import itertools
-import os
-import signal
 import socket
 import ssl
 import subprocess
@@ -14,19 +12,15 @@ import warnings
 
 import pytest
 
-from .feeds import frame, ft1
+from .feeds import ft1
+from .foes import descriptors
 from .live import wait_until
-from .secure import TLS12, TLS13, SecureClient, SecureConnection, SecureFeed, certify, connect, context, issue, read, refusal
+from .secure import TLS12, TLS13, SecureConnection, SecureFeed, certify, connect, context, issue, read, refusal
 
 VERSIONS = pytest.mark.parametrize("version", [TLS12, TLS13], ids=["1.2", "1.3"])
 REFUSED = {"closed", "TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_CERTIFICATE_EXPIRED", "SSLV3_ALERT_CERTIFICATE_REVOKED", "TLSV13_ALERT_CERTIFICATE_REQUIRED",
            "SSLV3_ALERT_HANDSHAKE_FAILURE", "SSLV3_ALERT_BAD_CERTIFICATE", "SSLV3_ALERT_CERTIFICATE_UNKNOWN", "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE"}
 GET = b"GET /v1/bills/none HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-def descriptors(pid):
-    """How many it has open: the folder's size tells since Linux 6.2, and to everyone."""
-    return os.stat(f"/proc/{pid}/fd").st_size or len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def served(secure):
