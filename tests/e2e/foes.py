@@ -3,6 +3,7 @@ whose acknowledgements are timed. VISITBILL_LONG=1 makes the attacks longer and 
 
 import contextlib
 import os
+import re
 import resource
 import socket
 import threading
@@ -47,7 +48,9 @@ class Siege(House):
 
     def long_turns(self):
         """How many turns of the loop took longer than a quarter of a second."""
-        return self.metric("visitbill_loop_turn_seconds_count") - self.metric("visitbill_loop_turn_seconds_bucket", le="0.262144")
+        text = self.watcher.get("/metrics").text
+        every, short = (float(re.search(rf"(?m)^visitbill_loop_turn_seconds_{series} (\S+)$", text)[1]) for series in ("count", r'bucket\{le="0.262144"\}'))
+        return every - short
 
 
 def descriptors(pid):
