@@ -213,6 +213,14 @@ doors_update(struct doors *d, const struct config *c, const struct door_keys *ke
 }
 
 void
+doors_begin(struct doors *d, bool operations_only)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (!operations_only || d->list[i].serves == SERVES_OPERATIONS)
+			listener_begin(d->list[i].listener);
+}
+
+void
 doors_drain(struct doors *d)
 {
 	for (size_t i = 0; i < d->n; i++)

@@ -17,9 +17,11 @@ struct door_keys {
 int door_keys_load(const struct config *config, struct door_keys *ret, char *error, size_t error_size) __attribute__((warn_unused_result));
 void door_keys_free(struct door_keys *keys);
 
-/* Opens all listeners; NULL, and logged, when one cannot be. */
+/* Opens all listeners; who connects waits for doors_begin. NULL, and logged, when one cannot be. */
 struct doors *doors_open(struct core *core, struct api *api, struct feed_server *feeds, const struct door_keys *keys);
 void doors_free(struct doors *d);
+/* Lets peers in: through all doors, or those only that serve nothing but operations. May be called again. */
+void doors_begin(struct doors *d, bool operations_only);
 /* After a reload: limits and certificates of those that are open. */
 void doors_update(struct doors *d, const struct config *config, const struct door_keys *keys);
 /* No new connections: true once all listeners are closed. */

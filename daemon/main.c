@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 
+#include "access/token_sync.h"
 #include "base/clock.h"
 #include "base/config_setup.h"
 #include "base/log.h"
@@ -31,7 +32,7 @@ struct daemon {
 	struct feed_server *feeds;
 	struct jobs *jobs;
 	struct reload *reload;
-	struct event *term, *intr, *hup, *drain_poll, *watchdog;
+	struct event *term, *intr, *hup, *drain_poll, *watchdog, *patience, *almost_ready;
 	bool setting_up, setup_wanted, announced, ending;
 	int64_t started, drain_deadline;
 };
@@ -50,6 +51,43 @@ notify_manager(const char *state)
 
 /* ------- feeds and facilities into the database */
 
+/* Everyone is let in, once the lanes are connected, too. */
+static void
+on_almost_ready(evutil_socket_t fd, short events, void *arg)
+{
+	struct daemon *d = arg;
+	struct timeval soon = {0, 10000};
+
+	(void)fd, (void)events;
+	if (!booking_is_available(d->core.booking)) {
+		event_add(d->almost_ready, &soon);
+		return;
+	}
+	doors_begin(d->doors, false);
+	log_info("ready", "%s ms=%lld", doors_text(d->doors), (long long)(clock_monotonic() - d->started) / 1000);
+	notify_manager("READY=1");
+	reload_report_orphans(d->reload);
+}
+
+static void
+on_first_tokens(void *arg, bool more)
+{
+	struct daemon *d = arg;
+
+	(void)more;
+	event_active(d->almost_ready, EV_TIMEOUT, 0);
+}
+
+/* Without a database peers are told so, and do not wait for ever. */
+static void
+on_patience(evutil_socket_t fd, short events, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)fd, (void)events;
+	doors_begin(d->doors, false);
+}
+
 static void
 on_setup(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 {
@@ -67,10 +105,8 @@ on_setup(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	}
 	d->core.configured = true;
 	if (!d->announced) {
-		log_info("ready", "%s ms=%lld", doors_text(d->doors), (long long)(clock_monotonic() - d->started) / 1000);
-		notify_manager("READY=1");
-		reload_report_orphans(d->reload);
 		d->announced = true;
+		tokens_refresh(d->core.tokens, d->core.pool, on_first_tokens, d);
 	}
 	if (d->setup_wanted)
 		daemon_setup(d);
@@ -229,7 +265,8 @@ static void
 daemon_start(struct daemon *d)
 {
 	struct core *core = &d->core;
-	struct timeval watchdog = {5, 0};
+	int64_t hold = core->config->database.hold_ms;
+	struct timeval watchdog = {5, 0}, patience = {hold / 1000, hold % 1000 * 1000};
 	struct door_keys keys;
 	char error[512];
 
@@ -251,6 +288,11 @@ daemon_start(struct daemon *d)
 	d->drain_poll = event_new(core->base, -1, EV_PERSIST, on_drain_poll, d);
 	d->watchdog = event_new(core->base, -1, EV_PERSIST, on_watchdog, d);
 	event_add(d->watchdog, &watchdog);
+	/* another daemon may listen at the same addresses: what comes to this one waits in the kernel until it can be answered as there */
+	doors_begin(d->doors, true);
+	d->patience = evtimer_new(core->base, on_patience, d);
+	event_add(d->patience, &patience);
+	d->almost_ready = evtimer_new(core->base, on_almost_ready, d);
 }
 
 static void
@@ -280,6 +322,8 @@ daemon_end(struct daemon *d)
 	event_free(d->hup);
 	event_free(d->drain_poll);
 	event_free(d->watchdog);
+	event_free(d->patience);
+	event_free(d->almost_ready);
 	event_base_free(core->base);
 	config_release(core->config);
 }

@@ -241,14 +241,14 @@ listener_open(struct event_base *base, struct listener *l, const char *address, 
 
 	if (inherited >= 0) {
 		evutil_make_socket_nonblocking(inherited);
-		return evconnlistener_new(base, listener_on_accept, l, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, inherited);
+		return evconnlistener_new(base, listener_on_accept, l, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, BACKLOG, inherited);
 	}
 	if (parse_address(address, &sa, &len) != 0) {
 		log_error("listener.address", "listener=%s address=%s why=\"not an address and port\"", l->name, address);
 		return NULL;
 	}
 	return evconnlistener_new_bind(base, listener_on_accept, l,
-	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE | LEV_OPT_REUSEABLE_PORT, BACKLOG, (struct sockaddr *)&sa, len);
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE | LEV_OPT_REUSEABLE_PORT | LEV_OPT_DISABLED, BACKLOG, (struct sockaddr *)&sa, len);
 }
 
 static void
@@ -339,6 +339,13 @@ listener_free(struct listener *l)
 	if (l->spare >= 0)
 		close(l->spare);
 	free(l);
+}
+
+void
+listener_begin(struct listener *l)
+{
+	if (l->ev != NULL)
+		evconnlistener_enable(l->ev);
 }
 
 void

@@ -24,10 +24,11 @@ struct listener_config {
 	struct tls *tls;		/* held; NULL for plain text */
 };
 
-/* inherited: a socket of the service manager's, else -1. Returns NULL and logs why when it cannot listen. */
+/* inherited: a socket of the service manager's, else -1. Who connects waits until listener_begin. Returns NULL and logs why when it cannot listen. */
 struct listener *listener_new(struct event_base *base, const struct listener_config *config, int inherited, struct peers *peers,
     struct metrics *metrics, listener_fn fn, void *arg);
 void listener_free(struct listener *l);
+void listener_begin(struct listener *l);
 
 /* New limits and a new certificate, for connections from now on. */
 void listener_update(struct listener *l, unsigned most, unsigned most_of_address, struct tls *tls);
