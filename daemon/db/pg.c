@@ -30,7 +30,8 @@ STAILQ_HEAD(op_list, op);
 
 struct pg {
 	struct event_base *base;
-	struct pg_config config;
+	char *conninfo, *schema;	/* copies: the settings' snapshot that they come from may be gone when it connects again */
+	int utc_offset;
 	char *name;
 	pg_state_fn on_state;
 	void *arg;
@@ -290,15 +291,15 @@ pg_connect(struct pg *pg)
 	char options[400];
 	/* the later one of a repeated keyword wins, so conninfo's own settings stay */
 	const char *keys[] = {"options", "fallback_application_name", "connect_timeout", "keepalives_idle", "dbname", NULL};
-	const char *values[] = {options, "visitbilld", "10", "15", pg->config.conninfo, NULL};
+	const char *values[] = {options, "visitbilld", "10", "15", pg->conninfo, NULL};
 
 	/* a POSIX zone: its sign is the other way round */
-	int minutes = abs(pg->config.utc_offset) / 60;
-	char sign = pg->config.utc_offset < 0 ? '-' : '+';
+	int minutes = abs(pg->utc_offset) / 60;
+	char sign = pg->utc_offset < 0 ? '-' : '+';
 	/* Everything said here is a look-up by key, and plans are kept: one made while a table was empty must not read all of it later. */
 	snprintf(options, sizeof(options), "-c search_path=%s -c timezone=<%c%02d:%02d>%c%d:%02d -c jit=off -c plan_cache_mode=force_generic_plan"
 	    " -c enable_seqscan=off -c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c client_min_messages=warning",
-	    pg->config.schema, sign, minutes / 60, minutes % 60, sign == '-' ? '+' : '-', minutes / 60, minutes % 60);
+	    pg->schema, sign, minutes / 60, minutes % 60, sign == '-' ? '+' : '-', minutes / 60, minutes % 60);
 	pg_enter(pg, PG_CONNECTING);
 	pg->conn = PQconnectStartParams(keys, values, 1);
 	if (pg->conn == NULL)
@@ -440,7 +441,9 @@ pg_new(struct event_base *base, const struct pg_config *config, const char *name
 	struct timeval every = {WATCH_SECONDS, 0};
 
 	pg->base = base;
-	pg->config = *config;
+	pg->conninfo = memory_text(config->conninfo, strlen(config->conninfo));
+	pg->schema = memory_text(config->schema, strlen(config->schema));
+	pg->utc_offset = config->utc_offset;
 	pg->name = memory_text(name, strlen(name));
 	pg->on_state = on_state;
 	pg->arg = arg;
@@ -484,6 +487,8 @@ pg_free(struct pg *pg)
 	PQfinish(pg->conn);
 	free(pg->message);
 	free(pg->name);
+	memory_purge(pg->conninfo);
+	free(pg->schema);
 	free(pg);
 }
 

@@ -37,7 +37,7 @@ struct pg_config {
 	int utc_offset;			/* of the hospital, seconds east: the session's time zone */
 };
 
-/* Starts connecting. name is for the log. The config's texts must outlive it. Free with pg_free, not from a callback of its own. */
+/* Starts connecting. name is for the log; all texts are copied. Free with pg_free, not from a callback of its own. */
 struct pg *pg_new(struct event_base *base, const struct pg_config *config, const char *name, pg_state_fn on_state, void *arg);
 void pg_free(struct pg *pg);
 
