@@ -11,7 +11,7 @@
 void
 conn_update_reading(struct conn *c)
 {
-	bool open = c->state == STATE_OPEN && !c->paused && !c->clogged && !c->starved;
+	bool open = c->state == STATE_OPEN && !c->paused && !c->clogged && !c->starved && !c->full;
 	bool wanted = (open || c->state == STATE_LINGERING || c->state == STATE_HANDSHAKE) && !c->eof;
 
 	if (wanted == c->reading)
@@ -100,6 +100,28 @@ conn_count(struct conn *c)
 
 /* ------- reading */
 
+/* At its mark libevent would call again and again: what the protocol leaves there is not read on until some of it is taken. */
+static void
+conn_mind_full(struct conn *c)
+{
+	if (c->state != STATE_OPEN || evbuffer_get_length(bufferevent_get_input(c->bev)) < c->limits.input_bytes)
+		return;
+	c->full = true;
+	conn_update_reading(c);
+}
+
+static void
+conn_on_input(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct conn *c = arg;
+
+	if (!c->full || info->n_deleted == 0 || evbuffer_get_length(buffer) >= c->limits.input_bytes)
+		return;
+	c->full = false;
+	if (c->state != STATE_DEAD)
+		conn_update_reading(c);
+}
+
 static void
 conn_on_read(struct bufferevent *bev, void *arg)
 {
@@ -119,6 +141,7 @@ conn_on_read(struct bufferevent *bev, void *arg)
 	}
 	if (conn_may_go(c))
 		c->ops->on_go(c->ctx);
+	conn_mind_full(c);
 }
 
 static void
@@ -195,6 +218,7 @@ conn_new_on(const struct conn_shared *shared, struct bufferevent *bev, const str
 	bufferevent_setcb(bev, conn_on_read, conn_on_written, conn_on_event, c);
 	bufferevent_setwatermark(bev, EV_READ, 0, limits->input_bytes);
 	evbuffer_add_cb(bufferevent_get_output(bev), conn_on_taken, c);
+	evbuffer_add_cb(bufferevent_get_input(bev), conn_on_input, c);
 	bufferevent_enable(bev, EV_WRITE);
 	conn_wait_for(c, CONN_FIRST);
 	conn_update_reading(c);

@@ -36,7 +36,7 @@ struct conn {
 	struct account account;
 	size_t held;			/* by the protocol */
 	const char *reason;		/* why it closes, once it does */
-	bool reading, paused, clogged, starved, eof, lingers, named;
+	bool reading, paused, clogged, starved, full, eof, lingers, named;
 	enum conn_wait wait;
 	int64_t deadline;		/* of what is waited for; monotonic, microseconds; 0: none */
 	int64_t io_check;		/* when the peer's taking of output is looked at; 0: nothing waits */
