@@ -212,12 +212,13 @@ frame_advance(struct frame *f)
 {
 	struct session *s = f->session;
 	struct core *core = s->server->core;
+	static const struct timeval now;
 	struct view bytes;
 
 	batch_collect(f);
 	while (!f->walked && s->in_work < (size_t)core->config->mllp.in_flight) {
 		if (turn_is_long(core->shared.turn)) {
-			event_active(f->again, EV_TIMEOUT, 0);
+			evtimer_add(f->again, &now);	/* behind the loop's other sockets, which event_active would not be */
 			return;
 		}
 		if (!envelope_next(&f->envelope, &f->arena, &bytes)) {

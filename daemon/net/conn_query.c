@@ -30,6 +30,15 @@ conn_again(struct conn *c)
 	event_active(c->again, EV_TIMEOUT, 0);
 }
 
+/* What is made active runs before the loop looks at its sockets again, however long that goes on; what a timer brings comes behind them. */
+void
+conn_again_later(struct conn *c)
+{
+	static const struct timeval now;
+
+	evtimer_add(c->again, &now);
+}
+
 bool
 conn_hold(struct conn *c, size_t bytes)
 {

@@ -83,7 +83,8 @@ mllp_gather(struct mllp_conn *c, struct evbuffer *in)
 	c->used += n;
 	if (began && !c->paused)
 		mllp_wait(c);
-	if (!conn_is_named(c->conn))	/* a known sender's large first frame must not need a stranger's memory */
+	/* a known sender's large first frame must not need a stranger's memory; behind a frame there may be junk first */
+	if (!conn_is_named(c->conn) && c->bytes[c->from] == MLLP_SB)
 		c->ops->on_begin(c->ctx, (struct view){c->bytes + c->from, mllp_left(c) < HEAD_BYTES ? mllp_left(c) : HEAD_BYTES});
 	return true;
 }
@@ -115,6 +116,15 @@ mllp_take(struct mllp_conn *c, struct view content)
 		c->ops->on_commit(c->ctx, block == MLLP_COMMIT_ACK);
 }
 
+/* Of a frame that has not ended: the start block is not content, nor is what may be half of the end block. */
+static size_t
+content_so_far(struct view bytes)
+{
+	if (bytes.n < 2)
+		return 0;
+	return bytes.n - 1 - (bytes.p[bytes.n - 1] == MLLP_EB);
+}
+
 /* Takes one frame, or finds that there is none yet. False when there is nothing more to do now. */
 static bool
 mllp_step(struct mllp_conn *c, struct evbuffer *in)
@@ -132,7 +142,7 @@ mllp_step(struct mllp_conn *c, struct evbuffer *in)
 	enum mllp_result result = mllp_next(&c->scan, bytes, &content, &junk, &used);
 	if (junk > 0)
 		c->ops->on_junk(c->ctx, junk);
-	if (result == MLLP_FRAME ? content.n > c->limits->frame_bytes : bytes.n - used > c->limits->frame_bytes) {
+	if ((result == MLLP_FRAME ? content.n : content_so_far((struct view){bytes.p + used, bytes.n - used})) > c->limits->frame_bytes) {
 		conn_die(c->conn, "frame too large");
 		return false;
 	}
@@ -165,7 +175,7 @@ mllp_on_go(void *ctx)
 	c->reading_frames = true;
 	while (more && !c->paused && conn_is_open(c->conn) && !conn_is_clogged(c->conn)) {
 		if (turn_is_long(conn_turn(c->conn))) {	/* others come first */
-			conn_again(c->conn);
+			conn_again_later(c->conn);
 			break;
 		}
 		more = mllp_step(c, in);
