@@ -155,9 +155,9 @@ mllp_step(struct mllp_conn *c, struct evbuffer *in)
 	mllp_shrink(c);
 	if (result == MLLP_FRAME)
 		return true;
-	/* the beginning of a frame: with what came behind this piece it goes on in the buffer */
 	if (gathered || evbuffer_get_length(in) == 0)
-		return false;
+		return evbuffer_get_length(in) > 0;	/* the buffer had no room for all of it before */
+	/* the beginning of a frame: with what came behind this piece it goes on in the buffer */
 	bool came_more = evbuffer_get_length(in) > v.iov_len - used;
 	return mllp_gather(c, in) && came_more;
 }

@@ -15,6 +15,7 @@ struct end {
 	const char *reason;
 	bool names, pauses, answers;	/* what the handlers do: on_begin names; on_frame pauses, answers with 1500 bytes */
 	int64_t slow_us;
+	size_t pauses_at;		/* or at this frame alone */
 	size_t n, frames[SEEN], junk, acks, naks, begins, eofs;
 	char first[SEEN];
 	char begin[64];
@@ -39,7 +40,7 @@ on_frame(void *ctx, struct view content)
 		clock_set_for_tests(clock_monotonic() + end->slow_us);
 	if (end->answers)
 		mllp_conn_send(end->c, (struct view){answer, sizeof(answer)});
-	if (end->pauses)
+	if (end->pauses || end->n == end->pauses_at)
 		mllp_conn_pause(end->c);
 }
 
@@ -303,6 +304,33 @@ START_TEST(test_pause_in_mid_buffer)
 }
 END_TEST
 
+/* A buffer that is full of junk, with a frame's beginning at its end: what had no room there is taken once there is, before the peer's end is told. */
+START_TEST(test_more_than_the_buffer_holds)
+{
+	static char junk[20000];
+
+	memset(junk, 'j', sizeof(junk));
+	send_text("\x0b" "b");			/* gathered, as is what comes behind it */
+	bufferevent_write(e.peer, "\x1c\r", 2);
+	for (int i = 0; i < 7; i++)
+		bufferevent_write(e.peer, FRAME("s"), 4);
+	bufferevent_write(e.peer, junk, sizeof(junk));
+	e.pauses_at = 8;
+	send_frame('c', 8000, 1 << 20);
+	ck_assert_uint_eq(e.n, 8);
+	ck_assert_uint_eq(evbuffer_get_length(bufferevent_get_output(e.peer)), 0);
+	ck_assert_uint_gt(evbuffer_get_length(conn_input(mllp_conn_base(e.c))), 1000);
+	bufferevent_flush(e.peer, EV_WRITE, BEV_FINISHED);
+	world_turns(&e.w, 3);
+	mllp_conn_resume(e.c);
+	world_turns(&e.w, 3);
+	ck_assert_uint_eq(e.n, 9);
+	ck_assert_uint_eq(e.frames[8], 8000);
+	ck_assert_uint_eq(e.junk, sizeof(junk));
+	ck_assert(e.gone);
+}
+END_TEST
+
 START_TEST(test_eof_waits_for_a_pause)
 {
 	e.pauses = true;
@@ -422,7 +450,7 @@ main(void)
 	const TTest *const tests[] = {
 		test_frames_of_one_read, test_junk_and_restarts, test_frame_that_does_not_end, test_commit_blocks, test_what_a_frame_costs,
 		test_idle_holds_no_large_buffer, test_a_strangers_frame_without_memory, test_a_named_frame_has_the_whole_budget,
-		test_begin_is_told_with_more, test_pause_in_mid_buffer, test_eof_waits_for_a_pause, test_clogged, test_long_turns_are_cut,
+		test_begin_is_told_with_more, test_pause_in_mid_buffer, test_more_than_the_buffer_holds, test_eof_waits_for_a_pause, test_clogged, test_long_turns_are_cut,
 		test_deadline_of_a_frame, test_deadline_of_the_next_frame_is_its_own, test_idle_only_without_work, test_paused_is_not_late,
 	};
 
