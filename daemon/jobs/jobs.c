@@ -105,9 +105,9 @@ job_on_timer(evutil_socket_t fd, short events, void *arg)
 		job_schedule_in(job, MARKS_MS);	/* the first run comes as soon as it can */
 		return;
 	}
+	job_schedule_in(job, table[job - job->jobs->list].interval(core->config));	/* first: it would take back what job_over makes active */
 	if (!job->running && !job->jobs->stopped)
 		job_run(job);
-	job_schedule_in(job, table[job - job->jobs->list].interval(core->config));
 }
 
 struct jobs *
