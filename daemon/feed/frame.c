@@ -166,7 +166,11 @@ frame_on_again(evutil_socket_t fd, short events, void *arg)
 
 	(void)fd, (void)events;
 	turn_begin(s->server->core->shared.turn);
-	frame_advance(f);
+	/* where nothing needed booking, nobody else tells that the whole batch is begun */
+	if (s->paused && !s->server->draining)
+		session_resume(s);
+	else
+		frame_advance(f);
 	session_answer(s);
 }
 

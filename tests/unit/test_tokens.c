@@ -66,6 +66,20 @@ START_TEST(test_revoked)
 }
 END_TEST
 
+START_TEST(test_replaced)
+{
+	char name[] = "kiosk";
+	struct token row = token(7, 1, 2, name), fresh = token(7, 3, 4, name), other = token(8, 1, 2, name);
+
+	tokens_put(t, &row, 1);
+	tokens_put(t, &other, 2);
+	tokens_put(t, &fresh, 3);
+	ck_assert_ptr_null(tokens_find(t, row.sha256, 1000));
+	ck_assert_ptr_nonnull(tokens_find(t, fresh.sha256, 1000));
+	ck_assert_ptr_nonnull(tokens_find(t, other.sha256, 1000));
+}
+END_TEST
+
 START_TEST(test_changed_only_grows)
 {
 	char name[] = "a";
@@ -112,6 +126,7 @@ main(void)
 	tcase_add_test(run.tcase, test_find);
 	tcase_add_test(run.tcase, test_expiry);
 	tcase_add_test(run.tcase, test_revoked);
+	tcase_add_test(run.tcase, test_replaced);
 	tcase_add_test(run.tcase, test_changed_only_grows);
 	tcase_add_test(run.tcase, test_uses_to_tell);
 	return check_end(run);
