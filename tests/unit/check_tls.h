@@ -31,7 +31,7 @@ tls_file(const char *name)
 	char *path = paths[n++ % 4];
 
 	if (tls_folder[0] == '\0') {
-		snprintf(tls_folder, sizeof(tls_folder), "/tmp/visitbill-tls-XXXXXX");
+		snprintf(tls_folder, sizeof(tls_folder), "/tmp/visitbill_tls_XXXXXX");
 		ck_assert_ptr_nonnull(mkdtemp(tls_folder));
 	}
 	snprintf(path, sizeof(paths[0]), "%s/%s", tls_folder, name);
