@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -19,7 +18,7 @@ struct pending {
 };
 
 struct conn {
-	int fd;
+	struct wire wire;
 	struct buffer in, out;
 	struct pending *ring;
 	size_t head, n, room;
@@ -59,7 +58,7 @@ conn_watch(struct engine *e, struct conn *c, bool write)
 	if (c->wants_write == write)
 		return;
 	c->wants_write = write;
-	epoll_ctl(e->epoll, EPOLL_CTL_MOD, c->fd, &ev);
+	epoll_ctl(e->epoll, EPOLL_CTL_MOD, c->wire.fd, &ev);
 }
 
 static void
@@ -73,14 +72,14 @@ conn_lose(struct engine *e, struct conn *c, const char *why)
 	e->in_flight -= c->n;
 	c->n = 0;
 	c->closed = true;
-	close(c->fd);
+	wire_close(&c->wire);
 }
 
 static void
 conn_flush(struct engine *e, struct conn *c)
 {
 	while (!c->closed && c->out.done < c->out.used) {
-		ssize_t n = send(c->fd, c->out.p + c->out.done, c->out.used - c->out.done, MSG_NOSIGNAL);
+		ssize_t n = wire_send(&c->wire, c->out.p + c->out.done, c->out.used - c->out.done);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (n < 0)
@@ -139,7 +138,7 @@ static void
 conn_read(struct engine *e, struct conn *c)
 {
 	for (;;) {
-		ssize_t n = recv(c->fd, buffer_room(&c->in, READ_BYTES), READ_BYTES, 0);
+		ssize_t n = wire_recv(&c->wire, buffer_room(&c->in, READ_BYTES), READ_BYTES);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0) {
@@ -223,9 +222,9 @@ engine_open(struct engine *e)
 		die("epoll: %s", strerror(errno));
 	for (unsigned i = 0; i < e->o->connections; i++) {
 		struct conn *c = &e->conns[i];
-		c->fd = connect_to(e->o->address);
+		wire_open(&c->wire, e->o->address, e->o->tls);
 		ev.data.ptr = c;
-		epoll_ctl(e->epoll, EPOLL_CTL_ADD, c->fd, &ev);
+		epoll_ctl(e->epoll, EPOLL_CTL_ADD, c->wire.fd, &ev);
 	}
 }
 
@@ -236,7 +235,7 @@ engine_close(struct engine *e)
 		struct conn *c = &e->conns[i];
 		e->r->lost += c->n;
 		if (!c->closed)
-			close(c->fd);
+			wire_close(&c->wire);
 		buffer_free(&c->in);
 		buffer_free(&c->out);
 		free(c->ring);

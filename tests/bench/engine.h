@@ -7,9 +7,11 @@
 #include "common.h"
 #include "histogram.h"
 #include "reply.h"
+#include "wire.h"
 
 struct engine_options {
 	const char *address;
+	SSL_CTX *tls;			/* NULL: plain */
 	unsigned connections;
 	unsigned window;		/* closed loop */
 	double rate;			/* open loop: requests a second; 0: closed */

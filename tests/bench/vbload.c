@@ -1,6 +1,7 @@
 /* The load generator. Its task is to send charge messages (or bill reads) as feeds do, to verify every answer, and to say in one line of JSON what it
  * saw. It must not be the bottleneck: messages are rendered from templates, one thread serves all connections on one epoll (a second one on demand),
  * and its own ceiling is measured against vbsink. It starts nothing and knows no database. */
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +21,8 @@ enum { THREADS_MAX = 2 };
 
 struct settings {
 	enum mode mode;
-	const char *mllp, *http, *token, *tag, *visit_prefix, *facility, *application, *bill_prefix;
+	const char *mllp, *http, *token, *tag, *visit_prefix, *facility, *application, *bill_prefix, *tls_ca;
+	SSL_CTX *tls;
 	int64_t connections, window, lines, seconds, warm_ms, count, rate, visits, first_visit, bills, threads, feeds, seed;
 };
 
@@ -110,6 +112,7 @@ worker_prepare(struct worker *w, const struct settings *s, unsigned index, int64
 	snprintf(w->booked, sizeof(w->booked), "\"booked\":%u,\"duplicate\":0,", lines);
 	w->engine = (struct engine_options){
 		.address = http || get ? s->http : s->mllp,
+		.tls = s->tls,
 		.connections = (unsigned)s->connections / threads + (index < (unsigned)s->connections % threads ? 1 : 0),
 		.window = (unsigned)s->window,
 		.rate = s->mode == MODE_OPEN_LOOP ? (double)s->rate / (double)lines / threads : 0,
@@ -241,6 +244,7 @@ main(int argc, char **argv)
 		{"mllp", "HOST:PORT of the daemon's MLLP", &s.mllp, NULL, NULL},
 		{"http", "HOST:PORT of its HTTP", &s.http, NULL, NULL},
 		{"token", "bearer token", &s.token, NULL, NULL},
+		{"tls-ca", "file, PEM: speak TLS 1.3 to a server that this authority vouches for", &s.tls_ca, NULL, NULL},
 		{"connections", "connections (8)", NULL, &s.connections, NULL},
 		{"window", "requests in flight on each (64; 1 where it waits)", NULL, &s.window, NULL},
 		{"lines", "charge lines in a request (5)", NULL, &s.lines, NULL},
@@ -271,5 +275,9 @@ main(int argc, char **argv)
 		return run_idle(&s);
 	if ((s.mode == MODE_HTTP || s.mode == MODE_HTTP_GET) ? s.http == NULL : s.mllp == NULL)
 		die("--http or --mllp is missing");
-	return run_load(&s);
+	if (s.tls_ca != NULL)
+		s.tls = wire_tls_new(s.tls_ca);
+	int status = run_load(&s);
+	SSL_CTX_free(s.tls);
+	return status;
 }
