@@ -6,8 +6,10 @@ import platform
 import re
 import unicodedata
 from datetime import datetime, timezone
+from statistics import median
 
 from .goals import GOALS
+from .result import LOSS
 
 _HEAD = ("figure", "value", "against", "ratio", "goal", "reached")
 
@@ -40,23 +42,37 @@ def _width(text):
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
+def _columns(lines):
+    """The lines of a table, the first of them its head."""
+    widths = [max(_width(line[i]) for line in lines) for i in range(len(lines[0]))]
+    out = ["  ".join(cell + " " * (widths[i] - _width(cell)) for i, cell in enumerate(line)).rstrip() for line in lines]
+    out.insert(1, "  ".join("-" * w for w in widths))
+    return out
+
+
+def comparison_table(comparisons, before, busy):
+    """Two builds: a row a figure, losses marked."""
+    lines = [("figure", "before", "now", "ratio", "of the rounds", f"more than {LOSS:.0%} lost")]
+    for x in comparisons:
+        lines.append((x.figure, number(median(x.before), x.unit), number(median(x.now), x.unit), f"{x.ratio:.2f} ×",
+                      f"{min(x.ratios):.2f} to {max(x.ratios):.2f}", "LOST" if x.lost else ""))
+    out = [*_columns(lines), "", f"before: {before}. Values are medians of the rounds; the ratio, now over before, is the median of the rounds' ratios."]
+    return "\n".join(out + _warning(busy))
+
+
+def _warning(busy):
+    return [f"Others used {busy:.0f} % of the machine when this began: take it again when it is quiet."] if busy > 10 else []
+
+
 def table(rows, busy):
-    lines = [_HEAD, *map(_cells, rows)]
-    widths = [max(_width(line[i]) for line in lines) for i in range(len(_HEAD))]
-    out = []
-    for n, line in enumerate(lines):
-        out.append("  ".join(cell + " " * (widths[i] - _width(cell)) for i, cell in enumerate(line)).rstrip())
-        if n == 0:
-            out.append("  ".join("-" * w for w in widths))
+    out = _columns([_HEAD, *map(_cells, rows)])
     notes = list(dict.fromkeys(f"{row.figure}: {row.note}" for row in rows if row.note))
     out += ["", *notes] if notes else []
     judged = [row for row in rows if row.reached is not None]
     out.append("")
     out.append(f"{sum(row.reached for row in judged)} of {len(judged)} goals reached. Values are medians of the rounds, ± half their range; a ratio is the"
                " median of the rounds' ratios.")
-    if busy > 10:
-        out.append(f"Others used {busy:.0f} % of the machine when this began: take it again when it is quiet.")
-    return "\n".join(out)
+    return "\n".join(out + _warning(busy))
 
 
 def machine():
@@ -67,12 +83,13 @@ def machine():
     return {"cpu": model.group(1) if model else platform.machine(), "cores": os.cpu_count(), "memory_mib": memory, "kernel": platform.release()}
 
 
-def document(rows, curves, context, postgres, busy, failures):
+def document(rows, curves, comparisons, context, postgres, busy, failures):
     return {
         "taken_at": datetime.now(timezone.utc).isoformat(timespec="seconds"), "machine": {**machine(), "busy_before_percent": round(busy, 1)},
         "postgresql": postgres,
         "method": {"quick": context.quick, "seconds": context.seconds, "warm_ms": context.warm_ms, "rounds": context.rounds},
-        "figures": [row.document() for row in rows], "growth": [curve.document() for curve in curves], "failures": failures,
+        "figures": [row.document() for row in rows], "growth": [curve.document() for curve in curves],
+        "builds": [x.document() for x in comparisons], "failures": failures,
     }
 
 

@@ -53,6 +53,40 @@ class Curve:
                 "sentence": self.sentence}
 
 
+LOSS = 0.05     # of two builds: what more than this is lost is marked
+
+
+@dataclass
+class Comparison:
+    """A figure of two builds, measured in the same rounds."""
+
+    figure: str
+    unit: str
+    more: bool                  # is more better?
+    before: list
+    now: list
+
+    @property
+    def ratios(self):
+        return [now / before for before, now in zip(self.before, self.now)]
+
+    @property
+    def ratio(self):
+        """Now over before: the median of the rounds' ratios."""
+        return median(self.ratios)
+
+    @property
+    def lost(self):
+        return self.ratio < 1 - LOSS if self.more else self.ratio > 1 + LOSS
+
+    def line(self):
+        return f"{self.figure}: {median(self.before):,.4g}, now {median(self.now):,.4g} {self.unit}, {self.ratio:.3f} ×{', LOST' if self.lost else ''}"
+
+    def document(self):
+        return {"figure": self.figure, "unit": self.unit, "better": "more" if self.more else "less", "before": median(self.before), "now": median(self.now),
+                "ratio": self.ratio, "lost": self.lost, "samples_before": self.before, "samples_now": self.now}
+
+
 def compare(figure, unit, samples, against="", against_samples=(), goal="", note=""):
     """A row of medians. The ratio is the median of the rounds' ratios: a slow moment of the machine then hits both sides."""
     ratio = None

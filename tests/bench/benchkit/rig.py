@@ -1,14 +1,15 @@
-"""The machine under measurement: a private PostgreSQL cluster, databases cloned from one template, and the daemon.
+"""The machine under measurement: a private PostgreSQL cluster, databases cloned from a template, and the daemon.
 
 The cluster is that of scripts/lib.sh with conf/postgresql.embedded.conf, for every contender. A figure works on a fresh
-clone of the template (schema, price list, open visits), so that no figure pays for the lines of another. What was started
-is ended by its own process id, and the cluster is deleted, whatever happens.
+clone of the template (schema, price list, open visits), so that no figure pays for the lines of another. Where two builds
+are compared each has a template of its own, made by its own visitbillctl. What was started is ended by its own process id,
+and the cluster is deleted, whatever happens.
 """
 
 import contextlib
 import json
 import os
-import re
+import random
 import resource
 import shutil
 import signal
@@ -22,15 +23,16 @@ import urllib.request
 import psycopg2
 
 from . import proc
+from . import version as version_module
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SCHEMA = "hospital"
 VISITS = 2000               # open visits that lines are spread over, unless a figure says otherwise
 VISIT_PREFIX = "BV"
-TEMPLATE = "bench_template"
 READY_S = 60
 NICE = -5                   # of the daemon, as conf/visitbilld.service has it; without the right to it, 0
 FEED_TOKEN, KIOSK_TOKEN, DESK_TOKEN = "bench-feed-token-0001", "bench-kiosk-token-001", "bench-desk-token-0001"
+OPS_TOKEN = "bench-ops-token-00001"
 
 
 class Failure(Exception):
@@ -38,11 +40,20 @@ class Failure(Exception):
 
 
 def free_ports(n):
-    held = [socket.socket() for _ in range(n)]
+    """From below the kernel's range for outgoing connections: the thousands that a figure opens take none of them."""
+    held = []
     try:
-        for s in held:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in held]
+        for port in random.sample(range(20000, 32768), 2000):
+            s = socket.socket()
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                s.close()
+                continue
+            held.append(s)
+            if len(held) == n:
+                return [s.getsockname()[1] for s in held]
+        raise Failure("no free ports")
     finally:
         for s in held:
             s.close()
@@ -51,10 +62,11 @@ def free_ports(n):
 class Daemon:
     """A running visitbilld."""
 
-    def __init__(self, process, ports, ready_s, conf):
+    def __init__(self, process, addresses, ready_s, conf):
         self.process, self.ready_s, self.conf = process, ready_s, conf
         self.pid = process.pid
-        self.http, self.mllp, self.channel = (f"127.0.0.1:{port}" for port in ports)
+        self.http, self.mllp, self.mllp2, self.channel = (addresses[name] for name in ("HTTP", "MLLP", "MLLP2", "SIM"))
+        self.https, self.mllps = addresses.get("HTTPS"), addresses.get("MLLPS")     # None of a build that has no TLS
 
     def stop(self):
         """Drains; returns the seconds that took."""
@@ -73,13 +85,13 @@ class Daemon:
 
 
 class Rig:
-    def __init__(self, build, verbose=False):
-        self.build, self.verbose = build, verbose
-        self.bench = os.path.join(build, "tests", "bench")
-        self.daemon_path = os.path.join(build, "daemon", "visitbilld")
+    def __init__(self, build, before=None, verbose=False):
+        self.version, self.verbose = version_module.find("now", build), verbose
+        self.before = version_module.find("before", before) if before is not None else None
+        self.bench = os.path.join(self.version.build, "tests", "bench")
         self.dir = None
         self._processes = []
-        self._databases = set()
+        self._versions = {}         # of each database
         self._numbers = iter(range(1, 1 << 30))
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
@@ -93,7 +105,9 @@ class Rig:
         self._library('cluster_start "$1" && cluster_prepare "$1"')
         self._read_postmaster()
         self._keys()
-        self._make_template()
+        self._certificates()
+        for version in filter(None, (self.version, self.before)):
+            self._make_template(version)
 
     def _read_postmaster(self):
         with open(os.path.join(self.dir, "run", "postgresql.pid"), encoding="ascii") as f:
@@ -163,18 +177,17 @@ class Rig:
 
     # ---- databases
 
-    def _make_template(self):
-        self.sql("postgres", f"create database {TEMPLATE} owner visitbill_owner", role="postgres")
-        conf = self.configure(TEMPLATE)
-        self.migrate(conf)
-        self.start(TEMPLATE, conf=conf).stop()          # writes the facility and its feeds
+    def _make_template(self, version):
+        name = version.template
+        self.sql("postgres", f"create database {name} owner visitbill_owner", role="postgres")
+        self._versions[name] = version
+        conf = self.configure(name)
+        self.run([version.ctl, "-c", conf[0], "migrate"])
+        self.start(name, conf=conf).stop()          # writes the facility and its feeds
         items = self.run([self.tool("vbload"), "items"])
-        self.sql(TEMPLATE, "select items_import('H01', %s::json)", (items,))
-        self.sql(TEMPLATE, "select partitions_ahead()")
-        self.add_visits(TEMPLATE, VISITS)
-
-    def migrate(self, conf):
-        self.run([os.path.join(self.build, "daemon", "ctl", "visitbillctl"), "-c", conf[0], "migrate"])
+        self.sql(name, "select items_import('H01', %s::json)", (items,))
+        self.sql(name, "select partitions_ahead()")
+        self.add_visits(name, VISITS)
 
     def add_visits(self, database, n, prefix=VISIT_PREFIX):
         """Numbers prefix0000000 and up, open inpatients; their ids follow each other."""
@@ -185,16 +198,17 @@ class Rig:
               from facility f, generate_series(0, %s - 1) n where f.code = 'H01' order by n""", (prefix, n))
         self.sql(database, "analyze visit")
 
-    def database(self, name="work"):
-        """A fresh clone of the template."""
+    def database(self, name="work", version=None):
+        """A fresh clone of a version's template; daemons on it are of that version."""
+        version = version or self.version
         name = f"bench_{name}_{next(self._numbers)}"
-        self.sql("postgres", f"create database {name} template {TEMPLATE} owner visitbill_owner", role="postgres")
-        self._databases.add(name)
+        self.sql("postgres", f"create database {name} template {version.template} owner visitbill_owner", role="postgres")
+        self._versions[name] = version
         return name
 
     def drop(self, database):
         self.sql("postgres", f"drop database if exists {database} with (force)", role="postgres")
-        self._databases.discard(database)
+        self._versions.pop(database, None)
 
     # ---- the daemon
 
@@ -207,40 +221,32 @@ class Rig:
         with open(os.path.join(self.pay, "apiv3_key"), "w", encoding="ascii") as f:
             f.write(self.merchant["apiv3_key"])
 
-    def configure(self, database, feeds=0, replace=()):
-        """Writes a configuration, the embedded default but for who waits: bills here wait for the ward's feed alone."""
-        ports = free_ports(5)
-        with open(os.path.join(ROOT, "conf", "visitbilld.embedded.conf"), encoding="utf-8") as f:
-            text = f.read()
+    def _certificates(self):
+        """Of the listeners under TLS: an authority, and a server at 127.0.0.1."""
+        self.tls = os.path.join(self.dir, "tls")
+        for words in (["authority", self.tls], ["server", self.tls, "127.0.0.1", "localhost"]):
+            self.run(["bash", os.path.join(ROOT, "scripts", "certificates"), *words])
+
+    def configure(self, database, **options):
+        """Writes settings for the version of this database: (path, addresses)."""
         values = {
-            "PG": f"{self.conninfo(database, 'visitbill')}", "PG_OWNER": self.conninfo(database),
-            "HTTP": f"127.0.0.1:{ports[0]}", "MLLP": f"127.0.0.1:{ports[1]}", "MLLP2": f"127.0.0.1:{ports[2]}",
-            "OPS": f"127.0.0.1:{ports[4]}",
-            "FEED_TOKEN": FEED_TOKEN, "KIOSK_TOKEN": KIOSK_TOKEN, "DESK_TOKEN": DESK_TOKEN, "OPS_TOKEN": "bench-ops-token-00001",
-            "PAY_DIR": self.pay, "SIM": f"http://127.0.0.1:{ports[3]}", "NOTIFY": f"http://127.0.0.1:{ports[0]}",
-            "MCHID": self.merchant["mchid"], "APPID": self.merchant["appid"], "MERCHANT_SERIAL": self.merchant["merchant_serial"],
-            "PLATFORM_SERIAL": self.merchant["platform_serial"],
+            "PG": self.conninfo(database, "visitbill"), "PG_OWNER": self.conninfo(database), "PAY_DIR": self.pay, "TLS_DIR": self.tls,
+            "FEED_TOKEN": FEED_TOKEN, "KIOSK_TOKEN": KIOSK_TOKEN, "DESK_TOKEN": DESK_TOKEN, "OPS_TOKEN": OPS_TOKEN,
+            **{name.upper(): self.merchant[name] for name in ("mchid", "appid", "merchant_serial", "platform_serial")},
         }
-        text = re.sub(r"(?ms)^\[listen (https|mllps)\]\n.*?(?=^\[)", "", text)      # no certificates here
-        for name, value in values.items():
-            text = text.replace(f"@{name}@", value)
-        text = re.sub(r"(?m)^(\[feed (?!ward)\w+\])$", r"\1\nwaits = no", text)
-        for old, new in replace:
-            text = text.replace(old, new)
-        for n in range(1, feeds + 1):
-            text += f"\n[feed bench{n:03}]\nfacility = H01\napplication = BENCH{n:03}\nwaits = no\n"
+        text, addresses = self._versions[database].settings(values, free_ports(len(version_module.PORTS)), **options)
         path = os.path.join(self.dir, f"{database}.conf")
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
-        return path, (ports[0], ports[1], ports[3])
+        return path, addresses
 
-    def start(self, database, conf=None, wrapper=(), feeds=0, replace=()):
-        path, ports = conf or self.configure(database, feeds, replace)
+    def start(self, database, conf=None, wrapper=(), **options):
+        path, addresses = conf or self.configure(database, **options)
         started = time.monotonic()
-        process = self.spawn([*wrapper, self.daemon_path, "-c", path], log=f"{database}.log")
+        process = self.spawn([*wrapper, self._versions[database].daemon, "-c", path], log=f"{database}.log")
         with contextlib.suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
-        url = f"http://127.0.0.1:{ports[0]}/readyz"
+        url = f"http://{addresses.get('OPS', addresses['HTTP'])}/readyz"
         while True:
             try:
                 with urllib.request.urlopen(url, timeout=5) as reply:
@@ -251,7 +257,7 @@ class Rig:
             if process.poll() is not None or time.monotonic() - started > READY_S:
                 raise Failure("visitbilld did not get ready; its log ends: " + self.log_end(f"{database}.log"))
             time.sleep(0.002)
-        return Daemon(process, ports, time.monotonic() - started, path)
+        return Daemon(process, addresses, time.monotonic() - started, path)
 
     @contextlib.contextmanager
     def daemon(self, database, **options):
@@ -262,9 +268,9 @@ class Rig:
             daemon.stop()
 
     @contextlib.contextmanager
-    def workplace(self, name="work", **options):
+    def workplace(self, name="work", version=None, **options):
         """A fresh database and a daemon on it: (database, daemon)."""
-        database = self.database(name)
+        database = self.database(name, version)
         try:
             with self.daemon(database, **options) as daemon:
                 yield database, daemon

@@ -26,40 +26,44 @@ def _channel(c, daemon, sign_ahead):
     return process, json.loads(process.stdout.readline())["control"]
 
 
-def payments(c):
-    """Create, order at the channel, notification, settled, receipt read. Each bill is paid once, and the books are asked at the end."""
-    rate, p50, ceiling, cost, steps = [], [], [], [], {}
+def pay_for_a_while(c, database, daemon):
+    """Create, order at the channel, notification, settled, receipt read, on bills made here. Each bill is paid once, and the books are asked at the
+    end. What vbpay printed, the milliseconds of CPU of daemon and PostgreSQL a payment, and the simulator's payments for each second of its own."""
     bills, signed = ((c.seconds + 2) * n for n in (BILLS_A_SECOND, SIGNED_A_SECOND))
+    amount = store.add_bills(c.rig, database, bills, 1)
+    channel, control = _channel(c, daemon, signed)
+    try:
+        c.rig.checkpoint()
+        before, signing = proc.cpu_s(daemon.pid) + c.rig.postgres_cpu_s(), proc.cpu_s(channel.pid)
+        out = c.rig.run([c.rig.tool("vbpay"), "--http", daemon.http, "--control", control, "--token", KIOSK_TOKEN, "--payers", str(PAYERS),
+                         "--seconds", str(c.seconds), "--warm-ms", str(c.warm_ms), "--bills", str(bills), "--amount", amount])
+        r = json.loads(out)
+        r["cpu_ms"] = (proc.cpu_s(daemon.pid) + c.rig.postgres_cpu_s() - before) / r["all_done"] * 1000
+        r["ceiling"] = r["all_done"] / max(proc.cpu_s(channel.pid) - signing, 0.01)
+    finally:
+        channel.terminate()
+        channel.wait()
+        channel.stdout.close()
+    (settled, receipts), = c.rig.sql(database, "select (select count(*) from bill_state where state = 'settled'), (select count(*) from receipt)")
+    if not settled == receipts == r["all_done"]:
+        raise Failure(f"{r['all_done']} payments were confirmed, {settled} bills are settled, {receipts} receipts were issued")
+    return r
+
+
+def payments(c):
+    runs = []
     for n in range(min(c.rounds, 3)):
         with c.rig.workplace("payments") as (database, daemon):
-            amount = store.add_bills(c.rig, database, bills, 1)
-            channel, control = _channel(c, daemon, signed)
-            try:
-                c.rig.checkpoint()
-                before, signing = proc.cpu_s(daemon.pid) + c.rig.postgres_cpu_s(), proc.cpu_s(channel.pid)
-                out = c.rig.run([c.rig.tool("vbpay"), "--http", daemon.http, "--control", control, "--token", KIOSK_TOKEN, "--payers", str(PAYERS),
-                                 "--seconds", str(c.seconds), "--warm-ms", str(c.warm_ms), "--bills", str(bills), "--amount", amount])
-                r = json.loads(out)
-                cost.append((proc.cpu_s(daemon.pid) + c.rig.postgres_cpu_s() - before) / r["all_done"] * 1000)
-                ceiling.append(r["all_done"] / max(proc.cpu_s(channel.pid) - signing, 0.01))
-            finally:
-                channel.terminate()
-                channel.wait()
-                channel.stdout.close()
-            (settled, receipts), = c.rig.sql(database, "select (select count(*) from bill_state where state = 'settled'), (select count(*) from receipt)")
-            if not settled == receipts == r["all_done"]:
-                raise Failure(f"{r['all_done']} payments were confirmed, {settled} bills are settled, {receipts} receipts were issued")
-            rate.append(r["payments_per_s"])
-            p50.append(r["latency_us"]["p50"] / 1000)
-            steps = r["steps_p50_us"]
-        c.say(f"payments, round {n + 1}: {rate[-1]:,.0f}/s")
+            runs.append(pay_for_a_while(c, database, daemon))
+        c.say(f"payments, round {n + 1}: {runs[-1]['payments_per_s']:,.0f}/s")
+    cost, steps = [r["cpu_ms"] for r in runs], runs[-1]["steps_p50_us"]
     return [
-        compare("payments, full life", "payments/s", rate, goal="payments",
+        compare("payments, full life", "payments/s", [r["payments_per_s"] for r in runs], goal="payments",
                 note=f"{PAYERS} payers; steps p50: " + ", ".join(f"{k} {v / 1000:.1f} ms" for k, v in steps.items())),
-        compare("payments, from create to receipt read, p50", "ms", p50),
+        compare("payments, from create to receipt read, p50", "ms", [r["latency_us"]["p50"] / 1000 for r in runs]),
         compare("CPU of the daemon and PostgreSQL a payment", "ms", cost,
                 note=f"with the simulator and the payers on other machines two cores would do {2000 / median(cost):,.0f} payments/s"),
-        compare("channel simulator's own ceiling", "payments/s", ceiling,
+        compare("channel simulator's own ceiling", "payments/s", [r["ceiling"] for r in runs],
                 note="payments for each second of its CPU: a signature and a check each, replies to orders are signed before"),
     ]
 
@@ -67,7 +71,7 @@ def payments(c):
 # ---- close
 
 
-def _close_ms(c, cursor, database, lines, number):
+def close_ms(c, cursor, database, lines, number):
     """One visit of so many lines is closed by visits_close(1), as the owner on a connection that has closed before; the server's own time."""
     c.rig.add_visits(database, 1, prefix=f"C{number}-")
     store.add_lines(c.rig, database, f"C{number}-", 1, lines)
@@ -91,7 +95,7 @@ def _call(daemon, method, path, body=None, token=FEED_TOKEN):
         raise Failure(f"{method} {path}: {e.code} {e.read()[:300]}") from None
 
 
-def _discharge_to_bill_ms(c, database, daemon, lines, number):
+def discharge_to_bill_ms(c, database, daemon, lines, number):
     """The same through the API: from the discharge to the bill, with the daemon's own pace of looking."""
     prefix = f"D{number}-"
     c.rig.add_visits(database, 1, prefix=prefix)
@@ -114,17 +118,17 @@ def close(c):
     database = c.rig.database("close")
     number = 0
     with c.rig.connection(database) as connection, connection.cursor() as cursor:
-        _close_ms(c, cursor, database, 10, number)      # the plans are made
+        close_ms(c, cursor, database, 10, number)      # the plans are made
         for _ in range(rounds):
             for lines in sizes:
                 number += 1
-                sql[lines].append(_close_ms(c, cursor, database, lines, number))
+                sql[lines].append(close_ms(c, cursor, database, lines, number))
     c.rig.drop(database)
     with c.rig.workplace("closing") as (database, daemon):
         for _ in range(rounds):
             for lines in sizes:
                 number += 1
-                wall[lines].append(_discharge_to_bill_ms(c, database, daemon, lines, number))
+                wall[lines].append(discharge_to_bill_ms(c, database, daemon, lines, number))
     c.say("close: " + ", ".join(f"{n} lines {median(sql[n]):.1f} ms" for n in sizes))
     a_line = {n: [ms * 1000 / n for ms in sql[n]] for n in sizes}
     rows = [Row(f"close of {n:,} lines, cost a line", median(a_line[n]), "µs", samples=a_line[n]) for n in sizes[:2]]

@@ -14,52 +14,65 @@ from ..rig import FEED_TOKEN, Failure
 from .throughput import SHAPES, address
 
 IDLE = 1000     # connections of each kind
+CPU_SHAPES = {"pipeline": "MLLP pipelined", "wait": "MLLP waiting", "http100": "HTTP, 100 lines"}
+
+
+def idle_kib(c, daemon):
+    """Resident KiB when started, and what an idle connection adds."""
+    time.sleep(0.5)
+    start = proc.memory_kib(daemon.pid)
+    holder = c.rig.spawn([c.rig.tool("vbload"), "idle", "--mllp", daemon.mllp, "--http", daemon.http, "--connections", str(IDLE), "--lines", "1"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    ready = json.loads(holder.stdout.readline())
+    time.sleep(0.5)
+    end = proc.memory_kib(daemon.pid)
+    holder.communicate()
+    if ready["failures"] or ready["open"] != 2 * IDLE:
+        raise Failure(f"{ready['failures']} idle connections failed")
+    return start, (end - start) / ready["open"]
+
+
+def peak_mib(c, daemon):
+    """The most that is resident under full load of three kinds, one after the other."""
+    proc.reset_peak(daemon.pid)
+    for name in ("pipeline", "http100", "wait"):
+        mode, shape = SHAPES[name]
+        c.load(mode, **shape, **address(daemon, mode))
+    return proc.memory_kib(daemon.pid, "VmHWM") / 1024
+
+
+def cpu_a_million(c, daemon, name):
+    """CPU seconds for a million lines of a shape: (the daemon's, those of all processes of its PostgreSQL)."""
+    mode, shape = SHAPES[name]
+    before = proc.cpu_s(daemon.pid), c.rig.postgres_cpu_s()
+    lines = c.load(mode, **shape, **address(daemon, mode))["good_lines"]
+    return (proc.cpu_s(daemon.pid) - before[0]) * 1e6 / lines, (c.rig.postgres_cpu_s() - before[1]) * 1e6 / lines
 
 
 def memory(c):
-    rows = []
-    a_connection, start_kib = [], []
+    idle, peaks = [], []
     for _ in range(min(c.rounds, 3)):
         with c.rig.workplace("memory") as (_, daemon):
-            time.sleep(0.5)
-            start_kib.append(proc.memory_kib(daemon.pid))
-            holder = c.rig.spawn([c.rig.tool("vbload"), "idle", "--mllp", daemon.mllp, "--http", daemon.http, "--connections", str(IDLE), "--lines", "1"],
-                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            ready = json.loads(holder.stdout.readline())
-            if ready["failures"]:
-                raise Failure(f"{ready['failures']} idle connections failed")
-            time.sleep(0.5)
-            a_connection.append((proc.memory_kib(daemon.pid) - start_kib[-1]) / ready["open"])
-            holder.communicate()
-    rows.append(compare("resident when started", "MiB", [k / 1024 for k in start_kib]))
-    rows.append(compare("memory of an idle connection", "KiB", a_connection, goal="memory/idle",
-                        note=f"{IDLE} MLLP and {IDLE} HTTP, each of which had one exchange"))
-    peaks = []
-    for _ in range(min(c.rounds, 3)):
+            idle.append(idle_kib(c, daemon))
         with c.rig.workplace("memory") as (_, daemon):
-            proc.reset_peak(daemon.pid)
-            for name in ("pipeline", "http100", "wait"):
-                mode, shape = SHAPES[name]
-                c.load(mode, **shape, **address(daemon, mode))
-            peaks.append(proc.memory_kib(daemon.pid, "VmHWM") / 1024)
-    c.say(f"memory: {median(a_connection):.1f} KiB a connection, {median(peaks):.0f} MiB at most under load")
-    rows.append(compare("resident under full load, at most", "MiB", peaks, goal="memory/load"))
-    return rows
+            peaks.append(peak_mib(c, daemon))
+    c.say(f"memory: {median(a for _, a in idle):.1f} KiB a connection, {median(peaks):.0f} MiB at most under load")
+    return [
+        compare("resident when started", "MiB", [start / 1024 for start, _ in idle]),
+        compare("memory of an idle connection", "KiB", [a for _, a in idle], goal="memory/idle",
+                note=f"{IDLE} MLLP and {IDLE} HTTP, each of which had one exchange"),
+        compare("resident under full load, at most", "MiB", peaks, goal="memory/load"),
+    ]
 
 
 def cpu(c):
-    """CPU seconds for a million lines: the daemon's, and those of all processes of its PostgreSQL for the same lines."""
     rows = []
-    for name, title in (("pipeline", "MLLP pipelined"), ("wait", "MLLP waiting"), ("http100", "HTTP, 100 lines")):
-        mode, shape = SHAPES[name]
-        daemon_s, postgres_s = [], []
+    for name, title in CPU_SHAPES.items():
+        both = []
         for _ in range(min(c.rounds, 3)):
             with c.rig.workplace("cpu") as (_, daemon):
-                before = proc.cpu_s(daemon.pid), c.rig.postgres_cpu_s()
-                lines = c.load(mode, **shape, **address(daemon, mode))["good_lines"]
-                daemon_s.append((proc.cpu_s(daemon.pid) - before[0]) * 1e6 / lines)
-                postgres_s.append((c.rig.postgres_cpu_s() - before[1]) * 1e6 / lines)
-        row = compare(f"CPU of the daemon per million lines, {title}", "s", daemon_s, "PostgreSQL for the same lines", postgres_s,
+                both.append(cpu_a_million(c, daemon, name))
+        row = compare(f"CPU of the daemon per million lines, {title}", "s", [d for d, _ in both], "PostgreSQL for the same lines", [p for _, p in both],
                       "cpu/postgres" if name == "pipeline" else "")
         row.ratio = 1 / row.ratio       # how many times less the daemon uses
         row.note = "ratio: PostgreSQL's over the daemon's"
@@ -78,18 +91,20 @@ def _wait_for_log(path, word, offset, seconds=10):
     raise Failure(f"no {word} in the daemon's log")
 
 
-def life(c):
-    """Start to ready on a migrated schema, reload, drain; and a drain under load must lose nothing that was acknowledged."""
-    database = c.rig.database("life")
+def one_life(c, database):
+    """Milliseconds of start to ready on a migrated schema, of a reload, and of a drain."""
     log = os.path.join(c.rig.dir, "log", f"{database}.log")
-    starts, reloads, drains = [], [], []
-    for _ in range(max(c.rounds, 5)):
-        daemon = c.rig.start(database)
-        starts.append(daemon.ready_s * 1000)
-        offset = os.path.getsize(log)
-        daemon.process.send_signal(signal.SIGHUP)
-        reloads.append(_wait_for_log(log, " reload facilities=", offset))
-        drains.append(daemon.stop() * 1000)
+    daemon = c.rig.start(database)
+    offset = os.path.getsize(log)
+    daemon.process.send_signal(signal.SIGHUP)
+    reload_ms = _wait_for_log(log, " reload facilities=", offset)
+    return daemon.ready_s * 1000, reload_ms, daemon.stop() * 1000
+
+
+def life(c):
+    """Lives; and a drain under load must lose nothing that was acknowledged."""
+    database = c.rig.database("life")
+    starts, reloads, drains = zip(*(one_life(c, database) for _ in range(max(c.rounds, 5))))
     daemon = c.rig.start(database)
     load = c.rig.spawn([c.rig.tool("vbload"), "mllp-pipeline", "--mllp", daemon.mllp, "--seconds", "5", "--connections", "8", "--tag", tools.tag()],
                         stdout=subprocess.PIPE, text=True)

@@ -25,17 +25,26 @@ def _commits(c, database, clients=1, rate=None):
     return times[len(times) // 2], times[len(times) * 99 // 100]
 
 
+def warm(c, daemon):
+    """The plans are made."""
+    c.load("mllp-wait", mllp=daemon.mllp, connections=8, lines=1, seconds=1)
+
+
+def acknowledgements(c, daemon, rate):
+    """Quantiles in microseconds of an open loop at so many lines a second, a line a message."""
+    c.rig.checkpoint()
+    return c.load("open-loop", mllp=daemon.mllp, rate=rate, connections=64, lines=1)["latency_us"]
+
+
 def latency(c):
     commits, at, peer = [], {1000: [], 5000: []}, {1000: [], 5000: []}
     for n in range(c.rounds):
         with c.rig.workplace("latency") as (database, daemon):
-            c.load("mllp-wait", mllp=daemon.mllp, connections=8, lines=1, seconds=1)        # the plans are made
+            warm(c, daemon)
             c.rig.checkpoint()
             commits.append(_commits(c, database))
             for rate, samples in at.items():
-                c.rig.checkpoint()
-                r = c.load("open-loop", mllp=daemon.mllp, rate=rate, connections=64, lines=1)
-                samples.append(r["latency_us"])
+                samples.append(acknowledgements(c, daemon, rate))
                 c.rig.checkpoint()
                 peer[rate].append(_commits(c, database, OPEN_LOOP_CLIENTS, rate))
         c.say(f"latency, round {n + 1} of {c.rounds}: commit {commits[-1][0] / 1000:.2f} / {commits[-1][1] / 1000:.2f} ms, "

@@ -26,6 +26,12 @@ def address(daemon, mode):
     return {"http": daemon.http, "token": FEED_TOKEN} if mode == "http" else {"mllp": daemon.mllp}
 
 
+def lines_per_s(c, daemon, name):
+    """One of the SHAPES, for a while."""
+    mode, shape = SHAPES[name]
+    return c.load(mode, **shape, **address(daemon, mode))["lines_per_s"]
+
+
 def generator(c):
     """The generator's own ceiling, against a server that does nothing but acknowledge."""
     rows = []
@@ -57,8 +63,7 @@ def throughput(c):
                     return c.limit(database, connections=2, depth=1, rows=32, rows_a_visit=1)["lines_per_s"]
                 if name in scripts:
                     return tools.pgbench(c.rig, database, scripts[name], c.seconds, clients[name], visits=VISITS)["tps"]
-                mode, shape = SHAPES[name]
-                return c.load(mode, **shape, **address(daemon, mode))["lines_per_s"]
+                return lines_per_s(c, daemon, name)
 
             names = list(results) if n % 2 == 0 else list(reversed(results))
             for name in names:
