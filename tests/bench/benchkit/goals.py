@@ -41,4 +41,8 @@ GOALS = {
     "memory/soak": Goal("<=", 1, "value"),      # MiB that the later half of a soak lies above the earlier
     "cpu/postgres": Goal(">=", 3),              # PostgreSQL's CPU for the same lines against the daemon's
     "start": Goal("<", 200, "value"),           # ms
+    "tls/plain": Goal(">=", 0.80),
+    "attack/memory": Goal("<", 400, "value"),   # MiB, at most
+    "attack/p99": Goal("<", 250, "value"),      # ms, of the acknowledgements of a feed that is known
+    "attack/reads": Goal(">=", 1),              # of a kiosk's reads, answered
 }

@@ -1,6 +1,6 @@
 """The figures, by name, in the order in which they are taken. Each is a function of a Context that returns rows."""
 
-from . import billing, footprint, growth, history, instructions, latency, reads, throughput
+from . import attacks, billing, footprint, growth, history, instructions, latency, reads, throughput, tls
 
 FIGURES = {
     "generator": throughput.generator,
@@ -14,6 +14,8 @@ FIGURES = {
     "life": footprint.life,
     "history": history.history,
     "growth": growth.growth,
+    "tls": tls.tls,
+    "attacks": attacks.attacks,
 }
 # Only when asked for: they take long, or need valgrind.
 EXTRA = {"soak": footprint.soak, "callgrind": footprint.callgrind, "instructions": instructions.instructions}
