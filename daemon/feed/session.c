@@ -50,12 +50,11 @@ session_push_back(struct session *s)
 void
 session_resume(struct session *s)
 {
-	struct frame *f;
+	struct frame *last = TAILQ_LAST(&s->frames, frame_list);
 
 	assert(s->magic == MAGIC && s->paused);
-	TAILQ_FOREACH(f, &s->frames, link)
-		if (f->is_batch && !f->walked)
-			frame_advance(f);
+	if (last != NULL && last->is_batch && !last->walked)	/* only the last one can be */
+		frame_advance(last);
 	if (session_should_pause(s))
 		return;
 	s->paused = false;
