@@ -16,6 +16,7 @@
 #include "base/config_setup.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/turn.h"
 #include "core/booking.h"
 #include "core/captures.h"
 #include "core/channels.h"
@@ -232,7 +233,7 @@ core_start(struct daemon *d)
 	struct pg_config pg = {c->database.conninfo, c->database.schema, (int)c->hospital.utc_offset};
 	char error[512];
 
-	core->base = event_base_new();
+	core->base = turn_base_new();
 	if (core->base == NULL)
 		fatal("no event loop");
 	core->metrics = metrics_new();

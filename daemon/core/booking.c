@@ -240,6 +240,11 @@ booking_on_later(evutil_socket_t fd, short events, void *arg)
 		struct posting *p = (struct posting *)item;
 		p->job->pending--;
 		job_next_step(b, p->job);
+		if (turn_is_long(b->core->shared.turn) && !STAILQ_EMPTY(&list)) {	/* the rest in front of what has come meanwhile */
+			STAILQ_CONCAT(&list, &b->finished);
+			STAILQ_CONCAT(&b->finished, &list);
+			event_active(b->later, EV_TIMEOUT, 0);
+		}
 	}
 }
 

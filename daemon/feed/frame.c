@@ -42,8 +42,7 @@ frame_free(struct frame *f)
 		STAILQ_REMOVE_HEAD(&f->messages, link);
 		message_free(m);
 	}
-	if (f->again != NULL)
-		event_free(f->again);
+	turn_forget(f->session->server->core->shared.turn, &f->again);
 	account_close(&f->account);
 	arena_free(&f->arena);
 	free(f);
@@ -88,6 +87,7 @@ message_done(struct booking_job *job, enum booking_result result)
 	struct frame *f = m->owner;
 	struct session *s = f->session;
 
+	turn_begin(s->server->core->shared.turn);	/* booking's callers are no entrances that know of turns */
 	m->result = result;
 	m->finished = true;
 	f->in_work--;
@@ -159,13 +159,11 @@ is_one_message(struct view content)
 }
 
 static void
-frame_on_again(evutil_socket_t fd, short events, void *arg)
+frame_on_again(void *arg)
 {
 	struct frame *f = arg;
 	struct session *s = f->session;
 
-	(void)fd, (void)events;
-	turn_begin(s->server->core->shared.turn);
 	/* where nothing needed booking, nobody else tells that the whole batch is begun */
 	if (s->paused && !s->server->draining)
 		session_resume(s);
@@ -183,7 +181,7 @@ batch_begin(struct frame *f, struct view content)
 	arena_init(&f->arena, content.n + 1024);
 	envelope_open(arena_copy(&f->arena, content.p, content.n), (size_t)core->config->mllp.frame_messages, &f->envelope);
 	f->answers = text_begin(&f->arena, 512);
-	f->again = event_new(core->base, -1, 0, frame_on_again, f);
+	f->again = (struct turn_task){.run = frame_on_again, .arg = f};
 	f->is_batch = f->all_stored = true;
 	frame_advance(f);
 }
@@ -216,13 +214,12 @@ frame_advance(struct frame *f)
 {
 	struct session *s = f->session;
 	struct core *core = s->server->core;
-	static const struct timeval now;
 	struct view bytes;
 
 	batch_collect(f);
 	while (!f->walked && s->in_work < (size_t)core->config->mllp.in_flight) {
 		if (turn_is_long(core->shared.turn)) {
-			evtimer_add(f->again, &now);	/* behind the loop's other sockets, which event_active would not be */
+			turn_later(core->shared.turn, &f->again, f->account.named ? TURN_KNOWN : TURN_STRANGER);
 			return;
 		}
 		if (!envelope_next(&f->envelope, &f->arena, &bytes)) {

@@ -4,6 +4,7 @@
 
 #include <sys/queue.h>
 
+#include "base/turn.h"
 #include "feed/envelope.h"
 #include "feed/message.h"
 #include "feed/server.h"
@@ -24,7 +25,7 @@ struct frame {
 	/* of a batch */
 	struct arena arena;		/* the frame's bytes and what is made of them */
 	struct envelope envelope;
-	struct event *again;		/* goes on with the batch in another turn */
+	struct turn_task again;		/* goes on with the batch in another turn */
 	struct text answers;		/* the acknowledgements so far */
 	size_t n_answers;
 	bool walked, all_stored;	/* every message was begun; and all were stored */

@@ -47,7 +47,7 @@ conn_bury(evutil_socket_t fd, short events, void *arg)
 	}
 	bufferevent_free(c->bev);
 	event_free(c->bury);
-	event_free(c->again);
+	turn_forget(c->shared->turn, &c->again);
 	event_free(c->flush);
 	event_free(c->timer);
 	evbuffer_free(c->out);
@@ -139,19 +139,19 @@ conn_on_read(struct bufferevent *bev, void *arg)
 			conn_arm(c, clock_monotonic() + STARVED_US, clock_monotonic());
 		return;
 	}
-	if (conn_may_go(c))
+	if (!c->named)
+		conn_again(c);	/* behind who has a name, and in line with the other strangers */
+	else if (conn_may_go(c))
 		c->ops->on_go(c->ctx);
 	conn_mind_full(c);
 }
 
 static void
-conn_on_again(evutil_socket_t fd, short events, void *arg)
+conn_on_again(void *arg)
 {
 	struct conn *c = arg;
 
-	(void)fd, (void)events;
 	assert(c->magic == CONN_MAGIC);
-	turn_begin(c->shared->turn);
 	if (conn_may_go(c))
 		c->ops->on_go(c->ctx);
 }
@@ -211,7 +211,7 @@ conn_new_on(const struct conn_shared *shared, struct bufferevent *bev, const str
 	c->ctx = ctx;
 	c->out = evbuffer_new();
 	c->bury = event_new(shared->base, -1, 0, conn_bury, c);
-	c->again = event_new(shared->base, -1, 0, conn_on_again, c);
+	c->again = (struct turn_task){.run = conn_on_again, .arg = c};
 	c->flush = event_new(shared->base, -1, 0, conn_on_flush, c);
 	c->timer = evtimer_new(shared->base, conn_on_timer, c);
 	account_open(&c->account, shared->budget, false);

@@ -75,8 +75,6 @@ void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 /* Calls on_go, not from inside. */
 void conn_again(struct conn *c);
-/* The same, once the loop has looked at its other sockets: for work that was cut because the turn is long. */
-void conn_again_later(struct conn *c);
 
 void conn_wait_for(struct conn *c, enum conn_wait wait);
 

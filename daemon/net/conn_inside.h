@@ -31,7 +31,8 @@ struct conn {
 	SSL *ssl;			/* the bufferevent's; NULL for plain text */
 	struct tls_identity *identity;
 	struct evbuffer *out;		/* gathered, not yet with the bufferevent */
-	struct event *bury, *again, *flush, *timer;
+	struct event *bury, *flush, *timer;
+	struct turn_task again;
 	struct place *place;
 	struct account account;
 	size_t held;			/* by the protocol */

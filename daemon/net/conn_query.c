@@ -27,16 +27,7 @@ conn_resume(struct conn *c)
 void
 conn_again(struct conn *c)
 {
-	event_active(c->again, EV_TIMEOUT, 0);
-}
-
-/* What is made active runs before the loop looks at its sockets again, however long that goes on; what a timer brings comes behind them. */
-void
-conn_again_later(struct conn *c)
-{
-	static const struct timeval now;
-
-	evtimer_add(c->again, &now);
+	turn_later(c->shared->turn, &c->again, c->named ? TURN_KNOWN : TURN_STRANGER);
 }
 
 bool

@@ -137,7 +137,7 @@ http_on_go(void *ctx)
 		if (evbuffer_peek(in, -1, NULL, &v, 1) < 1 || v.iov_len == 0)
 			break;
 		if (turn_is_long(conn_turn(c->conn))) {	/* others come first */
-			conn_again_later(c->conn);
+			conn_again(c->conn);
 			break;
 		}
 		if (c->state == HTTP_IDLE) {

@@ -175,7 +175,7 @@ mllp_on_go(void *ctx)
 	c->reading_frames = true;
 	while (more && !c->paused && conn_is_open(c->conn) && !conn_is_clogged(c->conn)) {
 		if (turn_is_long(conn_turn(c->conn))) {	/* others come first */
-			conn_again_later(c->conn);
+			conn_again(c->conn);
 			break;
 		}
 		more = mllp_step(c, in);

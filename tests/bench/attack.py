@@ -132,7 +132,7 @@ def deaf(a):
     refused = framed(b"MSH|^~\\&|X|Y\r") * 4000
     return [Peer(a.http, b"GET / HTTP/1.1\r\nHost:x\r\n\r\n" * 10_000, reads=False) for _ in range(50)] \
         + [Peer(a.mllp, refused, reads=False) for _ in range(25)] \
-        + [Peer(a.mllp, framed(header("CLINIC") + b"PID|1\r") * 1000, reads=False) for _ in range(25)]
+        + [Peer(a.mllp, framed(header("CLINIC") + b"PID|1\r") * 1000, reads=False) for _ in range(4)]
 
 
 def unfinished(a):

@@ -23,7 +23,7 @@ struct world {
 static inline void
 world_open(struct world *w)
 {
-	*w = (struct world){.base = event_base_new(), .metrics = metrics_new(), .budget = {.limit = 1 << 20, .strangers_limit = 1 << 18}};
+	*w = (struct world){.base = turn_base_new(), .metrics = metrics_new(), .budget = {.limit = 1 << 20, .strangers_limit = 1 << 18}};
 	w->shared = (struct conn_shared){w->base, &w->budget, turn_new(w->base, w->metrics)};
 	signal(SIGPIPE, SIG_IGN);
 }

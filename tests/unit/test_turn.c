@@ -26,6 +26,7 @@ turn_of(struct world *w, int64_t us)
 	world_turns(w, 1);
 }
 
+/* An entrance has a slice; all entrances of a turn together have the turn's time. */
 START_TEST(test_a_turn_is_long_after_a_slice)
 {
 	struct world w;
@@ -39,6 +40,9 @@ START_TEST(test_a_turn_is_long_after_a_slice)
 	clock_go(1);
 	ck_assert(turn_is_long(w.shared.turn));
 	turn_begin(w.shared.turn);			/* another entrance of the same turn */
+	ck_assert(!turn_is_long(w.shared.turn));
+	clock_go(TURN_US - TURN_SLICE_US);
+	turn_begin(w.shared.turn);
 	ck_assert(turn_is_long(w.shared.turn));
 	world_turns(&w, 1);
 	ck_assert(!turn_is_long(w.shared.turn));
