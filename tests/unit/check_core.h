@@ -29,7 +29,7 @@ core_world_open(struct core_world *w, const char *text)
 	w->fd = -1;
 	log_set_level("error");
 	signal(SIGPIPE, SIG_IGN);
-	core->base = event_base_new();
+	core->base = turn_base_new();
 	core->config = house_settings(text);
 	core->metrics = metrics_new();
 	core->budget = (struct budget){.limit = 1 << 24, .strangers_limit = 1 << 22};
@@ -51,6 +51,7 @@ core_world_listen(struct core_world *w, listener_fn fn, void *arg)
 
 	w->listener = listener_new(w->core.base, &config, -1, w->core.peers, w->core.metrics, fn, arg);
 	ck_assert_ptr_nonnull(w->listener);
+	listener_begin(w->listener);
 }
 
 static void

@@ -59,6 +59,8 @@ open_listener(unsigned most, unsigned most_of_address)
 
 	l = listener_new(w.base, &config, -1, peers, w.metrics, on_connection, NULL);
 	ck_assert_ptr_nonnull(l);
+	listener_begin(l);
+	ck_assert_ptr_nonnull(l);
 }
 
 static void
