@@ -74,8 +74,12 @@ parse_offset(const char *t, int64_t *ret)
 void
 config_hash_token(const char *token, size_t n, unsigned char ret_sha256[32])
 {
-	if (EVP_Digest(token, n, ret_sha256, NULL, EVP_sha256(), NULL) != 1)
-		fatal("no SHA-256");
+	static EVP_MD *sha256;		/* looked up once: it is asked for at each request, and a fetch costs more than the hash */
+
+	if (sha256 == NULL)
+		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (sha256 == NULL || EVP_Digest(token, n, ret_sha256, NULL, sha256, NULL) != 1)
+		fatal("no digest");
 }
 
 static int

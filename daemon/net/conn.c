@@ -65,6 +65,9 @@ conn_die(struct conn *c, const char *reason)
 	assert(c->magic == CONN_MAGIC);
 	if (c->state == STATE_DEAD)
 		return;
+	if (c->state == STATE_HANDSHAKE && c->place != NULL)	/* nobody above has heard of it */
+		peer_log(place_peer(c->place), "tls.refused", "listener=%s peer=%s why=\"%s\"", listener_name(place_listener(c->place)), place_text(c->place),
+		    reason);
 	c->state = STATE_DEAD;
 	if (c->reason == NULL)
 		c->reason = reason;
