@@ -14,8 +14,8 @@ from .live import BUILD, House, wait_until
 
 LONG = os.environ.get("VISITBILL_LONG") == "1"
 SECONDS = 20 if LONG else 1.5       # of an attack that goes on
-QUICK = 0.25                        # the 99th percentile of a known feed's acknowledgements meanwhile
 SANITIZED = b"__asan_init" in (BUILD / "daemon/visitbilld").read_bytes()
+QUICK = 1 if SANITIZED else 0.25    # the 99th percentile of a known feed's acknowledgements meanwhile
 MIB = 1 << 20
 
 SETTINGS = {
@@ -47,9 +47,9 @@ class Siege(House):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def long_turns(self):
-        """How many turns of the loop took longer than a quarter of a second."""
+        """How many turns of the loop took longer than a quarter of a second, sanitized: than one."""
         text = self.watcher.get("/metrics").text
-        every, short = (float(re.search(rf"(?m)^visitbill_loop_turn_seconds_{series} (\S+)$", text)[1]) for series in ("count", r'bucket\{le="0.262144"\}'))
+        every, short = (float(re.search(rf"(?m)^visitbill_loop_turn_seconds_{series} (\S+)$", text)[1]) for series in ("count", rf'bucket\{{le="{"1.048576" if SANITIZED else "0.262144"}"\}}'))
         return every - short
 
 
