@@ -2,5 +2,7 @@
 
     cluster     a private PostgreSQL and databases in it, the fixtures `cluster` and `database`
     hospital    databases with something in them, filled without the daemon
+    foes        hostile peers, and how the daemon fares meanwhile
+    secure      TLS clients and certificates
     qr_reader   reads QR codes off the terminal
 """
