@@ -205,7 +205,7 @@ def test_idle_event_streams_cost_nothing(siege, visits):
     """A thousand of five bills: next to no processor time while nothing happens, and each is told when something does."""
     numbers = visits(5)
     bills = [siege.billed(visit)["bill"] for visit in numbers]
-    count = 3500 if LONG else 1000
+    count = 1000
     with contextlib.ExitStack() as all_:
         crowds = []
         for n in range(0, count, 50):   # each asks the database once when it begins
