@@ -14,13 +14,13 @@ import psycopg2
 from benchkit import plots, proc, report
 from benchkit.context import Context
 from benchkit.figures import EXTRA, FIGURES
-from benchkit.figures.builds import COMPARED, compare_builds
+from benchkit.figures.builds import COMPARED, COUNTED, compare_builds
 from benchkit.rig import ROOT, Failure, Rig
 
 
 def parse():
     p = argparse.ArgumentParser(prog="scripts/bench", description="Every figure, side by side, in one run.",
-                                epilog="Figures: " + ", ".join([*FIGURES, *EXTRA]) + ". Two builds are compared by: " + ", ".join(COMPARED))
+                                epilog="Figures: " + ", ".join([*FIGURES, *EXTRA]) + ". Two builds are compared by: " + ", ".join([*COMPARED, *COUNTED]))
     p.add_argument("--quick", action="store_true", help="a few minutes: shorter, fewer rounds, less history")
     p.add_argument("--only", action="append", metavar="NAME", choices=[*FIGURES, *EXTRA], help="only this figure; may be repeated")
     p.add_argument("--before", metavar="DIR", help="instead of the limits and peers, an older build: its folder, or the tree that has it in build/")
@@ -33,14 +33,14 @@ def parse():
     p.add_argument("--build", metavar="DIR", default=os.path.join(ROOT, "build"), help="the build to measure")
     p.add_argument("--verbose", action="store_true", help="show what every program printed")
     arguments = p.parse_args()
-    if arguments.before is not None and (others := [name for name in arguments.only or [] if name not in COMPARED]):
+    if arguments.before is not None and (others := [name for name in arguments.only or [] if name not in {**COMPARED, **COUNTED}]):
         p.error(f"two builds are not compared by {others[0]}")
     return arguments
 
 
 def chosen(arguments):
     if arguments.before is not None:
-        return list(arguments.only or COMPARED)
+        return list(arguments.only or COMPARED) + (["callgrind"] if arguments.callgrind and "callgrind" not in (arguments.only or []) else [])
     names = list(arguments.only or FIGURES)
     if arguments.soak > 0 and "soak" not in names:
         names.append("soak")

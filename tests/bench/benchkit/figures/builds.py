@@ -3,6 +3,7 @@ fresh database and a daemon just started. What a build did in a round is compare
 
 from .. import store
 from ..result import Comparison
+from ..rig import KIOSK_TOKEN
 from . import billing, footprint, latency, reads, throughput
 
 MORE, LESS = True, False        # which of two values is better
@@ -77,6 +78,24 @@ def _life(c, version):
     return {("start to ready", "ms", LESS): start, ("reload", "ms", LESS): reload, ("drain when idle", "ms", LESS): drain}
 
 
+def _instructions(name, count):
+    """A shape's requests, counted: a few per cent can be seen on a machine with neighbours, too."""
+    def take(c, version):
+        mode, shape = throughput.SHAPES[name]
+        lines, total, _ = footprint.counted(
+            c, version, lambda daemon: c.load(mode, **shape, **throughput.address(daemon, mode), count=count // 10),
+            lambda daemon: c.load(mode, **shape, **throughput.address(daemon, mode), count=count)["good_lines"])
+        return {(f"the daemon's instructions a line, {throughput.TITLES[name]}", "instructions", LESS): total / lines}
+    return take
+
+
+def _instructions_of_reads(c, version):
+    def load(count):
+        return lambda daemon: c.load("http-get", http=daemon.http, token=KIOSK_TOKEN, connections=8, bills=reads.BILLS, count=count)["requests"]
+    n, total, _ = footprint.counted(c, version, load(100), load(1000), lambda database: store.add_bills(c.rig, database, reads.BILLS, reads.LINES))
+    return {("the daemon's instructions a bill read", "instructions", LESS): total / n}
+
+
 COMPARED = {
     "throughput": [_lines(name) for name in throughput.SHAPES],
     "latency": [_latency],
@@ -87,14 +106,17 @@ COMPARED = {
     "cpu": [_cpu(name) for name in footprint.CPU_SHAPES],
     "life": [_life],
 }
+# Only when asked for, and of one round: they need valgrind and do not vary.
+COUNTED = {"callgrind": [*(_instructions(name, count) for name, count in (("pipeline", 4000), ("wait", 4000), ("http100", 200), ("http1", 4000))),
+                         _instructions_of_reads]}
 
 
 def compare_builds(c, name):
-    """One of COMPARED, for the rig's two versions."""
+    """One of COMPARED or COUNTED, for the rig's two versions."""
     comparisons = []
-    for take in COMPARED[name]:
+    for take in {**COMPARED, **COUNTED}[name]:
         samples = {}
-        for n in range(c.rounds):
+        for n in range(1 if name in COUNTED else c.rounds):
             order = (c.rig.before, c.rig.version)
             for version in order if n % 2 == 0 else reversed(order):
                 for key, value in take(c, version).items():

@@ -152,17 +152,27 @@ def soak(c):
 _PARTS = {"parse": ("message_new",), "lane": ("batch_send", "charge_step_result"), "ack": ("message_reply",)}
 
 
-def callgrind(c):
-    """Instructions a line in the daemon's parts, and in all of it, by valgrind."""
+def counted(c, version, warm, run, prepare=lambda database: None):
+    """Instructions of the daemon in user space while run(daemon) is on, by valgrind, behind warm(daemon). (What run returned, all of them, the
+    annotation.)"""
     out = os.path.join(c.rig.dir, "callgrind.out")
-    with c.rig.workplace("callgrind", wrapper=("valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", "-q")) as (_, daemon):
-        c.load("mllp-pipeline", mllp=daemon.mllp, connections=2, lines=5, count=200)
+    wrapper = ("valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}", "-q")
+    with c.rig.workplace("callgrind", version, wrapper=wrapper) as (database, daemon):
+        prepare(database)
+        warm(daemon)
         c.rig.run(["callgrind_control", "-i", "on", str(daemon.pid)])
-        lines = c.load("mllp-pipeline", mllp=daemon.mllp, connections=8, lines=5, count=4000)["good_lines"]
+        result = run(daemon)
         c.rig.run(["callgrind_control", "-i", "off", str(daemon.pid)])
     text = c.rig.run(["callgrind_annotate", "--inclusive=yes", "--threshold=100", out])
     (total,) = re.search(r"([0-9,]+)[^\n]*PROGRAM TOTALS", text).groups()
-    rows = [Row("instructions a line, all of the daemon", int(total.replace(",", "")) / lines, "instructions", note="user space, 5 FT1 a message")]
+    return result, int(total.replace(",", "")), text
+
+
+def callgrind(c):
+    """Instructions a line in the daemon's parts, and in all of it."""
+    lines, total, text = counted(c, None, lambda daemon: c.load("mllp-pipeline", mllp=daemon.mllp, connections=2, lines=5, count=200),
+                                 lambda daemon: c.load("mllp-pipeline", mllp=daemon.mllp, connections=8, lines=5, count=4000)["good_lines"])
+    rows = [Row("instructions a line, all of the daemon", total / lines, "instructions", note="user space, 5 FT1 a message")]
     for part, functions in _PARTS.items():
         found = [int(m.group(1).replace(",", "")) for f in functions
                  if (m := re.search(rf"(?m)^\s*([0-9,]+)[^\n]*?:{f}(?:'\d+)?\s", text)) is not None]
