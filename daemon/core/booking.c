@@ -16,7 +16,7 @@ struct route {
 	unsigned lane, in_work;
 };
 
-enum { ROUTES = 4096 };		/* a power of two */
+enum { PARK_BYTES = 4096, ROUTES = 4096 /* a power of two */ };
 
 struct booking {
 	struct core *core;
@@ -142,7 +142,8 @@ job_next_step(struct booking *b, struct booking_job *job)
 		return;
 	if (!job->unavailable && !job->parked && !job->replay && job_has_refusals(job)) {
 		job->parked = true;
-		push(b, posting_new(job, POSTING_PARK, 1), job->intake.n_visits > 0 ? hash_visit(&job->intake.visits[0]) : 0);
+		/* by its bytes: behind the park of a large message nobody should wait who could go another way */
+		push(b, posting_new(job, POSTING_PARK, 1 + job->bytes.n / PARK_BYTES), job->intake.n_visits > 0 ? hash_visit(&job->intake.visits[0]) : 0);
 		return;
 	}
 	job_finish(b, job);
