@@ -25,14 +25,15 @@ session_free_if_done(struct session *s)
 	free(s);
 }
 
-/* A batch that is not wholly begun keeps what comes behind it waiting. */
+/* A batch that is not wholly begun keeps what comes behind it waiting. Full lanes stop who has something in them: one message of each feed gets in, so
+ * that one that floods does not shut the others out. */
 static bool
 session_should_pause(const struct session *s)
 {
 	const struct config *c = s->server->core->config;
 	const struct frame *last = TAILQ_LAST(&s->frames, frame_list);
 
-	return s->in_work >= (size_t)c->mllp.in_flight || booking_weight(s->server->core->booking) >= (size_t)c->mllp.queue_lines
+	return s->in_work >= (size_t)c->mllp.in_flight || (s->in_work > 0 && booking_weight(s->server->core->booking) >= (size_t)c->mllp.queue_lines)
 	    || (last != NULL && last->is_batch && !last->walked);
 }
 
