@@ -80,6 +80,16 @@ START_TEST(every_field_has_a_limit_that_an_index_takes)
 }
 END_TEST
 
+/* PostgreSQL takes none, in a field of several lines neither. */
+START_TEST(no_field_takes_a_nul)
+{
+	for (int f = 0; f < FIELDS; f++) {
+		ck_assert_str_eq(field_text_complaint((enum field)f, (struct view){"a\0b", 3}), "holds a NUL");
+		ck_assert_str_eq(field_complaint((enum field)f, (struct view){"a\0b", 3}), "holds a NUL");
+	}
+}
+END_TEST
+
 START_TEST(lengths_are_those_of_the_contract)
 {
 	static const struct { enum field field; size_t most; } contract[] = {
@@ -100,6 +110,7 @@ main(void)
 	check_add_rows(run, a_text_is_judged, texts);
 	tcase_add_test(run.tcase, every_control_character_is_found_wherever_it_stands);
 	tcase_add_test(run.tcase, every_field_has_a_limit_that_an_index_takes);
+	tcase_add_test(run.tcase, no_field_takes_a_nul);
 	tcase_add_test(run.tcase, lengths_are_those_of_the_contract);
 	return check_end(run);
 }
