@@ -186,6 +186,18 @@ START_TEST(test_a_peer_that_does_not_read)
 }
 END_TEST
 
+/* Also where no other deadline has set the timer. */
+START_TEST(test_a_peer_that_does_not_read_alone)
+{
+	static const struct conn_limits only = {.input_bytes = 1000, .output_bytes = 1 << 20, .io_ms = 150};
+
+	open_with(&only, &ops);
+	write_bytes(300000);
+	BETWEEN(world_until(&w, &e.gone), 145, 2000);
+	ck_assert_str_eq(e.reason, "the peer does not read");
+}
+END_TEST
+
 static void
 read_for(int ms, size_t bytes_each)
 {
@@ -363,7 +375,7 @@ main(void)
 	struct check_run run = check_begin("conn_time");
 	const TTest *const tests[] = {
 		test_first_byte, test_part, test_part_is_told, test_idle_of_the_named, test_idle_of_a_stranger_is_short, test_work_has_no_deadline,
-		test_an_earlier_deadline, test_a_peer_that_does_not_read, test_below_the_floor, test_above_the_floor, test_a_reader_that_has_all,
+		test_an_earlier_deadline, test_a_peer_that_does_not_read, test_a_peer_that_does_not_read_alone, test_below_the_floor, test_above_the_floor, test_a_reader_that_has_all,
 		test_lingering_answer_is_seen, test_lingering_ends, test_lingering_takes_so_much, test_peer_breaks_off,
 		test_half_closed_peer_gets_its_answer, test_full_input_does_not_spin,
 	};

@@ -237,6 +237,35 @@ START_TEST(test_identity)
 }
 END_TEST
 
+/* One name that reads as two is nobody's. */
+START_TEST(test_a_name_with_a_line_end)
+{
+	static const char text[] = "clinic.example\nDNS:other.example";
+	struct issued sly = tls_issue(&authority, "Hospital", "sly", NULL, "clientAuth", TLS_DAY);
+	GENERAL_NAMES *names = GENERAL_NAMES_new();
+
+	for (int i = 0; i < 2; i++) {
+		GENERAL_NAME *g = GENERAL_NAME_new();
+		ASN1_IA5STRING *s = ASN1_IA5STRING_new();
+		ASN1_STRING_set(s, i == 0 ? text : "fine.example", i == 0 ? (int)sizeof(text) - 1 : 12);
+		GENERAL_NAME_set0_value(g, GEN_DNS, s);
+		sk_GENERAL_NAME_push(names, g);
+	}
+	ck_assert_int_eq(X509_add1_ext_i2d(sly.certificate, NID_subject_alt_name, names, 0, 0), 1);
+	GENERAL_NAMES_free(names);
+	ck_assert_int_gt(X509_sign(sly.certificate, authority.key, EVP_sha256()), 0);
+	struct tls *t = load(TLS_CLIENTS_REQUIRED, false);
+	struct session s = shake(t, &sly, 0, NULL);
+	struct tls_identity *i = tls_identity_of(s.server);
+	ck_assert_ptr_nonnull(i);
+	ck_assert_str_eq(i->names, "DNS:fine.example\n");
+	tls_identity_free(i);
+	session_end(&s);
+	tls_release(t);
+	tls_issued_free(&sly);
+}
+END_TEST
+
 /* ------- a reload */
 
 START_TEST(test_still_accepted)
@@ -304,6 +333,7 @@ main(void)
 	tcase_add_test(run.tcase, test_clients);
 	tcase_add_test(run.tcase, test_revoked);
 	tcase_add_test(run.tcase, test_identity);
+	tcase_add_test(run.tcase, test_a_name_with_a_line_end);
 	tcase_add_loop_test(run.tcase, test_still_accepted, 0, 3);
 	tcase_add_loop_test(run.tcase, test_resumption, 0, 2);
 	return check_end(run);
