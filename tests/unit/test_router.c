@@ -219,6 +219,16 @@ START_TEST(test_not_yet_configured)
 }
 END_TEST
 
+START_TEST(test_in_work)
+{
+	core_world_connect(&w);
+	ck_assert_int_gt(write(w.fd, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n", 35), 0);
+	core_world_await(&w, "ok\n");
+	ck_assert_uint_eq(api_in_work(api), 0);		/* the connection is kept */
+	ck_assert_uint_eq(api_connections(api), 1);
+}
+END_TEST
+
 START_TEST(test_malformed)
 {
 	core_world_connect(&w);
@@ -251,6 +261,7 @@ main(void)
 	tcase_add_test(run.tcase, test_failed_logins_of_an_address);
 	tcase_add_test(run.tcase, test_nothing_shown_is_no_failure);
 	tcase_add_test(run.tcase, test_not_yet_configured);
+	tcase_add_test(run.tcase, test_in_work);
 	tcase_add_test(run.tcase, test_malformed);
 	return check_end(run);
 }

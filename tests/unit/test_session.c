@@ -230,6 +230,7 @@ END_TEST
 
 START_TEST(test_what_was_sent_is_answered_at_the_end)
 {
+	w.core.configured = true;	/* so that it is in work for the hold of one second */
 	send_text(SB MSH("M1") EB SB MSH("M2") EB);
 	shutdown(w.fd, SHUT_WR);
 	core_world_await(&w, NULL);
