@@ -33,7 +33,8 @@ START_TEST(test_pipelining_under_clog)
 	h.answer = (struct view){body, sizeof(body)};
 	bufferevent_disable(h.peer, EV_READ);
 	for (int i = 0; i < 40; i++)
-		http_end_send(&h, HEAD("GET /a", ""));
+		bufferevent_write(h.peer, HEAD("GET /a", ""), strlen(HEAD("GET /a", "")));
+	world_turns(&h.w, 20);
 	ck_assert_uint_eq(h.requests, 3);	/* three answers pass 4000 bytes */
 	ck_assert(conn_is_clogged(http_conn_base(h.c)));
 	ck_assert_uint_lt(h.w.budget.used, 20000);

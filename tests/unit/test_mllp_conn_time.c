@@ -68,7 +68,8 @@ START_TEST(test_clogged)
 	e.answers = true;
 	bufferevent_disable(e.peer, EV_READ);
 	for (int i = 0; i < 30; i++)
-		send_text(FRAME("a"));
+		bufferevent_write(e.peer, FRAME("a"), 4);
+	world_turns(&e.w, 20);
 	ck_assert_uint_eq(e.n, 3);
 	bufferevent_enable(e.peer, EV_READ);
 	world_turns(&e.w, 60);
