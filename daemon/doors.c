@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "net/anteroom.h"
 #include "net/descriptors.h"
 
 enum { OTHER_DESCRIPTORS = 160 };	/* the loop, files, signals, payment channels (at most 64), spares */
@@ -19,6 +20,7 @@ enum { OTHER_DESCRIPTORS = 160 };	/* the loop, files, signals, payment channels 
 struct door {
 	struct doors *doors;
 	struct listener *listener;
+	struct anteroom *anteroom;	/* of a TLS listener; else NULL */
 	unsigned serves;
 	bool msh_identity;
 };
@@ -125,7 +127,7 @@ inherited_take(struct inherited *in, bool *taken, const struct config_listen *l)
 /* ------- opening */
 
 static void
-on_accept(void *arg, evutil_socket_t fd, struct place *place)
+on_enter(void *arg, evutil_socket_t fd, struct place *place)
 {
 	struct door *door = arg;
 
@@ -133,6 +135,17 @@ on_accept(void *arg, evutil_socket_t fd, struct place *place)
 		feed_server_accept(door->doors->feeds, fd, place, door->serves == SERVES_MLLP2, door->msh_identity);
 	else
 		api_accept(door->doors->api, fd, place, door->serves);
+}
+
+static void
+on_accept(void *arg, evutil_socket_t fd, struct place *place)
+{
+	struct door *door = arg;
+
+	if (door->anteroom != NULL)
+		anteroom_enter(door->anteroom, fd, place);
+	else
+		on_enter(door, fd, place);
 }
 
 /* How many connections each listener may have, by the settings and by what the process may open. */
@@ -169,7 +182,10 @@ doors_open(struct core *core, struct api *api, struct feed_server *feeds, const 
 		const struct config_listen *l = &c->listens[i];
 		struct door *door = &d->list[d->n++];
 		const struct listener_config config = {l->name, l->address, door_most(d, c, i), (unsigned)l->address_connections, keys->tls[i]};
-		*door = (struct door){d, NULL, l->serves, l->msh_identity};
+		*door = (struct door){.doors = d, .serves = l->serves, .msh_identity = l->msh_identity};
+		if (l->tls)
+			door->anteroom = anteroom_new(core->base, (int)((l->serves & SERVES_HTTP) != 0 ? c->http.first_byte_ms : c->mllp.first_byte_ms), on_enter,
+			    door);
 		door->listener = listener_new(core->base, &config, inherited_take(&in, taken, l), core->peers, core->metrics, on_accept, door);
 		failed = door->listener == NULL;
 		if (!failed && used < sizeof(d->text))
@@ -193,8 +209,10 @@ doors_free(struct doors *d)
 {
 	if (d == NULL)
 		return;
-	for (size_t i = 0; i < d->n; i++)
+	for (size_t i = 0; i < d->n; i++) {
+		anteroom_free(d->list[i].anteroom);
 		listener_free(d->list[i].listener);
+	}
 	free(d->list);
 	free(d);
 }

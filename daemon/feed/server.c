@@ -9,7 +9,7 @@
 
 /* Work was finished: who was paused and may go on does. */
 static void
-server_on_progress(void *arg)
+server_resume(void *arg)
 {
 	struct feed_server *server = arg;
 	struct session *s, *next;
@@ -18,6 +18,15 @@ server_on_progress(void *arg)
 		next = TAILQ_NEXT(s, paused_link);
 		session_resume(s);
 	}
+}
+
+static void
+server_on_progress(void *arg)
+{
+	struct feed_server *server = arg;
+
+	if (!TAILQ_EMPTY(&server->paused))
+		turn_later(server->core->shared.turn, &server->progress, TURN_KNOWN);
 }
 
 struct feed_server *
@@ -32,6 +41,7 @@ feed_server_new(struct core *core)
 		.input_bytes = 65536, .output_bytes = (size_t)c->limits.output_bytes, .first_byte_ms = (int)c->mllp.first_byte_ms,
 		.part_ms = (int)c->mllp.frame_ms, .idle_ms = (int)c->mllp.idle_ms, .io_ms = (int)c->mllp.io_ms, .floor = c->limits.io_floor,
 	};
+	s->progress = (struct turn_task){.run = server_resume, .arg = s};
 	TAILQ_INIT(&s->sessions);
 	TAILQ_INIT(&s->paused);
 	s->junk = metrics_series(core->metrics, "visitbill_mllp_junk_bytes_total", METRIC_COUNTER, "Bytes outside of MLLP frames.", "");
@@ -49,6 +59,9 @@ feed_server_new(struct core *core)
 void
 feed_server_free(struct feed_server *s)
 {
+	if (s == NULL)
+		return;
+	turn_forget(s->core->shared.turn, &s->progress);
 	free(s);
 }
 

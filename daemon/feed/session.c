@@ -11,7 +11,7 @@
 #include "core/booking.h"
 #include "proto/hl7.h"
 
-enum { MAGIC = 0x73657373 };
+enum { MAGIC = 0x73657373, LAST_FRAME_MS = 500 };
 
 static void
 session_free_if_done(struct session *s)
@@ -89,9 +89,10 @@ session_name(struct session *s, const struct feed *feed)
 	assert(s->magic == MAGIC);
 	if (s->conn == NULL)
 		return;
+	struct peer *peer = conn_peer(mllp_conn_base(s->conn));
 	conn_name(mllp_conn_base(s->conn));
-	if (!s->told)
-		log_info("feed.connected", "peer=%s feed=%s release=%d", s->peer, feed != NULL ? feed->name : "by its certificate", s->release2 ? 2 : 1);
+	if (!s->told && peer != NULL)
+		peer_note(peer, "feed.connected", "peer=%s feed=%s release=%d", s->peer, feed != NULL ? feed->name : "by its certificate", s->release2 ? 2 : 1);
 	s->told = true;
 }
 
@@ -121,6 +122,7 @@ session_on_frame(void *ctx, struct view content)
 	struct session *s = ctx;
 
 	assert(s->magic == MAGIC);
+	s->spoke = true;
 	mllp_conn_work(s->conn, true);
 	frame_begin(s, content);
 	session_push_back(s);
@@ -189,8 +191,8 @@ session_on_close(void *ctx, const char *reason)
 	struct peer *peer = conn_peer(mllp_conn_base(s->conn));
 
 	assert(s->magic == MAGIC);
-	if (s->told)
-		log_info("feed.disconnected", "peer=%s why=\"%s\" in_work=%zu", s->peer, reason, s->in_work);
+	if (s->told && peer != NULL)
+		peer_note(peer, "feed.disconnected", "peer=%s why=\"%s\" in_work=%zu", s->peer, reason, s->in_work);
 	else if (peer != NULL)
 		peer_log(peer, "feed.stranger", "peer=%s why=\"%s\"", s->peer, reason);
 	s->server->connections--;
@@ -230,6 +232,10 @@ void
 session_drain(struct session *s)
 {
 	assert(s->magic == MAGIC);
+	if (s->conn != NULL && !s->spoke) {	/* it has just come, and its first frame may be on its way */
+		conn_hurry(mllp_conn_base(s->conn), LAST_FRAME_MS);
+		return;
+	}
 	if (s->conn != NULL)
 		mllp_conn_pause(s->conn);
 	session_answer(s);

@@ -39,7 +39,7 @@ struct session {
 	struct mllp_conn *conn;		/* NULL: gone */
 	char peer[64];
 	struct sender sender;
-	bool release2, paused, ending, told;
+	bool release2, paused, ending, told, spoke;
 	TAILQ_HEAD(frame_list, frame) frames;
 	size_t in_work;			/* messages begun and not yet answered */
 };
@@ -50,6 +50,7 @@ struct feed_server {
 	TAILQ_HEAD(, session) sessions;
 	TAILQ_HEAD(, session) paused;
 	size_t in_work;			/* frames */
+	struct turn_task progress;	/* resumes who was paused, once a turn however much was finished */
 	unsigned connections;
 	bool draining;
 	struct metric_series *junk, *open, *acks_in, *naks_in, *strangers;

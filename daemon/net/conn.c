@@ -65,7 +65,7 @@ conn_die(struct conn *c, const char *reason)
 	assert(c->magic == CONN_MAGIC);
 	if (c->state == STATE_DEAD)
 		return;
-	if (c->state == STATE_HANDSHAKE && c->place != NULL)	/* nobody above has heard of it */
+	if (c->state == STATE_HANDSHAKE && c->place != NULL)
 		peer_log(place_peer(c->place), "tls.refused", "listener=%s peer=%s why=\"%s\"", listener_name(place_listener(c->place)), place_text(c->place),
 		    reason);
 	c->state = STATE_DEAD;
@@ -89,13 +89,19 @@ conn_count(struct conn *c)
 	size_t bytes = evbuffer_get_length(bufferevent_get_input(c->bev)) + conn_pending(c) + c->held;
 
 	if (account_set(&c->account, bytes)) {
-		c->starved = false;
+		if (c->starved) {	/* whoever made room, and wherever it is noticed: the peer is read again */
+			c->starved = false;
+			conn_update_reading(c);
+			conn_again(c);
+		}
 		return true;
 	}
 	if (!c->named) {
 		conn_die(c, "the memory for peers without a name is used up");
 	} else if (c->state == STATE_OPEN) {
+		int64_t now = clock_monotonic();
 		c->starved = true;
+		conn_arm(c, now + STARVED_US, now);
 		conn_update_reading(c);
 	}
 	return false;
@@ -137,11 +143,8 @@ conn_on_read(struct bufferevent *bev, void *arg)
 		conn_read_away(c);
 		return;
 	}
-	if (!conn_count(c)) {
-		if (c->starved)
-			conn_arm(c, clock_monotonic() + STARVED_US, clock_monotonic());
+	if (!conn_count(c))
 		return;
-	}
 	if (!c->named)
 		conn_again(c);	/* behind who has a name, and in line with the other strangers */
 	else if (conn_may_go(c))
@@ -164,8 +167,10 @@ conn_handshake_done(struct conn *c)
 {
 	const struct tls *now = c->place != NULL ? listener_tls(place_listener(c->place)) : NULL;
 
-	/* a resumed session has skipped the verification, and one that began before a reload was verified by the old lists */
-	if (now != NULL && (SSL_session_reused(c->ssl) == 1 || !tls_made(now, c->ssl)) && !tls_still_accepts(now, c->ssl)) {
+	/* a resumed session has skipped the verification (it has no chain to do it again, and its ticket is of this certificate and these lists), and a
+	 * handshake that began before a reload was judged by the old lists */
+	bool accepted = now == NULL || tls_made(now, c->ssl) ? SSL_session_reused(c->ssl) != 1 || tls_is_in_time(c->ssl) : tls_still_accepts(now, c->ssl);
+	if (!accepted) {
 		conn_die(c, "the client's certificate is no longer valid");
 		return;
 	}
@@ -236,14 +241,16 @@ conn_new(const struct conn_shared *shared, evutil_socket_t fd, struct place *pla
 	struct bufferevent *bev = tls == NULL ? bufferevent_socket_new(shared->base, fd, BEV_OPT_CLOSE_ON_FREE)
 	    : ssl == NULL ? NULL : bufferevent_openssl_socket_new(shared->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 
-	if (bev == NULL) {
-		SSL_free(ssl);
+	if (bev == NULL) {	/* libevent has freed the SSL, where there was one */
+		ERR_clear_error();
 		evutil_closesocket(fd);
 		place_leave(place);
 		return NULL;
 	}
 	struct conn *c = conn_new_on(shared, bev, limits, ops, ctx);
 	c->ssl = ssl;
+	if (ssl != NULL)	/* stopped at a mark in mid-record, libevent would not look again at what OpenSSL has left: `full` alone stops it */
+		bufferevent_setwatermark(bev, EV_READ, 0, 0);
 	c->place = place;
 	place_hold(place, conn_evict, c);
 	if (ssl != NULL) {

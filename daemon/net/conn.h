@@ -77,6 +77,8 @@ void conn_resume(struct conn *c);
 void conn_again(struct conn *c);
 
 void conn_wait_for(struct conn *c, enum conn_wait wait);
+/* What is waited for now has to come within this time, where its own deadline is later. */
+void conn_hurry(struct conn *c, int ms);
 
 /* The protocol holds this much memory for what the peer has sent so far (unfinished frames). False when there is not so much: a stranger's
  * connection then dies, one with a name is not read until there is (on_go). */

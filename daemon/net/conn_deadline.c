@@ -36,6 +36,18 @@ conn_wait_for(struct conn *c, enum conn_wait wait)
 	conn_arm(c, c->deadline, now);
 }
 
+void
+conn_hurry(struct conn *c, int ms)
+{
+	int64_t now = clock_monotonic(), at = now + ms * INT64_C(1000);
+
+	assert(c->magic == CONN_MAGIC);
+	if (c->deadline != 0 && c->deadline <= at)
+		return;
+	c->deadline = at;
+	conn_arm(c, at, now);
+}
+
 static void
 conn_too_late(struct conn *c)
 {
@@ -80,10 +92,8 @@ conn_on_timer(evutil_socket_t fd, short events, void *arg)
 	c->armed = 0;
 	if (c->state == STATE_DEAD)
 		return;
-	if (c->starved && conn_count(c)) {
-		conn_update_reading(c);
-		conn_again(c);
-	}
+	if (c->starved)
+		conn_count(c);
 	if (c->io_check != 0 && now >= c->io_check)
 		conn_check_io(c, now);
 	if (c->state != STATE_DEAD && c->deadline != 0 && now >= c->deadline)

@@ -2,7 +2,8 @@
  * once all is written. */
 #include <assert.h>
 #include <linux/sockios.h>
-#include <openssl/types.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -60,6 +61,10 @@ conn_written(struct conn *c)
 		return;
 	}
 	c->state = STATE_LINGERING;
+	if (c->ssl != NULL) {	/* the farewell of TLS goes before the socket's */
+		SSL_shutdown(c->ssl);
+		ERR_clear_error();
+	}
 	shutdown(bufferevent_getfd(c->bev), SHUT_WR);
 	c->deadline = clock_monotonic() + LINGER_US;
 	conn_arm(c, c->deadline, clock_monotonic());

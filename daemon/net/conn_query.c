@@ -40,8 +40,6 @@ conn_hold(struct conn *c, size_t bytes)
 	if (conn_count(c))
 		return true;
 	c->held = before;
-	if (c->starved)
-		conn_arm(c, clock_monotonic() + STARVED_US, clock_monotonic());
 	return false;
 }
 

@@ -8,7 +8,11 @@
 #include "base/memory.h"
 #include "net/http_parse.h"
 
-enum { TEXT_KEPT = 4096, STREAM_TALK = 65536 };	/* a stream's peer has nothing to say; this much is read away */
+enum {
+	TEXT_KEPT = 4096,
+	STREAM_TALK = 65536,	/* a stream's peer has nothing to say; this much is read away */
+	LAST_REQUEST_MS = 500,
+};
 
 static void
 http_close(struct http_conn *c, const char *reason)
@@ -64,6 +68,7 @@ request_deliver(struct http_conn *c, bool keep_alive)
 	conn_wait_for(c->conn, CONN_WORK);
 	r->keep_alive = keep_alive && !c->draining && !c->early;
 	c->state = HTTP_ANSWERING;
+	c->asked = true;
 	c->ops->on_request(c->ctx, r);
 }
 
@@ -238,6 +243,8 @@ http_conn_drain(struct http_conn *c)
 	c->draining = true;
 	if (c->state == HTTP_STREAMING)
 		conn_die(c->conn, "draining");
+	else if (c->state == HTTP_IDLE && !c->asked)
+		conn_hurry(c->conn, LAST_REQUEST_MS);	/* it has just come, and its request may be on its way */
 	else if (c->state == HTTP_IDLE)
 		http_close(c, "draining");
 }

@@ -166,6 +166,16 @@ refuse(struct http_conn *c, const char *reason, const char *detail)
 	return HPE_USER;
 }
 
+/* RFC 3986 section 3.2.2, loosely: nothing that could be mistaken for another part of a URL. */
+static bool
+is_host(struct view v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (v.p[i] <= ' ' || v.p[i] > '~' || strchr("/\\@?#\"<>^`{|}", v.p[i]) != NULL)
+			return false;
+	return true;
+}
+
 /* RFC 9112 section 3.2: one Host; a client of 1.0 may have none. */
 static int
 check_head(struct http_conn *c, const llhttp_t *p)
@@ -175,8 +185,14 @@ check_head(struct http_conn *c, const llhttp_t *p)
 	for (size_t i = 0; i < c->request->n_headers; i++) {
 		if (c->request->headers[i].name.n == 0)
 			return refuse(c, "bad_request", "a header field without a name");
-		hosts += view_is(c->request->headers[i].name, "host");
-		lengths += view_is(c->request->headers[i].name, "content-length");
+		const struct http_header *h = &c->request->headers[i];
+		hosts += view_is(h->name, "host");
+		lengths += view_is(h->name, "content-length");
+		if (view_is(h->name, "host") && !is_host(h->value))
+			return refuse(c, "bad_request", "Host is not a host");
+		/* RFC 9112 section 6.1: what is not understood, or comes from a client that cannot know of it, makes the end of the body a guess */
+		if (view_is(h->name, "transfer-encoding") && (p->http_minor == 0 || h->value.n != 7 || strncasecmp(h->value.p, "chunked", 7) != 0))
+			return refuse(c, "bad_request", "the only Transfer-Encoding is chunked, in HTTP/1.1");
 	}
 	if (p->http_major != 1)
 		return refuse(c, "bad_request", "HTTP/1.0 and HTTP/1.1 are spoken here");

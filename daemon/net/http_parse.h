@@ -31,7 +31,7 @@ struct http_conn {
 	bool early;			/* answered without its body */
 	const char *refused, *refused_detail;
 	void (*on_stream_end)(struct http_request *r);
-	bool draining, in_parser;
+	bool asked, draining, in_parser;
 };
 
 /* Makes the connection's parser ready for its first request. */

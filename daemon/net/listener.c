@@ -42,7 +42,7 @@ struct listener {
 	listener_fn fn;
 	void *arg;
 	unsigned count, most, most_of_address;
-	bool draining;
+	bool draining, shown[2];
 	int spare;			/* a descriptor to give up when there are no others */
 	struct tls *tls;
 	TAILQ_HEAD(, place) strangers;	/* oldest first */
@@ -60,10 +60,11 @@ evict_one(struct listener *l, const struct peer *of)
 	struct place *p;
 
 	TAILQ_FOREACH(p, &l->strangers, link)
-		if (!p->leaving && p->evict != NULL && (of == NULL || p->peer == of))
+		if (p->evict != NULL && (of == NULL || p->peer == of))
 			break;
 	if (p == NULL)
 		return false;
+	TAILQ_REMOVE(&l->strangers, p, link);
 	p->leaving = true;
 	metric_add(l->evicted, 1);
 	p->evict(p->arg);
@@ -96,7 +97,7 @@ void
 place_name(struct place *p)
 {
 	assert(p->magic == MAGIC);
-	if (p->named)
+	if (p->named || p->leaving)
 		return;
 	p->named = true;
 	TAILQ_REMOVE(&p->listener->strangers, p, link);
@@ -106,7 +107,7 @@ void
 place_leave(struct place *p)
 {
 	assert(p->magic == MAGIC && p->listener->count > 0);
-	if (!p->named)
+	if (!p->named && !p->leaving)
 		TAILQ_REMOVE(&p->listener->strangers, p, link);
 	p->listener->count--;
 	peer_leave(p->peer);
@@ -144,7 +145,6 @@ listener_on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockadd
 	struct place *p = place_new(l, sa);
 	bool crowded = peer_connections(p->peer) > l->most_of_address;
 	if (crowded || l->count > l->most) {
-		p->leaving = true;	/* not itself */
 		if (!evict_one(l, crowded ? p->peer : NULL)) {
 			metric_add(l->refused[crowded ? OF_ADDRESS : OF_PLACES], 1);
 			peer_log(p->peer, "listener.full", "listener=%s peer=%s why=\"%s\"", l->name, p->text,
@@ -153,7 +153,6 @@ listener_on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockadd
 			evutil_closesocket(fd);
 			return;
 		}
-		p->leaving = false;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
@@ -260,8 +259,9 @@ show_certificate(struct listener *l)
 	};
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		if (files[i].ends == 0)
+		if (files[i].ends == 0 && !l->shown[i])
 			continue;
+		l->shown[i] = true;	/* and 0 once there is none any more */
 		snprintf(labels, sizeof(labels), "listener=\"%s\",file=\"%s\"", l->name, files[i].file);
 		metric_set(metrics_series(l->metrics, "visitbill_certificate_expires_seconds", METRIC_GAUGE,
 		    "When a certificate or revocation list ends, Unix time.", labels), files[i].ends);

@@ -184,7 +184,7 @@ mllp_on_go(void *ctx)
 	c->reading_frames = false;
 	if (took && !conn_is_dead(c->conn))
 		mllp_wait(c);
-	if (!more && conn_has_ended(c->conn) && conn_is_open(c->conn) && !c->paused && !c->told_eof) {
+	if (!more && evbuffer_get_length(in) == 0 && conn_has_ended(c->conn) && conn_is_open(c->conn) && !c->paused && !c->told_eof) {
 		c->told_eof = true;
 		c->ops->on_eof(c->ctx);
 	}

@@ -13,9 +13,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "proto/view.h"
+#include "proto/hash.h"
 
-enum { BUCKETS = 4096, MOST = 65536, SWEEP_SECONDS = 5, MINUTE_US = 60000000, KEY_BYTES = 16, MAGIC = 0x70656572 };
+enum { BUCKETS = 4096, MOST = 65536, SWEEP_SECONDS = 5, MINUTE_US = 60000000, KEY_BYTES = 16, TEXT = 1024, MAGIC = 0x70656572 };
+
+enum said { SAID_REFUSED, SAID_NOTED, SAID };
 
 struct peer {
 	LIST_ENTRY(peer) link;
@@ -25,8 +27,7 @@ struct peer {
 	unsigned connections;
 	int64_t failed_us[PEER_LIMITS];	/* failures, each worth its part of a minute; drained by time */
 	int64_t counted_at[PEER_LIMITS];
-	int64_t logged_at;
-	uint64_t unlogged;		/* refusals since then */
+	struct { int64_t logged_at; uint64_t unlogged; } said[SAID];	/* when something was logged last, and how many since then were not */
 };
 
 LIST_HEAD(peer_list, peer);
@@ -94,12 +95,30 @@ left_of(const struct peer *peer, enum peer_limit limit)
 static void
 log_unlogged(struct peer *peer, int64_t now)
 {
+	static const char *const events[SAID] = {[SAID_REFUSED] = "peer.refused", [SAID_NOTED] = "peer.noted"};
 	char text[INET6_ADDRSTRLEN];
 
 	key_text(peer, text);
-	log_warn("peer.refused", "address=%s repeated=%llu", peer == peer->table->overflow ? "others" : text, (unsigned long long)peer->unlogged);
-	peer->unlogged = 0;
-	peer->logged_at = now;
+	for (int i = 0; i < SAID; i++) {
+		if (peer->said[i].unlogged == 0 || now - peer->said[i].logged_at < peer->table->repeat_us)
+			continue;
+		const char *address = peer == peer->table->overflow ? "others" : text;
+		if (i == SAID_REFUSED)
+			log_warn(events[i], "address=%s repeated=%llu", address, (unsigned long long)peer->said[i].unlogged);
+		else
+			log_info(events[i], "address=%s repeated=%llu", address, (unsigned long long)peer->said[i].unlogged);
+		peer->said[i].unlogged = 0;
+		peer->said[i].logged_at = now;
+	}
+}
+
+static bool
+is_quiet(const struct peer *peer, int64_t now)
+{
+	for (int i = 0; i < SAID; i++)
+		if (peer->said[i].unlogged > 0 || now - peer->said[i].logged_at < peer->table->repeat_us)
+			return false;
+	return true;
 }
 
 static void
@@ -109,16 +128,13 @@ on_sweep(evutil_socket_t fd, short events, void *arg)
 	int64_t now = clock_monotonic();
 
 	(void)fd, (void)events;
-	if (p->overflow->unlogged > 0)
-		log_unlogged(p->overflow, now);
+	log_unlogged(p->overflow, now);
 	for (size_t b = 0; b < BUCKETS && p->n > 0; b++) {
 		struct peer *peer = LIST_FIRST(&p->buckets[b]), *next;
 		for (; peer != NULL; peer = next) {
 			next = LIST_NEXT(peer, link);
-			bool quiet = now - peer->logged_at >= p->repeat_us;
-			if (quiet && peer->unlogged > 0)
-				log_unlogged(peer, now);
-			else if (quiet && peer->connections == 0 && left_of(peer, PEER_LOGINS) == 0 && left_of(peer, PEER_NOTIFICATIONS) == 0) {
+			log_unlogged(peer, now);
+			if (is_quiet(peer, now) && peer->connections == 0 && left_of(peer, PEER_LOGINS) == 0 && left_of(peer, PEER_NOTIFICATIONS) == 0) {
 				LIST_REMOVE(peer, link);
 				p->n--;
 				peer->magic = 0;
@@ -135,7 +151,8 @@ peer_new(struct peers *p)
 
 	peer->magic = MAGIC;
 	peer->table = p;
-	peer->logged_at = INT64_MIN / 2;
+	for (int i = 0; i < SAID; i++)
+		peer->said[i].logged_at = INT64_MIN / 2;
 	return peer;
 }
 
@@ -182,7 +199,7 @@ peer_enter(struct peers *p, const struct sockaddr *address)
 	struct peer *peer;
 
 	key_of(address, key);
-	struct peer_list *bucket = &p->buckets[view_hash(VIEW_HASH, (struct view){(const char *)key, KEY_BYTES}) & (BUCKETS - 1)];
+	struct peer_list *bucket = &p->buckets[hash_text((struct view){(const char *)key, KEY_BYTES}, 0) & (BUCKETS - 1)];
 	LIST_FOREACH(peer, bucket, link)
 		if (memcmp(peer->key, key, KEY_BYTES) == 0)
 			break;
@@ -227,25 +244,47 @@ peer_failed(struct peer *peer, enum peer_limit limit, int64_t a_minute)
 	peer->counted_at[limit] = clock_monotonic();
 }
 
+/* Writes the text, or counts that it was not written. False when it was only counted. */
+static bool __attribute__((format(printf, 4, 0)))
+is_due(struct peer *peer, enum said said, char text[TEXT], const char *format, va_list args)
+{
+	int64_t now = clock_monotonic();
+	size_t used;
+
+	assert(peer->magic == MAGIC);
+	if (now - peer->said[said].logged_at < peer->table->repeat_us) {
+		peer->said[said].unlogged++;
+		return false;
+	}
+	vsnprintf(text, TEXT, format, args);
+	used = strlen(text);
+	if (peer->said[said].unlogged > 0)
+		snprintf(text + used, TEXT - used, " repeated=%llu", (unsigned long long)peer->said[said].unlogged);
+	peer->said[said].unlogged = 0;
+	peer->said[said].logged_at = now;
+	return true;
+}
+
 void
 peer_log(struct peer *peer, const char *event, const char *format, ...)
 {
-	int64_t now = clock_monotonic();
-	char text[1024];
+	char text[TEXT];
 	va_list args;
 
-	assert(peer->magic == MAGIC);
-	if (now - peer->logged_at < peer->table->repeat_us) {
-		peer->unlogged++;
-		return;
-	}
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (peer->unlogged > 0)
-		log_warn(event, "%s repeated=%llu", text, (unsigned long long)peer->unlogged);
-	else
+	if (is_due(peer, SAID_REFUSED, text, format, args))
 		log_warn(event, "%s", text);
-	peer->unlogged = 0;
-	peer->logged_at = now;
+	va_end(args);
+}
+
+void
+peer_note(struct peer *peer, const char *event, const char *format, ...)
+{
+	char text[TEXT];
+	va_list args;
+
+	va_start(args, format);
+	if (is_due(peer, SAID_NOTED, text, format, args))
+		log_info(event, "%s", text);
+	va_end(args);
 }

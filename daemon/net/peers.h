@@ -33,6 +33,9 @@ void peer_failed(struct peer *peer, enum peer_limit limit, int64_t a_minute);
 /* Logs something that this address was refused, as a warning: at once, or as a count in the next line where there was one a short while ago. */
 void peer_log(struct peer *peer, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* The same of something that is no fault (who comes and goes), as information and apart from the refusals. */
+void peer_note(struct peer *peer, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* "127.0.0.1:4711", "[::1]:4711". */
 void peer_address_text(const struct sockaddr *address, char ret[PEER_TEXT]);
 

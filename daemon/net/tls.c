@@ -47,9 +47,18 @@ complain(char *error, size_t size, const char *file, const char *what)
 	return -1;
 }
 
+/* A key that needs a passphrase is refused: nobody sits at the daemon's terminal. */
+static int
+no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf, (void)size, (void)writing, (void)arg;
+	return -1;
+}
+
 static int
 load_own(struct tls *t, const struct tls_files *f, char *error, size_t size)
 {
+	SSL_CTX_set_default_passwd_cb(t->ctx, no_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(t->ctx, f->certificate) != 1)
 		return complain(error, size, f->certificate, "no certificate can be read");
 	if (SSL_CTX_use_PrivateKey_file(t->ctx, f->key, SSL_FILETYPE_PEM) != 1)
@@ -68,6 +77,7 @@ load_revoked(struct tls *t, const char *path, char *error, size_t size)
 	FILE *in = fopen(path, "re");
 	X509_CRL *crl;
 	unsigned n = 0;
+	bool failed = false;
 
 	if (in == NULL) {
 		snprintf(error, size, "%s: the revocation list cannot be read", path);
@@ -75,15 +85,14 @@ load_revoked(struct tls *t, const char *path, char *error, size_t size)
 	}
 	for (; (crl = PEM_read_X509_CRL(in, NULL, NULL, NULL)) != NULL; n++) {
 		int64_t ends = time_of(X509_CRL_get0_nextUpdate(crl));
-		if (t->revoked_ends == 0 || ends < t->revoked_ends)
+		if (ends != 0 && (t->revoked_ends == 0 || ends < t->revoked_ends))
 			t->revoked_ends = ends;
-		if (X509_STORE_add_crl(store, crl) != 1)
-			n = 0;
+		failed = failed || X509_STORE_add_crl(store, crl) != 1;
 		X509_CRL_free(crl);
 	}
 	fclose(in);
 	bool clean = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-	if (n == 0 || !clean)
+	if (n == 0 || failed || !clean)
 		return complain(error, size, path, "not a list of revoked certificates");
 	ERR_clear_error();
 	X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
@@ -256,6 +265,14 @@ bool
 tls_made(const struct tls *t, const SSL *ssl)
 {
 	return SSL_get_SSL_CTX(ssl) == t->ctx;
+}
+
+bool
+tls_is_in_time(SSL *ssl)
+{
+	X509 *certificate = SSL_get0_peer_certificate(ssl);
+
+	return certificate == NULL || X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0;
 }
 
 bool

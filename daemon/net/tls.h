@@ -43,6 +43,9 @@ void tls_identity_free(struct tls_identity *i);
 
 /* Was this side of a connection made by it, and not by what the files held before? */
 bool tls_made(const struct tls *t, const SSL *ssl);
+/* Has the peer's certificate not ended since it was verified? True without one. */
+bool tls_is_in_time(SSL *ssl);
+
 /* Would this peer's certificate be accepted now? True without one. */
 bool tls_still_accepts(const struct tls *t, SSL *ssl);
 

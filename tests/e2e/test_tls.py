@@ -104,6 +104,19 @@ def test_renegotiation_is_refused(sealed):
 
 
 @VERSIONS
+def test_more_requests_than_are_read_ahead(sealed, version):
+    """Three thousand in one go, 300 KB of them: each is answered, though reading stops at its mark in the middle of a record."""
+    many, answers = 3000, bytearray()
+    with connect(sealed.https, context(sealed.certificates, "kiosk", version)) as secure:
+        sender = threading.Thread(target=secure.sendall, args=(GET.replace(b"\r\n\r\n", b"\r\nX-Filler: " + b"f" * 50 + b"\r\n\r\n") * many,))
+        sender.start()
+        secure.settimeout(30)
+        while answers.count(b"HTTP/1.1 404 ") < many:
+            answers += secure.recv(65536)
+        sender.join()
+
+
+@VERSIONS
 def test_resumption(sealed, version):
     """A ticket spares the handshake, with a client certificate and without, for MLLP and for HTTP; who it is is remembered with it."""
     for client in (None, "kiosk"):

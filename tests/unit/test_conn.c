@@ -341,6 +341,22 @@ START_TEST(test_named_hold_waits)
 }
 END_TEST
 
+/* An answer that goes out in between must not make it forget that the peer waits to be read. */
+START_TEST(test_named_hold_waits_while_it_answers)
+{
+	conn_name(e.c);
+	ck_assert(!conn_hold(e.c, w.budget.limit + 1));
+	write_bytes(100);
+	conn_flush(e.c);
+	world_run(&w, 120);
+	ck_assert_int_ge(e.goes, 1);
+	int before = (int)e.goes;
+	send_bytes(10);
+	world_run(&w, 20);
+	ck_assert_int_gt(e.goes, before);
+}
+END_TEST
+
 START_TEST(test_output_is_counted)
 {
 	w.budget.strangers_limit = 4000;
@@ -372,6 +388,7 @@ main(void)
 	tcase_add_test(run.tcase, test_stranger_may_not_hold_more);
 	tcase_add_test(run.tcase, test_named_starves_and_goes_on);
 	tcase_add_test(run.tcase, test_named_hold_waits);
+	tcase_add_test(run.tcase, test_named_hold_waits_while_it_answers);
 	tcase_add_test(run.tcase, test_output_is_counted);
 	return check_end(run);
 }
