@@ -230,7 +230,6 @@ core_start(struct daemon *d)
 {
 	struct core *core = &d->core;
 	const struct config *c = core->config;
-	struct pg_config pg = {c->database.conninfo, c->database.schema, (int)c->hospital.utc_offset};
 	char error[512];
 
 	core->base = turn_base_new();
@@ -239,6 +238,7 @@ core_start(struct daemon *d)
 	core->metrics = metrics_new();
 	core->budget = (struct budget){.limit = (size_t)c->limits.memory_bytes, .strangers_limit = (size_t)c->limits.strangers_bytes};
 	core->shared = (struct conn_shared){core->base, &core->budget, turn_new(core->base, core->metrics)};
+	const struct pg_config pg = {c->database.conninfo, c->database.schema, (int)c->hospital.utc_offset, core->shared.turn};
 	core->peers = peers_new(core->base, c->log.repeat_ms * 1000);
 	core->directory = directory_new(core->metrics);
 	core->tokens = tokens_new();
@@ -302,10 +302,10 @@ daemon_end(struct daemon *d)
 	struct core *core = &d->core;
 
 	jobs_free(d->jobs);
-	reload_free(d->reload);
 	http_client_free(core->http);
 	pool_free(core->pool);
 	pool_free(core->ops_pool);
+	reload_free(d->reload);
 	booking_free(core->booking);
 	captures_free(core->captures);
 	watch_free(core->watch);

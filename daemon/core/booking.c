@@ -21,7 +21,7 @@ enum { PARK_BYTES = 4096, ROUTES = 4096 /* a power of two */ };
 struct booking {
 	struct core *core;
 	struct route routes[ROUTES];
-	size_t spill;			/* the first lane takes all until it holds this much */
+	size_t spill, heavy;		/* the first lane takes all until it holds `spill`; heavier than a batch: to the last one */
 	struct lane **lanes;
 	struct batch **batches;
 	unsigned n_lanes;
@@ -99,10 +99,13 @@ job_has_refusals(const struct booking_job *job)
 
 /* A commit costs the same for one line and for a hundred: little work is better together on the first lane than spread over all. */
 static unsigned
-choose_lane(const struct booking *b)
+choose_lane(const struct booking *b, size_t weight)
 {
 	unsigned best = 0;
 
+	/* what is a batch by itself takes the database a while: all of that in one lane leaves the others to who sends a line at a time */
+	if (weight > b->heavy)
+		return b->n_lanes - 1;
 	if (lane_weight(b->lanes[0]) < b->spill)
 		return 0;
 	for (unsigned i = 1; i < b->n_lanes; i++)
@@ -117,7 +120,7 @@ push(struct booking *b, struct posting *p, uint64_t hash)
 	struct route *r = &b->routes[hash & (ROUTES - 1)];
 
 	if (r->in_work++ == 0)
-		r->lane = choose_lane(b);
+		r->lane = choose_lane(b, p->item.weight);
 	p->job->pending++;
 	p->hash = hash;
 	lane_push(b->lanes[r->lane], &p->item);
@@ -235,6 +238,7 @@ booking_on_later(evutil_socket_t fd, short events, void *arg)
 	struct lane_item *item;
 
 	(void)fd, (void)events;
+	turn_begin(b->core->shared.turn);
 	STAILQ_CONCAT(&list, &b->finished);
 	while ((item = STAILQ_FIRST(&list)) != NULL) {
 		STAILQ_REMOVE_HEAD(&list, link);
@@ -254,12 +258,13 @@ booking_new(struct core *core)
 {
 	struct booking *b = memory_new(sizeof(*b));
 	const struct config *c = core->config;
-	struct pg_config pg = {c->database.conninfo, c->database.schema, (int)c->hospital.utc_offset};
+	struct pg_config pg = {c->database.conninfo, c->database.schema, (int)c->hospital.utc_offset, core->shared.turn};
 	struct lane_limits limits = {(size_t)c->database.batch_lines, c->database.hold_ms * 1000};
 
 	b->core = core;
 	b->n_lanes = (unsigned)c->database.lanes;
 	b->spill = (size_t)c->database.batch_lines / 4;
+	b->heavy = (size_t)c->database.batch_lines;
 	b->lanes = memory_new(b->n_lanes * sizeof(struct lane *));
 	b->batches = memory_new(b->n_lanes * sizeof(struct batch *));
 	STAILQ_INIT(&b->finished);

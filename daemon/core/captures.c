@@ -107,7 +107,7 @@ captures_new(struct core *core)
 	static const struct lane_ops ops = {captures_send, captures_done, captures_failed};
 	struct captures *c = memory_new(sizeof(*c));
 	const struct config *config = core->config;
-	struct pg_config pg = {config->database.conninfo, config->database.schema, (int)config->hospital.utc_offset};
+	struct pg_config pg = {config->database.conninfo, config->database.schema, (int)config->hospital.utc_offset, core->shared.turn};
 	struct lane_limits limits = {BATCH, config->database.hold_ms * 1000};
 
 	c->lane = lane_new(core->base, &pg, "captures", &limits, &ops, c);

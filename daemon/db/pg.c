@@ -32,6 +32,7 @@ struct pg {
 	struct event_base *base;
 	char *conninfo, *schema;	/* copies: the settings' snapshot that they come from may be gone when it connects again */
 	int utc_offset;
+	struct turn *turn;
 	char *name;
 	pg_state_fn on_state;
 	void *arg;
@@ -301,6 +302,12 @@ pg_connect(struct pg *pg)
 	    " -c enable_seqscan=off -c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c client_min_messages=warning",
 	    pg->schema, sign, minutes / 60, minutes % 60, sign == '-' ? '+' : '-', minutes / 60, minutes % 60);
 	pg_enter(pg, PG_CONNECTING);
+	PQconninfoOption *parts = PQconninfoParse(pg->conninfo, NULL);
+	if (parts == NULL) {	/* libpq's own words quote it, password and all */
+		pg_lose(pg, "[database] conninfo is not a connection string");
+		return;
+	}
+	PQconninfoFree(parts);
 	pg->conn = PQconnectStartParams(keys, values, 1);
 	if (pg->conn == NULL)
 		fatal("out of memory for a database connection");
@@ -403,6 +410,8 @@ pg_on_io(evutil_socket_t fd, short events, void *arg)
 	const char *why;
 
 	(void)fd;
+	if (pg->turn != NULL)
+		turn_begin(pg->turn);
 	if (pg->state == PG_CONNECTING) {
 		pg_poll_connect(pg);
 		return;
@@ -444,6 +453,7 @@ pg_new(struct event_base *base, const struct pg_config *config, const char *name
 	pg->conninfo = memory_text(config->conninfo, strlen(config->conninfo));
 	pg->schema = memory_text(config->schema, strlen(config->schema));
 	pg->utc_offset = config->utc_offset;
+	pg->turn = config->turn;
 	pg->name = memory_text(name, strlen(name));
 	pg->on_state = on_state;
 	pg->arg = arg;

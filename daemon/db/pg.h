@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <libpq-fe.h>
 
+#include "base/turn.h"
 #include "proto/view.h"
 #include "statements.h"
 
@@ -35,6 +36,7 @@ struct pg_config {
 	const char *conninfo;
 	const char *schema;
 	int utc_offset;			/* of the hospital, seconds east: the session's time zone */
+	struct turn *turn;		/* told of what the loop brings; NULL: nobody */
 };
 
 /* Starts connecting. name is for the log; all texts are copied. Free with pg_free, not from a callback of its own. */

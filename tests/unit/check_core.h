@@ -22,7 +22,7 @@ struct core_world {
 static void
 core_world_open(struct core_world *w, const char *text)
 {
-	static const struct pg_config nowhere = {"host=/nonexistent", "hospital", 0};
+	static const struct pg_config nowhere = {"host=/nonexistent", "hospital", 0, NULL};
 	struct core *core = &w->core;
 
 	memset(w, 0, sizeof(*w));
