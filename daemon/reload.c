@@ -16,7 +16,7 @@ struct reload {
 	reload_fn fn;
 	void *arg;
 	/* of the one that is going on */
-	const struct config *fresh;	/* NULL: none is */
+	struct config *fresh;		/* NULL: none is */
 	struct channels *channels;
 	struct door_keys keys;
 	bool again;
@@ -62,6 +62,7 @@ reload_hand_over(struct reload *r)
 	config_fixed_differences(r->core->config, fresh, fixed, sizeof(fixed));
 	if (fixed[0] != '\0')
 		log_warn("reload", "need_restart=\"%s\"", fixed);
+	config_keep_fixed(r->fresh, r->core->config);
 	config_log_plain_secrets(fresh);
 	log_info("reload", "facilities=%zu feeds=%zu tokens=%zu merchants=%zu", fresh->n_facilities, fresh->n_feeds, fresh->n_tokens, fresh->n_merchants);
 	r->channels = NULL;
@@ -71,13 +72,24 @@ reload_hand_over(struct reload *r)
 
 /* ------- what a section that is gone would leave behind */
 
+/* Under the same name, the same account: what another account has begun, this one cannot end. */
 static bool
-has_merchant(const struct config *c, const char *name)
+has_merchant(const struct config *c, const struct config_merchant *m)
 {
 	for (size_t i = 0; i < c->n_merchants; i++)
-		if (strcmp(c->merchants[i].name, name) == 0)
+		if (strcmp(c->merchants[i].name, m->name) == 0 && strcmp(c->merchants[i].mchid, m->mchid) == 0 && strcmp(c->merchants[i].appid, m->appid) == 0)
 			return true;
 	return false;
+}
+
+/* Is there no merchant of that name with another account? */
+static bool
+has_account(const struct config *c, const struct config_merchant *m)
+{
+	for (size_t i = 0; i < c->n_merchants; i++)
+		if (strcmp(c->merchants[i].name, m->name) == 0)
+			return has_merchant(c, m);
+	return true;
 }
 
 static bool
@@ -93,11 +105,25 @@ static bool
 lacks_sections(const struct config *old, const struct config *fresh)
 {
 	for (size_t i = 0; i < old->n_merchants; i++)
-		if (!has_merchant(fresh, old->merchants[i].name))
+		if (!has_merchant(fresh, &old->merchants[i]))
 			return true;
 	for (size_t i = 0; i < old->n_feeds; i++)
 		if (!has_feed(fresh, old->feeds[i].name))
 			return true;
+	return false;
+}
+
+/* Does this reload make it one? What was gone before is no reason against it. */
+static bool
+is_made_here(const struct reload *r, const char *kind, const char *name)
+{
+	const struct config *old = r->core->config;
+
+	if (strcmp(kind, "feed") == 0)
+		return has_feed(old, name) && !has_feed(r->fresh, name);
+	for (size_t i = 0; i < old->n_merchants; i++)
+		if (strcmp(old->merchants[i].name, name) == 0)
+			return !has_merchant(r->fresh, &old->merchants[i]);
 	return false;
 }
 
@@ -113,10 +139,11 @@ on_orphans(void *arg, const struct pg_outcome *outcome, const PGresult *rows)
 		return;
 	}
 	for (int row = 0; row < PQntuples(rows) && used < sizeof(why); row++) {
-		bool merchant = strcmp(PQgetvalue(rows, row, ORPHAN_KIND), "merchant") == 0;
-		used += (size_t)snprintf(why + used, sizeof(why) - used, "%s%s %s is gone from the settings but has %s %s", row > 0 ? "; " : "",
-		    PQgetvalue(rows, row, ORPHAN_KIND), PQgetvalue(rows, row, ORPHAN_NAME), PQgetvalue(rows, row, ORPHAN_LIVE),
-		    merchant ? "payments in progress" : "reversals that wait for their original");
+		const char *kind = PQgetvalue(rows, row, ORPHAN_KIND), *name = PQgetvalue(rows, row, ORPHAN_NAME);
+		if (!is_made_here(r, kind, name))
+			continue;
+		used += (size_t)snprintf(why + used, sizeof(why) - used, "%s%s %s is gone from the settings but has %s %s", used > 0 ? "; " : "",
+		    kind, name, PQgetvalue(rows, row, ORPHAN_LIVE), strcmp(kind, "merchant") == 0 ? "payments in progress" : "reversals that wait for their original");
 	}
 	if (used > 0)
 		reload_end(r, why);
@@ -131,8 +158,10 @@ ask_for_orphans(struct reload *r, const struct config *c, pool_fn fn)
 
 	column_reset(&merchants);
 	column_reset(&feeds);
+	/* a merchant whose account changed is asked for like one that is gone */
 	for (size_t i = 0; i < c->n_merchants; i++)
-		column_text(&merchants, view_of(c->merchants[i].name));
+		if (c == r->core->config || has_account(r->core->config, &c->merchants[i]))
+			column_text(&merchants, view_of(c->merchants[i].name));
 	for (size_t i = 0; i < c->n_feeds; i++)
 		column_text(&feeds, view_of(c->feeds[i].name));
 	struct pg_param params[] = {{column_value(&merchants, PG_TEXT), true}, {column_value(&feeds, PG_TEXT), true}};

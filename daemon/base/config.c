@@ -182,3 +182,22 @@ config_fixed_differences(const struct config *old, const struct config *fresh, c
 			compare_elements(&d, &sections[i], prefix, old, fresh);
 	}
 }
+
+void
+config_keep_fixed(struct config *fresh, const struct config *old)
+{
+	for (size_t i = 0; i < n_settings; i++) {
+		const struct setting *s = &settings[i];
+		size_t section = section_find(view_of(s->section));
+		if (s->reloadable || section == SECTIONS || sections[section].named)
+			continue;
+		if (setting_is_text(s)) {
+			const char *text = setting_text(s, old);
+			char **at = (char **)(void *)((char *)fresh + s->offset);
+			memory_purge(*at);
+			*at = memory_text(text, strlen(text));
+		} else {
+			memcpy((char *)fresh + s->offset, (const char *)old + s->offset, s->type == SETTING_BOOL ? sizeof(bool) : sizeof(int64_t));
+		}
+	}
+}

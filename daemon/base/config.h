@@ -121,6 +121,9 @@ void config_hash_token(const char *token, size_t n, unsigned char ret_sha256[32]
  * listener is listen.NAME.KEY; a listener that is new, or gone, listen.NAME. */
 void config_fixed_differences(const struct config *old, const struct config *fresh, char *buf, size_t size);
 
+/* What a reload cannot change stays as it was: gives the fresh snapshot, before anyone holds it, the old one's values of those settings. */
+void config_keep_fixed(struct config *fresh, const struct config *old);
+
 /* The annotated sample file. */
 void config_print_sample(FILE *out);
 

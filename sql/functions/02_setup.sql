@@ -35,8 +35,8 @@ begin
         'feeds', (select json_object_agg(name, feed_id) from feed));
 end $$;
 
--- What a daemon with these merchants and feeds alone would leave lying: merchants with live attempts, and active feeds with lines in quarantine that wait
--- for their original; how many of each. To be asked before setup_apply, which makes the feeds inactive. Looks only at live attempts, and at the held
+-- What a daemon with these merchants and feeds alone would leave lying: merchants with live attempts, and feeds with lines in quarantine that wait
+-- for their original; how many of each. Looks only at live attempts, and at the held
 -- lines of feeds that are not named. kind: merchant or feed.
 create or replace function reload_orphans(p_merchants text[], p_feeds text[]) returns table (kind text, name text, live bigint)
 language plpgsql stable security definer set search_path from current as $$
@@ -53,7 +53,7 @@ begin
      cross join lateral (select count(*) as lines from quarantine q
                           where q.feed_id = f.feed_id and q.awaits_line is not null
                             and not exists (select from quarantine_resolution r where r.quarantine_id = q.quarantine_id)) held
-     where f.feed_id > 0 and f.active and f.name <> all (coalesce(p_feeds, '{}')) and held.lines > 0
+     where f.feed_id > 0 and f.name <> all (coalesce(p_feeds, '{}')) and held.lines > 0
      order by 1, 2;
 end $$;
 

@@ -217,6 +217,18 @@ def test_what_needs_a_restart(siege, conf):
     assert siege.client("the-token-of-the-spare").get("/v1/bills/none").status == 404
 
 
+def test_what_needs_a_restart_stays_as_it_was(siege, conf, visit):
+    """A smaller limit of bodies, another zone: named, and not in force in any part."""
+    (conf.with_name("conf.d") / "70-fixed.conf").write_text("[http]\nbody_bytes = 1K\n[hospital]\nutc_offset = +00:00\n", "utf-8")
+    seen = len(siege.log())
+    assert " info reload " in siege.reload()
+    needs = re.search(r' warn reload need_restart="(.*)"', siege.log()[seen:])[1]
+    assert "http.body_bytes" in needs and "hospital.utc_offset" in needs, needs
+    lines = [line(visit, str(n)) for n in range(30)]
+    assert siege.ward.post("/v1/charges", {"lines": lines}).json["booked"] == 30
+    assert "+0800" in siege.clinic.dft(visit, ft1("1")).text
+
+
 # ---- what a reload would leave behind
 
 def test_a_merchant_with_a_payment_in_progress(siege, conf, visit):
