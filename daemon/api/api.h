@@ -42,6 +42,8 @@ unsigned api_connections(const struct api *api);
 
 /* Judges a request by its header: its route, who is asking, whether they may. Makes the call; returns how long a body is taken, or -1. */
 int64_t api_judge(struct core *core, struct http_request *r, unsigned serves);
+/* Would the caller of an open stream still be let in: neither revoked nor expired, of the same role and scope? */
+bool api_still_known(struct call *c);
 /* The whole request is there: has it handled, or answers what was judged. */
 void api_handle(struct http_request *r);
 /* A request that is none: answers it. */

@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "core/watch.h"
 
-enum { KEEPALIVE_SECONDS = 15 };
+enum { KEEPALIVE_SECONDS = 5 };
 
 struct stream {
 	struct call *call;
@@ -17,7 +17,10 @@ on_keepalive(evutil_socket_t fd, short events, void *arg)
 	struct stream *s = arg;
 
 	(void)fd, (void)events;
-	http_stream_send(s->call->request, VIEW_LITERAL(": still here\n\n"));
+	if (api_still_known(s->call))
+		http_stream_send(s->call->request, VIEW_LITERAL(": still here\n\n"));
+	else
+		conn_die(http_conn_base(s->call->request->conn), "its token or certificate is no longer good");
 }
 
 /* The peer is gone. */
@@ -38,7 +41,7 @@ on_change(void *arg, struct view doc)
 	struct stream *s = arg;
 	struct arena a;
 
-	if (doc.n == 0)
+	if (doc.n == 0 || !api_still_known(s->call))	/* the keepalive ends it */
 		return;
 	arena_init(&a, doc.n + 64);
 	http_stream_send(s->call->request, view_of(arena_printf(&a, "event: bill\ndata: %.*s\n\n", (int)doc.n, doc.p)));

@@ -66,11 +66,11 @@ bind_facilities(struct intake *in, const struct feed *feed, bool lines)
 		}
 		if (!lines && in->refused.reason == NULL)
 			in->refused = (struct refusal){"facility_unknown", "the feed is bound to another facility", "/facility"};
-		for (size_t i = 0; i < in->n_lines; i++)
-			if (in->lines[i].visit == v && in->lines[i].refused.reason == NULL)
-				in->lines[i].refused = (struct refusal){"facility_unknown", "the feed is bound to another facility",
-				    arena_printf(&in->arena, "/lines/%d/facility", in->lines[i].ordinal - 1)};
 	}
+	for (size_t i = 0; i < in->n_lines; i++)
+		if (in->visits[in->lines[i].visit].facility_id == 0 && in->lines[i].refused.reason == NULL)
+			in->lines[i].refused = (struct refusal){"facility_unknown", "the feed is bound to another facility",
+			    arena_printf(&in->arena, "/lines/%d/facility", in->lines[i].ordinal - 1)};
 }
 
 static void

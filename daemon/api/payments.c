@@ -107,15 +107,13 @@ api_post_wechatpay_notification(struct call *c)
 	}
 	const struct wechatpay_merchant *m = channel_merchant_wechatpay(merchant);
 	const int64_t most = c->settings->limits.notifications;
-	if (c->peer != NULL && !peer_may_fail(c->peer, PEER_NOTIFICATIONS, most)) {	/* an RSA signature is not verified for everyone who asks */
-		fail(c, 429, c->params[0].p, "too many notifications of this address were refused");
-		return;
-	}
 	enum wechatpay_verdict v = wechatpay_verify(m, &s, r->body, clock_now() / 1000000);
 	if (v != WECHATPAY_VERIFIED) {
-		if (c->peer != NULL)
+		/* the channel may come by the same proxy as who forges: a signature that is right is never refused for others that were not */
+		bool crowded = c->peer != NULL && !peer_may_fail(c->peer, PEER_NOTIFICATIONS, most);
+		if (c->peer != NULL && !crowded)
 			peer_failed(c->peer, PEER_NOTIFICATIONS, most);
-		fail(c, 401, c->params[0].p, wechatpay_verdict_text(v));
+		fail(c, crowded ? 429 : 401, c->params[0].p, crowded ? "too many notifications of this address were refused" : wechatpay_verdict_text(v));
 	} else if (wechatpay_parse_notification(c->arena, r->body, &n) != 0)
 		fail(c, 400, c->params[0].p, "not a notification");
 	else if (!view_is(n.event_type, WECHATPAY_EVENT_SUCCESS))

@@ -200,6 +200,22 @@ identify(struct call *c, unsigned serves)
 		refuse(c, "forbidden", "callers of this role are not served at this address");
 }
 
+bool
+api_still_known(struct call *c)
+{
+	const struct principal_sources sources = {c->core->config, c->core->directory, c->core->tokens, clock_now()};
+	struct principal who;
+	struct arena arena;
+
+	if (c->request->conn == NULL)
+		return true;		/* it ends by itself */
+	arena_init(&arena, 512);
+	bool known = principal_of(&sources, http_header(c->request, "authorization"), conn_identity(http_conn_base(c->request->conn)), c->request->peer, &arena,
+	    &who) == PRINCIPAL_KNOWN && who.role == c->who.role && strcmp(who.scope, c->who.scope) == 0;
+	arena_free(&arena);
+	return known;
+}
+
 static void
 on_free(struct http_request *r)
 {

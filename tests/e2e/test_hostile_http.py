@@ -260,7 +260,7 @@ def test_failed_logins(siege, visit):
 
 
 def test_failed_notifications(siege):
-    """Sixty a minute of an address that nobody signed; then they are not looked at."""
+    """Sixty a minute of an address that nobody signed; then it is told that these are too many."""
     path = "/notify/wechatpay/main"
     body = b'{"id":"x"}'
 
@@ -276,6 +276,16 @@ def test_failed_notifications(siege):
     statuses = [attempt("127.0.0.79") for _ in range(100)]
     assert statuses[:60] == [b"401"] * 60 and b"429" in statuses[60:64] and statuses.count(b"401") <= 66, statuses
     assert attempt("127.0.0.80") == b"401"
+
+
+def test_a_genuine_notification_among_forged_ones(siege, visit):
+    """The channel may come by the same proxy as who forges: what is signed by it is taken, whatever else was refused."""
+    bill = siege.billed(visit)["bill"]
+    statuses = {siege.nobody.request("POST", "/notify/wechatpay/main", b"{}", Content_Type="application/json").status for _ in range(100)}
+    assert statuses == {401, 429}
+    before = siege.metric("visitbill_notifications_total", result="204")
+    siege.sim.pay(siege.kiosk.pay(bill, "100.00").json)
+    wait_until(lambda: siege.metric("visitbill_notifications_total", result="204") > before, "the notification to be taken", 20)
 
 
 def test_the_log_of_one_who_is_refused(siege):

@@ -9,6 +9,7 @@ import pytest
 from .api import line
 from .feeds import ft1
 from .live import stays, wait_until
+from .test_notifications import Stream
 
 
 @pytest.fixture(name="path")
@@ -38,6 +39,21 @@ def test_a_life(siege, visit, path):
     wait_until(lambda: kiosk.get(path).status == 401, "the token to be refused", 2)
     stays(lambda: kiosk.get(path).status in (401, 429), "the token to be refused", 1)
     assert listed(siege, f"kiosk-{visit}")["state"] == "revoked"
+
+
+def test_a_stream_ends_with_its_token(siege, visit):
+    """Revoked, it hears of nothing more, and the connection is closed at the next sign of life."""
+    bill = siege.billed(visit)["bill"]
+    kiosk = new(siege, f"stream-{visit}", "--role", "kiosk", "--facilities", "H01")
+    wait_until(lambda: kiosk.get(f"/v1/bills/{bill}").status == 200, "the token to work", 2)
+    with Stream(kiosk, bill) as stream, Stream(siege.kiosk, bill) as another:
+        assert stream.next()["outstanding"] == another.next()["outstanding"] == "100.00"
+        siege.ctl("token", "revoke", f"stream-{visit}")
+        wait_until(lambda: kiosk.get(f"/v1/bills/{bill}").status == 401, "the token to be refused", 2)
+        assert siege.desk.pay(bill, "100.00", "cash").status == 201
+        assert another.next()["outstanding"] == "0.00"
+        rest = stream.response.read()
+        assert b"event:" not in rest
 
 
 def test_a_token_of_another_facility(siege, visit, path):
