@@ -1,4 +1,4 @@
-/* Two statements. A use that could not be told is told with the next one: only the last counts. */
+/* Two statements. A use that could not be told is lost: the next one says the same. */
 #include "token_sync.h"
 
 #include <inttypes.h>

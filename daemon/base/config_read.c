@@ -20,7 +20,7 @@
 #include "memory.h"
 #include "proto/utf8.h"
 
-enum { FILE_MOST = 4 << 20, LINE_MOST = 64 << 10, NAME_MOST = 60, KEY_MOST = 40, ELEMENTS_MOST = 10000 };
+enum { FILE_MOST = 4 << 20, LINE_MOST = 64 << 10, NAME_MOST = 60, KEY_MOST = 40, SHOWN_MOST = 24, ELEMENTS_MOST = 10000 };
 
 /* The file that is being read. */
 struct source {
@@ -208,7 +208,7 @@ read_key(struct source *s, struct view line)
 	const char *instead = setting_moved(section->kind, key);
 	if (instead != NULL)
 		return line_wrong(s, label, key_text, "%s", instead);
-	if (i == n_settings && s->indented)	/* perhaps the rest of a secret */
+	if (i == n_settings && (s->indented || !consists_of(key, LOWER "_", 1, SHOWN_MOST)))	/* perhaps the rest of a secret */
 		return line_wrong(s, label, NULL, "this is not a setting; an indented line does not continue the one above");
 	if (i == n_settings)
 		return line_wrong(s, label, key_text, "is not a setting");

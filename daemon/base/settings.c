@@ -56,7 +56,7 @@ const struct setting settings[] = {
 	ONE("limits", "strangers", SETTING_SIZE, limits.strangers_bytes, "32M", 64 * KIB, 64 * GIB, true, "of it, for peers that have not said who they are"),
 	ONE("limits", "output", SETTING_SIZE, limits.output_bytes, "1M", 16 * KIB, GIB, false,
 	    "answers that a peer has not taken; beyond it nothing more of its is read or begun"),
-	ONE("limits", "io_floor", SETTING_INT, limits.io_floor, "1000", 0, 1000000000, false, "bytes a second that a peer sends or takes at least; 0: none"),
+	ONE("limits", "io_floor", SETTING_INT, limits.io_floor, "1000", 0, 1000000000, false, "bytes a second that a peer takes at least of what waits for it; 0: none"),
 	ONE("limits", "failed_logins", SETTING_INT, limits.failed_logins, "30", 1, 1000000, true, "of an address, a minute"),
 	ONE("limits", "notifications", SETTING_INT, limits.notifications, "60", 1, 1000000, true, "refused payment notifications of an address, a minute"),
 

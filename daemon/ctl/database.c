@@ -54,8 +54,15 @@ connect_to(const char *conninfo)
 {
 	const char *keys[] = {"fallback_application_name", "connect_timeout", "client_encoding", "dbname", NULL};
 	const char *values[] = {"visitbillctl", "10", "UTF8", conninfo, NULL};
-	PGconn *db = PQconnectdbParams(keys, values, 1);
+	PQconninfoOption *parts = PQconninfoParse(conninfo, NULL);
 	char buf[1024];
+
+	if (parts == NULL) {	/* libpq's own words quote it, password and all */
+		ctl_failed("a conninfo of [database] is not a connection string");
+		return NULL;
+	}
+	PQconninfoFree(parts);
+	PGconn *db = PQconnectdbParams(keys, values, 1);
 
 	if (PQstatus(db) == CONNECTION_OK) {
 		PQsetNoticeReceiver(db, on_notice, NULL);
