@@ -150,9 +150,12 @@ def test_payments_while_backends_are_killed(ill):
             paid.append(payment)
         return paid
 
-    def kill():
+    def kill():     # each time that it has come back: on a slow machine, too, there is time for something to be killed in
         while not stop.is_set():
             ill.value("select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'visitbill'")
+            end = time.monotonic() + 10
+            while not stop.is_set() and not ill.is_ready() and time.monotonic() < end:
+                stop.wait(0.02)
             stop.wait(0.15)
 
     killer = threading.Thread(target=kill)
