@@ -188,10 +188,13 @@ static void
 session_on_close(void *ctx, const char *reason)
 {
 	struct session *s = ctx;
-	struct peer *peer = conn_peer(mllp_conn_base(s->conn));
+	struct conn *conn = mllp_conn_base(s->conn);
+	struct peer *peer = conn_peer(conn);
 
 	assert(s->magic == MAGIC);
-	if (s->told && peer != NULL)
+	if (s->told && peer != NULL && conn_was_cut(conn))
+		peer_log(peer, "feed.cut", "peer=%s why=\"%s\" in_work=%zu", s->peer, reason, s->in_work);
+	else if (s->told && peer != NULL)
 		peer_note(peer, "feed.disconnected", "peer=%s why=\"%s\" in_work=%zu", s->peer, reason, s->in_work);
 	else if (peer != NULL)
 		peer_log(peer, "feed.stranger", "peer=%s why=\"%s\"", s->peer, reason);

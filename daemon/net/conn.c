@@ -60,7 +60,7 @@ conn_bury(evutil_socket_t fd, short events, void *arg)
 }
 
 void
-conn_die(struct conn *c, const char *reason)
+conn_leave(struct conn *c, const char *reason)
 {
 	assert(c->magic == CONN_MAGIC);
 	if (c->state == STATE_DEAD)
@@ -73,6 +73,14 @@ conn_die(struct conn *c, const char *reason)
 		c->reason = reason;
 	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
 	event_active(c->bury, EV_TIMEOUT, 0);
+}
+
+void
+conn_die(struct conn *c, const char *reason)
+{
+	if (c->state != STATE_DEAD)
+		c->cut = true;
+	conn_leave(c, reason);
 }
 
 static void
@@ -198,8 +206,11 @@ conn_on_event(struct bufferevent *bev, short what, void *arg)
 	} else if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0) {
 		unsigned long e = c->ssl != NULL ? bufferevent_get_openssl_error(bev) : 0;
 		ERR_clear_error();
-		conn_die(c, e != 0 ? tls_reason(e) : c->state == STATE_HANDSHAKE ? "the peer broke off the TLS handshake"
-		    : (what & BEV_EVENT_EOF) != 0 ? "closed by peer" : "connection error");
+		if (e != 0)
+			conn_die(c, tls_reason(e));
+		else
+			conn_leave(c, c->state == STATE_HANDSHAKE ? "the peer broke off the TLS handshake"
+			    : (what & BEV_EVENT_EOF) != 0 ? "closed by peer" : "connection error");
 	}
 }
 

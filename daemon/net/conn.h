@@ -92,8 +92,12 @@ bool conn_is_named(const struct conn *c);
  * a reset. on_close is called later, never from inside. */
 void conn_close(struct conn *c, const char *reason);
 void conn_close_lingering(struct conn *c, const char *reason);
-/* Closes at once. */
+/* Closes at once: for something that the peer did, or failed to do. */
 void conn_die(struct conn *c, const char *reason);
+/* Closes at once, and nobody is to blame. */
+void conn_leave(struct conn *c, const char *reason);
+/* Did conn_die end it? */
+bool conn_was_cut(const struct conn *c);
 
 /* NULL without a place. */
 struct peer *conn_peer(const struct conn *c);

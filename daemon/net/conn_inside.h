@@ -37,6 +37,7 @@ struct conn {
 	struct account account;
 	size_t held;			/* by the protocol */
 	const char *reason;		/* why it closes, once it does */
+	bool cut;			/* for something that the peer did */
 	bool reading, paused, clogged, starved, full, eof, lingers, named;
 	enum conn_wait wait;
 	int64_t deadline;		/* of what is waited for; monotonic, microseconds; 0: none */

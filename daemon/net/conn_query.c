@@ -81,6 +81,13 @@ conn_is_dead(const struct conn *c)
 }
 
 bool
+conn_was_cut(const struct conn *c)
+{
+	assert(c->magic == CONN_MAGIC);
+	return c->cut;
+}
+
+bool
 conn_is_open(const struct conn *c)
 {
 	assert(c->magic == CONN_MAGIC);

@@ -96,7 +96,7 @@ http_stream_begin(struct http_request *r, const char *content_type, void (*on_en
 	c->on_stream_end = on_end;
 	c->text_used = 0;		/* counts what the peer says from here on */
 	if (c->draining)
-		conn_die(c->conn, "draining");	/* the burial ends the stream */
+		conn_leave(c->conn, "draining");	/* the burial ends the stream */
 	else
 		conn_again(c->conn);	/* it may have left, or talked, already */
 	return true;

@@ -118,7 +118,7 @@ http_read_away(struct http_conn *c, struct evbuffer *in)
 	c->text_used += evbuffer_get_length(in);
 	evbuffer_drain(in, evbuffer_get_length(in));
 	if (conn_has_ended(c->conn))
-		conn_die(c->conn, "closed by peer");
+		conn_leave(c->conn, "closed by peer");
 	else if (c->text_used > STREAM_TALK)
 		conn_die(c->conn, "the peer of a stream talks");
 }
@@ -242,7 +242,7 @@ http_conn_drain(struct http_conn *c)
 	assert(c->magic == HTTP_MAGIC);
 	c->draining = true;
 	if (c->state == HTTP_STREAMING)
-		conn_die(c->conn, "draining");
+		conn_leave(c->conn, "draining");
 	else if (c->state == HTTP_IDLE && !c->asked)
 		conn_hurry(c->conn, LAST_REQUEST_MS);	/* it has just come, and its request may be on its way */
 	else if (c->state == HTTP_IDLE)

@@ -17,7 +17,14 @@
 
 enum { BUCKETS = 4096, MOST = 65536, SWEEP_SECONDS = 5, MINUTE_US = 60000000, KEY_BYTES = 16, TEXT = 1024, MAGIC = 0x70656572 };
 
-enum said { SAID_REFUSED, SAID_NOTED, SAID };
+/* One kind of event of one address. */
+struct said {
+	SLIST_ENTRY(said) link;
+	const char *event;
+	bool is_fault;
+	int64_t logged_at;		/* when it was logged last, and how many since then were not */
+	uint64_t unlogged;
+};
 
 struct peer {
 	LIST_ENTRY(peer) link;
@@ -27,7 +34,7 @@ struct peer {
 	unsigned connections;
 	int64_t failed_us[PEER_LIMITS];	/* failures, each worth its part of a minute; drained by time */
 	int64_t counted_at[PEER_LIMITS];
-	struct { int64_t logged_at; uint64_t unlogged; } said[SAID];	/* when something was logged last, and how many since then were not */
+	SLIST_HEAD(, said) said;
 };
 
 LIST_HEAD(peer_list, peer);
@@ -95,30 +102,45 @@ left_of(const struct peer *peer, enum peer_limit limit)
 static void
 log_unlogged(struct peer *peer, int64_t now)
 {
-	static const char *const events[SAID] = {[SAID_REFUSED] = "peer.refused", [SAID_NOTED] = "peer.noted"};
 	char text[INET6_ADDRSTRLEN];
+	struct said *s;
 
 	key_text(peer, text);
-	for (int i = 0; i < SAID; i++) {
-		if (peer->said[i].unlogged == 0 || now - peer->said[i].logged_at < peer->table->repeat_us)
+	SLIST_FOREACH(s, &peer->said, link) {
+		if (s->unlogged == 0 || now - s->logged_at < peer->table->repeat_us)
 			continue;
 		const char *address = peer == peer->table->overflow ? "others" : text;
-		if (i == SAID_REFUSED)
-			log_warn(events[i], "address=%s repeated=%llu", address, (unsigned long long)peer->said[i].unlogged);
+		if (s->is_fault)
+			log_warn(s->event, "address=%s repeated=%llu", address, (unsigned long long)s->unlogged);
 		else
-			log_info(events[i], "address=%s repeated=%llu", address, (unsigned long long)peer->said[i].unlogged);
-		peer->said[i].unlogged = 0;
-		peer->said[i].logged_at = now;
+			log_info(s->event, "address=%s repeated=%llu", address, (unsigned long long)s->unlogged);
+		s->unlogged = 0;
+		s->logged_at = now;
 	}
 }
 
 static bool
 is_quiet(const struct peer *peer, int64_t now)
 {
-	for (int i = 0; i < SAID; i++)
-		if (peer->said[i].unlogged > 0 || now - peer->said[i].logged_at < peer->table->repeat_us)
+	const struct said *s;
+
+	SLIST_FOREACH(s, &peer->said, link)
+		if (s->unlogged > 0 || now - s->logged_at < peer->table->repeat_us)
 			return false;
 	return true;
+}
+
+static void
+peer_free(struct peer *peer)
+{
+	struct said *s;
+
+	while ((s = SLIST_FIRST(&peer->said)) != NULL) {
+		SLIST_REMOVE_HEAD(&peer->said, link);
+		free(s);
+	}
+	peer->magic = 0;
+	free(peer);
 }
 
 static void
@@ -137,8 +159,7 @@ on_sweep(evutil_socket_t fd, short events, void *arg)
 			if (is_quiet(peer, now) && peer->connections == 0 && left_of(peer, PEER_LOGINS) == 0 && left_of(peer, PEER_NOTIFICATIONS) == 0) {
 				LIST_REMOVE(peer, link);
 				p->n--;
-				peer->magic = 0;
-				free(peer);
+				peer_free(peer);
 			}
 		}
 	}
@@ -151,8 +172,6 @@ peer_new(struct peers *p)
 
 	peer->magic = MAGIC;
 	peer->table = p;
-	for (int i = 0; i < SAID; i++)
-		peer->said[i].logged_at = INT64_MIN / 2;
 	return peer;
 }
 
@@ -178,10 +197,10 @@ peers_free(struct peers *p)
 		struct peer *peer;
 		while ((peer = LIST_FIRST(&p->buckets[b])) != NULL) {
 			LIST_REMOVE(peer, link);
-			free(peer);
+			peer_free(peer);
 		}
 	}
-	free(p->overflow);
+	peer_free(p->overflow);
 	event_free(p->sweep);
 	free(p);
 }
@@ -244,24 +263,39 @@ peer_failed(struct peer *peer, enum peer_limit limit, int64_t a_minute)
 	peer->counted_at[limit] = clock_monotonic();
 }
 
-/* Writes the text, or counts that it was not written. False when it was only counted. */
-static bool __attribute__((format(printf, 4, 0)))
-is_due(struct peer *peer, enum said said, char text[TEXT], const char *format, va_list args)
+static struct said *
+said_of(struct peer *peer, const char *event, bool is_fault)
 {
+	struct said *s;
+
+	SLIST_FOREACH(s, &peer->said, link)
+		if (strcmp(s->event, event) == 0)
+			return s;
+	s = memory_new(sizeof(*s));
+	*s = (struct said){.event = event, .is_fault = is_fault, .logged_at = INT64_MIN / 2};
+	SLIST_INSERT_HEAD(&peer->said, s, link);
+	return s;
+}
+
+/* Writes the text, or counts that it was not written. False when it was only counted. */
+static bool __attribute__((format(printf, 5, 0)))
+is_due(struct peer *peer, const char *event, bool is_fault, char text[TEXT], const char *format, va_list args)
+{
+	struct said *s = said_of(peer, event, is_fault);
 	int64_t now = clock_monotonic();
 	size_t used;
 
 	assert(peer->magic == MAGIC);
-	if (now - peer->said[said].logged_at < peer->table->repeat_us) {
-		peer->said[said].unlogged++;
+	if (now - s->logged_at < peer->table->repeat_us) {
+		s->unlogged++;
 		return false;
 	}
 	vsnprintf(text, TEXT, format, args);
 	used = strlen(text);
-	if (peer->said[said].unlogged > 0)
-		snprintf(text + used, TEXT - used, " repeated=%llu", (unsigned long long)peer->said[said].unlogged);
-	peer->said[said].unlogged = 0;
-	peer->said[said].logged_at = now;
+	if (s->unlogged > 0)
+		snprintf(text + used, TEXT - used, " repeated=%llu", (unsigned long long)s->unlogged);
+	s->unlogged = 0;
+	s->logged_at = now;
 	return true;
 }
 
@@ -272,7 +306,7 @@ peer_log(struct peer *peer, const char *event, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	if (is_due(peer, SAID_REFUSED, text, format, args))
+	if (is_due(peer, event, true, text, format, args))
 		log_warn(event, "%s", text);
 	va_end(args);
 }
@@ -284,7 +318,7 @@ peer_note(struct peer *peer, const char *event, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	if (is_due(peer, SAID_NOTED, text, format, args))
+	if (is_due(peer, event, false, text, format, args))
 		log_info(event, "%s", text);
 	va_end(args);
 }

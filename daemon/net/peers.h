@@ -16,7 +16,7 @@ enum { PEER_TEXT = 64 };
 /* What an address may do only so often a minute. */
 enum peer_limit { PEER_LOGINS, PEER_NOTIFICATIONS, PEER_LIMITS };
 
-/* repeat_us: refusals of one address are one log line in this time. */
+/* repeat_us: each event of one address is one log line in this time. */
 struct peers *peers_new(struct event_base *base, int64_t repeat_us);
 void peers_free(struct peers *p);
 void peers_set_repeat(struct peers *p, int64_t repeat_us);
@@ -30,10 +30,11 @@ unsigned peer_connections(const struct peer *peer);
 bool peer_may_fail(const struct peer *peer, enum peer_limit limit, int64_t a_minute);
 void peer_failed(struct peer *peer, enum peer_limit limit, int64_t a_minute);
 
-/* Logs something that this address was refused, as a warning: at once, or as a count in the next line where there was one a short while ago. */
+/* Logs something that this address was refused, as a warning: at once, or as a count in the next line of the same event where there was one a short
+ * while ago. The event is a constant; each has its own line a while. */
 void peer_log(struct peer *peer, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same of something that is no fault (who comes and goes), as information and apart from the refusals. */
+/* The same of something that is no fault (who comes and goes), as information. */
 void peer_note(struct peer *peer, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* "127.0.0.1:4711", "[::1]:4711". */

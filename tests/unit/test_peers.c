@@ -129,9 +129,13 @@ START_TEST(test_refusals_are_one_line_a_while)
 	ck_assert_ptr_nonnull(strstr(l.text, "warn login.failed peer=127.0.0.1:1 n=0\n"));
 	peer_log(other, "login.failed", "peer=other");
 	ck_assert_int_eq(lines_of(log_file_text(&l)), 2);
+	peer_log(p, "feed.cut", "why=large");		/* the first of another kind is not lost among them */
+	peer_note(p, "feed.connected", "feed=clinic");
+	ck_assert_int_eq(lines_of(log_file_text(&l)), 4);
+	peer_note(p, "feed.connected", "feed=clinic");
 	clock_go(REPEAT_US - 1);
 	peer_log(p, "login.failed", "n=%d", 1000);
-	ck_assert_int_eq(lines_of(log_file_text(&l)), 2);
+	ck_assert_int_eq(lines_of(log_file_text(&l)), 4);
 	clock_go(1);
 	peer_log(p, "login.failed", "n=%d", 1001);
 	ck_assert_ptr_nonnull(strstr(log_file_text(&l), "login.failed n=1001 repeated=1000\n"));
@@ -162,7 +166,7 @@ START_TEST(test_sweep)
 	clock_go(REPEAT_US);
 	event_base_loopexit(base, &wait);
 	event_base_dispatch(base);
-	ck_assert_ptr_nonnull(strstr(log_file_text(&l), "warn peer.refused address=127.0.0.1 repeated=2\n"));
+	ck_assert_ptr_nonnull(strstr(log_file_text(&l), "warn login.failed address=127.0.0.1 repeated=2\n"));
 	ck_assert(!peer_may_fail(enter("127.0.0.9:1"), PEER_LOGINS, 1));	/* not forgotten before its minute is over */
 	log_file_close(&l);
 }
