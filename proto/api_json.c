@@ -141,44 +141,101 @@ read_sent_at(const struct json_in *top, const struct api_context *c, struct inta
 	in->has_sent_at = json_in_time(top, "as_of", c->offset, &in->sent_at);
 }
 
-void
-api_charges_parse(struct view body, const struct api_context *c, struct intake *in)
-{
-	const struct json *root = json_in_body(body, &in->arena, &in->refused);
+/* How far the reading is: the body becomes a tree, and then each member of its list a line. */
+struct api_charges {
+	struct api_context context;
+	struct intake *intake;
+	struct json_in_reading body;
+	const struct json *root, *line;		/* the line that is next; NULL: none */
+	size_t n;				/* lines read */
+	struct hash_set visits;
+};
 
-	if (root == NULL)
-		return;
-	struct json_in top = {root, "", -1, &in->arena, &in->refused};
-	read_sent_at(&top, c, in);
-	const struct json *lines = json_in_child(&top, "lines", JSON_ARRAY), *line = lines != NULL ? lines->first : NULL;
+/* A line takes about so many bytes at least. */
+enum { LINE_BYTES = 64 };
+
+struct api_charges *
+api_charges_begin(struct view body, const struct api_context *c, struct intake *in)
+{
+	struct api_charges *r = arena_alloc(&in->arena, sizeof(*r));
+
+	r->context = *c;
+	r->intake = in;
+	json_in_begin(&r->body, body, &in->arena);
+	return r;
+}
+
+/* The tree is there: what stands beside the lines, and room for them. */
+static void
+lines_begin(struct api_charges *r)
+{
+	struct intake *in = r->intake;
+	struct json_in top = {r->root, "", -1, &in->arena, &in->refused};
+
+	read_sent_at(&top, &r->context, in);
+	const struct json *lines = json_in_child(&top, "lines", JSON_ARRAY);
 	size_t n = lines != NULL ? lines->count : 0;
 	if (lines == NULL && in->refused.reason == NULL)
 		json_in_refuse(&top, "field_missing", "is required", "lines");
-	if (n > c->max_lines)
-		json_in_refuse(&top, "too_large", arena_printf(&in->arena, "%zu lines, at most %zu are taken", n, c->max_lines), "lines");
-	if (in->refused.reason == NULL && n > 0) {
-		in->lines = arena_alloc(&in->arena, n * sizeof(*in->lines));
-		in->visits = arena_alloc(&in->arena, n * sizeof(*in->visits));
-		in->n_lines = n;
-		struct hash_set set;
-		hash_set_init(&set, n, &in->arena);
-		for (size_t i = 0; i < n; i++, line = line->next) {
-			struct charge_line *l = &in->lines[i];
-			struct visit_ref visit = {0};
-			struct json_in at = {line, "/lines", (long)i, &in->arena, &l->refused};
-			l->ordinal = (int)i + 1;
-			if (line->kind != JSON_OBJECT) {
-				json_in_refuse(&at, "field_invalid", "is an object", "");
-			} else {
-				read_visit(&at, c, &visit);
-				read_line(&at, c, l);
-			}
-			l->visit = visit_index(&set, in, &visit);
-			charge_line_check(l, c->now, &in->arena, line_where, &at);
-			charge_line_digest(l);
-		}
-		group_by_visit(in);
+	if (n > r->context.max_lines)
+		json_in_refuse(&top, "too_large", arena_printf(&in->arena, "%zu lines, at most %zu are taken", n, r->context.max_lines), "lines");
+	if (in->refused.reason != NULL || n == 0)
+		return;
+	in->lines = arena_alloc(&in->arena, n * sizeof(*in->lines));
+	in->visits = arena_alloc(&in->arena, n * sizeof(*in->visits));
+	in->n_lines = n;
+	hash_set_init(&r->visits, n, &in->arena);
+	r->line = lines->first;
+}
+
+static void
+next_line(struct api_charges *r)
+{
+	struct intake *in = r->intake;
+	struct charge_line *l = &in->lines[r->n];
+	struct visit_ref visit = {0};
+	struct json_in at = {r->line, "/lines", (long)r->n, &in->arena, &l->refused};
+
+	l->ordinal = (int)++r->n;
+	if (r->line->kind != JSON_OBJECT) {
+		json_in_refuse(&at, "field_invalid", "is an object", "");
+	} else {
+		read_visit(&at, &r->context, &visit);
+		read_line(&at, &r->context, l);
 	}
+	l->visit = visit_index(&r->visits, in, &visit);
+	charge_line_check(l, r->context.now, &in->arena, line_where, &at);
+	charge_line_digest(l);
+	r->line = r->line->next;
+}
+
+bool
+api_charges_step(struct api_charges *r, size_t bytes)
+{
+	struct intake *in = r->intake;
+
+	if (r->root == NULL) {
+		if (!json_in_step(&r->body, bytes, &r->root, &in->refused))
+			return false;
+		if (r->root == NULL)
+			return true;
+		lines_begin(r);
+	}
+	for (size_t most = r->n + bytes / LINE_BYTES; r->line != NULL; next_line(r))
+		if (r->n > most)
+			return false;
+	if (in->n_lines > 0)
+		group_by_visit(in);
+	return true;
+}
+
+void
+api_charges_parse(struct view body, const struct api_context *c, struct intake *in)
+{
+	struct api_charges *r = api_charges_begin(body, c, in);
+
+	while (!api_charges_step(r, SIZE_MAX))
+		continue;
 }
 
 static const char *

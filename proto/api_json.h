@@ -16,6 +16,12 @@ struct api_context {
  * heartbeat. intake->refused is set when the request as a whole is wrong. */
 void api_charges_parse(struct view body, const struct api_context *c, struct intake *intake);
 
+/* The same in steps, of a body that may be large. What is begun with must outlive the reading, which lies in the intake's arena. */
+struct api_charges;
+struct api_charges *api_charges_begin(struct view body, const struct api_context *c, struct intake *intake);
+/* Goes on for about so many bytes. True at the end. */
+bool api_charges_step(struct api_charges *r, size_t bytes);
+
 /* POST /v1/visits: one visit, as event EVENT_OPEN. */
 void api_visit_parse(struct view body, const struct api_context *c, struct intake *intake);
 

@@ -46,7 +46,7 @@ arena_free(struct arena *a)
 }
 
 void *
-arena_alloc(struct arena *a, size_t n)
+arena_room(struct arena *a, size_t n)
 {
 	size_t need = (n + 15) & ~(size_t)15;
 
@@ -57,7 +57,13 @@ arena_alloc(struct arena *a, size_t n)
 	}
 	void *p = a->chunk->bytes + a->used;
 	a->used += need;
-	return memset(p, 0, n);
+	return p;
+}
+
+void *
+arena_alloc(struct arena *a, size_t n)
+{
+	return memset(arena_room(a, n), 0, n);
 }
 
 void
@@ -72,10 +78,11 @@ arena_shrink(struct arena *a, void *p, size_t n, size_t keep)
 struct view
 arena_copy(struct arena *a, const char *p, size_t n)
 {
-	char *copy = arena_alloc(a, n + 1);
+	char *copy = arena_room(a, n + 1);
 
 	if (n > 0)
 		memcpy(copy, p, n);
+	copy[n] = '\0';
 	return (struct view){copy, n};
 }
 

@@ -22,6 +22,8 @@ void arena_free(struct arena *a);
 
 /* n bytes, zeroed, aligned for any object. Owned by the arena. */
 void *arena_alloc(struct arena *a, size_t n);
+/* The same, not zeroed: for bytes that are written at once. */
+void *arena_room(struct arena *a, size_t n);
 
 /* Keeps the first `keep` bytes of p, which was the last thing allocated and of n bytes; the rest may be handed out again. */
 void arena_shrink(struct arena *a, void *p, size_t n, size_t keep);

@@ -189,7 +189,7 @@ hl7_text(struct view v, const struct hl7_delimiters *d, struct arena *a)
 	if (e == NULL)
 		return v;
 	/* a replacement is never longer than its sequence */
-	char *out = arena_alloc(a, v.n + 1);
+	char *out = arena_room(a, v.n + 1);
 	size_t n = 0;
 	const char *p = v.p, *end = v.p + v.n;
 	while (e != NULL) {

@@ -1,12 +1,17 @@
 /* Character sets by iconv. The converter is opened per message; only messages that are not UTF-8 pay for it. */
 #include "hl7_charset.h"
 
+#include <errno.h>
 #include <iconv.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <strings.h>
 
 #include "hl7.h"
 #include "utf8.h"
+
+/* No character of these sets becomes three times as long, either way: one byte of ISO 8859 is at most three of UTF-8. None is longer than four bytes. */
+enum { LONGEST = 3, LONGEST_CHARACTER = 4 };
 
 struct charset_row {
 	const char *hl7;
@@ -51,6 +56,7 @@ charset_lookup(struct view name, bool *found, char buf[16])
 	return NULL;
 }
 
+/* All of it at once. */
 static int
 convert(const char *to, const char *from, struct view in, struct arena *a, struct view *ret)
 {
@@ -58,9 +64,8 @@ convert(const char *to, const char *from, struct view in, struct arena *a, struc
 
 	if (cd == (iconv_t)-1)
 		return -1;
-	/* no character of these sets becomes three times as long, either way: one byte of ISO 8859 is at most three of UTF-8 */
-	size_t room = in.n * 3 + 16, left = room, in_left = in.n;
-	char *out = arena_alloc(a, room), *o = out;
+	size_t room = in.n * LONGEST + 16, left = room, in_left = in.n;
+	char *out = arena_room(a, room), *o = out;
 	char *i = (char *)(size_t)in.p;		/* iconv takes char ** and does not write there */
 	size_t r = iconv(cd, &i, &in_left, &o, &left);
 	iconv_close(cd);
@@ -71,29 +76,94 @@ convert(const char *to, const char *from, struct view in, struct arena *a, struc
 	return 0;
 }
 
-enum charset_result
-hl7_to_utf8(struct view message, const char *fallback, struct arena *a, struct view *ret)
+void
+hl7_charset_begin(struct hl7_charset *c, struct view message, const char *fallback, struct arena *a)
 {
-	bool found;
 	char buf[16];
 
 	if (message.n >= 3 && memcmp(message.p, "\xEF\xBB\xBF", 3) == 0)
 		message = (struct view){message.p + 3, message.n - 3};
+	*c = (struct hl7_charset){.a = a, .message = message, .rest = message};
 	struct view name = hl7_charset_name(message);
 	if (name.n == 0)
 		name = view_of(fallback != NULL ? fallback : "UTF-8");
-	const char *from = charset_lookup(name, &found, buf);
-	if (from == NULL) {
-		if (!utf8_is_valid(message))
-			return found ? CHARSET_INVALID : CHARSET_UNKNOWN;
-		if (!found && !ascii_is_valid(message))
-			return CHARSET_UNKNOWN;
-		*ret = message;
-		return CHARSET_OK;
+	const char *from = charset_lookup(name, &c->found, buf);
+	if (from == NULL)
+		return;
+	iconv_t cd = iconv_open("UTF-8", from);
+	if (cd == (iconv_t)-1) {
+		c->found = false;
+		return;
 	}
-	if (memchr(message.p, '\0', message.n) != NULL || convert("UTF-8", from, message, a, ret) != 0)
-		return CHARSET_INVALID;
+	c->converter = cd;
+	c->room = message.n * LONGEST + 16;
+	c->out = arena_room(a, c->room);
+}
+
+void
+hl7_charset_end(struct hl7_charset *c)
+{
+	if (c->converter != NULL)
+		iconv_close(c->converter);
+	c->converter = NULL;
+}
+
+/* A piece of a text that is UTF-8 already. */
+static bool
+step_check(struct hl7_charset *c, size_t bytes)
+{
+	struct view piece = utf8_cut(c->rest, bytes);
+
+	if (piece.n == 0 && c->rest.n > 0)	/* it does not begin with a character */
+		return false;
+	c->rest.p += piece.n;
+	c->rest.n -= piece.n;
+	return c->found ? utf8_is_valid(piece) : ascii_is_valid(piece);
+}
+
+/* A piece of a text to convert. One that ends in the middle of a character leaves that to the next one. */
+static bool
+step_convert(struct hl7_charset *c, size_t bytes)
+{
+	size_t n = bytes < c->rest.n ? bytes : c->rest.n, in_left = n, left = c->room - c->used;
+	char *in = (char *)(size_t)c->rest.p, *out = c->out + c->used;	/* iconv takes char ** and does not write there */
+
+	if (memchr(in, '\0', n) != NULL)
+		return false;
+	bool fine = iconv(c->converter, &in, &in_left, &out, &left) != (size_t)-1 || (errno == EINVAL && n < c->rest.n && in_left < n);
+	c->used = c->room - left;
+	c->rest.p += n - in_left;
+	c->rest.n -= n - in_left;
+	return fine;
+}
+
+enum charset_result
+hl7_charset_step(struct hl7_charset *c, size_t bytes, struct view *ret)
+{
+	bool convert = c->converter != NULL;
+
+	if (bytes < LONGEST_CHARACTER)
+		bytes = LONGEST_CHARACTER;
+	if (!(convert ? step_convert(c, bytes) : step_check(c, bytes))) {
+		hl7_charset_end(c);
+		return c->found ? CHARSET_INVALID : CHARSET_UNKNOWN;
+	}
+	if (c->rest.n > 0)
+		return CHARSET_MORE;
+	hl7_charset_end(c);
+	*ret = convert ? (struct view){c->out, c->used} : c->message;
+	if (convert)
+		arena_shrink(c->a, c->out, c->room, c->used);
 	return CHARSET_OK;
+}
+
+enum charset_result
+hl7_to_utf8(struct view message, const char *fallback, struct arena *a, struct view *ret)
+{
+	struct hl7_charset c;
+
+	hl7_charset_begin(&c, message, fallback, a);
+	return hl7_charset_step(&c, SIZE_MAX, ret);
 }
 
 struct view

@@ -3,11 +3,14 @@
 #ifndef VB_PROTO_HL7_CHARSET_H
 #define VB_PROTO_HL7_CHARSET_H
 
+#include <stdbool.h>
+
 #include "arena.h"
 #include "view.h"
 
 enum charset_result {
 	CHARSET_OK,
+	CHARSET_MORE,		/* of a step: it goes on */
 	CHARSET_UNKNOWN,	/* MSH-18 names one that we don't have, and the bytes are not plain ASCII */
 	CHARSET_INVALID,	/* the bytes are not text of that character set */
 };
@@ -19,6 +22,21 @@ struct view hl7_charset_name(struct view message);
  * ASCII by the standard; UTF-8 is accepted. `fallback` (may be NULL) is the feed's character set for a blank MSH-18. */
 enum charset_result hl7_to_utf8(struct view message, const char *fallback, struct arena *a, struct view *ret)
     __attribute__((warn_unused_result));
+
+/* The same in steps, of a message that may be large. Zero is one that holds nothing. */
+struct hl7_charset {
+	struct arena *a;
+	struct view message, rest;
+	bool found;		/* MSH-18 names one that we have */
+	void *converter;	/* of iconv; NULL: nothing is to be converted */
+	char *out;
+	size_t room, used;
+};
+void hl7_charset_begin(struct hl7_charset *c, struct view message, const char *fallback, struct arena *a);
+/* Goes on with about so many bytes. CHARSET_MORE until it is done; then it holds nothing any more. */
+enum charset_result hl7_charset_step(struct hl7_charset *c, size_t bytes, struct view *ret) __attribute__((warn_unused_result));
+/* Gives up one that is not done. */
+void hl7_charset_end(struct hl7_charset *c);
 
 /* UTF-8 text back into the sender's character set, for the acknowledgement: the view itself where that is UTF-8 or the text
  * cannot be said in it. */

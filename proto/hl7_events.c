@@ -1,4 +1,5 @@
-/* The HL7 profile: which segment and field means what to billing. Charge lines are in hl7_ft1.c. */
+/* The HL7 profile: which segment and field means what to billing. Charge lines are in hl7_ft1.c. A message is walked twice: for the segments that say who
+ * and where, and for its lines. */
 #include "hl7_events.h"
 
 #include "fields.h"
@@ -50,13 +51,28 @@ event_lookup(const struct hl7_header *h, struct refusal *refused)
 	return NULL;
 }
 
-static void
-body_scan(struct view message, const struct hl7_delimiters *d, struct body *b)
+struct hl7_events {
+	const struct hl7_header *header;
+	struct hl7_context context;
+	struct intake *intake;
+	const struct event_row *row;
+	struct reader reader;
+	struct body body;
+	struct view message, rest;
+	bool scanned;
+	struct hl7_ft1 lines;
+};
+
+/* Goes on for about so many bytes. True at the message's end. */
+static bool
+body_scan(struct hl7_events *e, size_t bytes)
 {
+	size_t until = bytes < e->rest.n ? e->rest.n - bytes : 0;
+	const struct hl7_delimiters *d = &e->header->delimiters;
+	struct body *b = &e->body;
 	struct hl7_segment s;
 
-	*b = (struct body){0};
-	while (hl7_next_segment(&message, &s)) {
+	while (hl7_next_segment(&e->rest, &s)) {
 		if (strcmp(s.id, "FT1") == 0)
 			b->n_ft1++;
 		else if (strcmp(s.id, "MSH") == 0)
@@ -69,7 +85,10 @@ body_scan(struct view message, const struct hl7_delimiters *d, struct body *b)
 			hl7_split(&s, d, &b->mrg), b->has_mrg = true;
 		else if (strcmp(s.id, "EVN") == 0 && b->evn.n == 0)
 			hl7_split(&s, d, &b->evn);
+		if (e->rest.n < until)
+			return false;
 	}
+	return true;
 }
 
 /* The text by the table of fields; empty where it breaks its limit, so that nothing long goes on from here. */
@@ -204,53 +223,59 @@ event_fill(struct reader *r, const struct body *b, const struct hl7_context *c, 
 	}
 }
 
+/* Room for the lines; none where there are none, or too many. */
 static void
-lines_fill(struct view message, const struct body *b, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
+lines_begin(struct hl7_events *e)
 {
-	if (b->n_ft1 == 0) {
+	struct intake *in = e->intake;
+	size_t n = e->body.n_ft1;
+
+	if (n == 0) {
 		in->refused = (struct refusal){"no_lines", "a DFT without FT1", "FT1^1"};
 		return;
 	}
-	if (b->n_ft1 > c->max_lines) {
-		in->refused = (struct refusal){"too_large", arena_printf(&in->arena, "%zu FT1 segments, at most %zu are taken", b->n_ft1,
-		    c->max_lines), "FT1^1"};
+	if (n > e->context.max_lines) {
+		in->refused = (struct refusal){"too_large", arena_printf(&in->arena, "%zu FT1 segments, at most %zu are taken", n, e->context.max_lines),
+		    "FT1^1"};
 		return;
 	}
-	in->lines = arena_alloc(&in->arena, b->n_ft1 * sizeof(*in->lines));
-	in->n_lines = b->n_ft1;
-	hl7_ft1_parse(message, h, c, in);
+	in->lines = arena_alloc(&in->arena, n * sizeof(*in->lines));
+	in->n_lines = n;
+	hl7_ft1_begin(&e->lines, e->message, e->header, &e->context, in);
 }
 
-void
-hl7_events_parse(struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
+/* Who and where, and what happened. */
+static void
+body_read(struct hl7_events *e)
 {
-	struct body b;
-	struct reader r = {&h->delimiters, &in->arena, {0}};
-	const struct event_row *row = event_lookup(h, &in->refused);
+	struct intake *in = e->intake;
 
-	in->message_id = bounded(&r, (struct value){hl7_text(h->control_id, r.d, r.a), false}, FIELD_MESSAGE_ID, "MSH^1^10").text;
-	in->has_sent_at = timestamp_parse(h->time, c->offset, &in->sent_at) == 0;
-	if (row == NULL)
-		return;
-	body_scan(message, &h->delimiters, &b);
 	in->visits = arena_alloc(&in->arena, sizeof(*in->visits));
 	in->n_visits = 1;
-	visit_of(&r, &b, h, &in->visits[0]);
-	struct visit_ref *visit = &in->visits[0];
-	if (row->kind == EVENT_NONE) {
-		lines_fill(message, &b, h, c, in);
-	} else {
-		in->event.kind = row->kind;
-		if (strcmp(row->event, "A28") == 0 || strcmp(row->event, "A31") == 0)
-			visit->visit_no = VIEW_NONE;
-		event_fill(&r, &b, c, in);
+	visit_of(&e->reader, &e->body, e->header, &in->visits[0]);
+	if (e->row->kind == EVENT_NONE) {
+		lines_begin(e);
+		return;
 	}
+	in->event.kind = e->row->kind;
+	if (strcmp(e->row->event, "A28") == 0 || strcmp(e->row->event, "A31") == 0)
+		in->visits[0].visit_no = VIEW_NONE;
+	event_fill(&e->reader, &e->body, &e->context, in);
+}
+
+/* What is wrong with the message as a whole. */
+static void
+judge(struct hl7_events *e)
+{
+	struct intake *in = e->intake;
+	const struct visit_ref *visit = &in->visits[0];
+
 	if (in->refused.reason == NULL)
-		in->refused = r.refused;
-	if (in->refused.reason == NULL && b.n_msh > 1)	/* frames are taken apart before: nobody pays for the next patient */
+		in->refused = e->reader.refused;
+	if (in->refused.reason == NULL && e->body.n_msh > 1)	/* frames are taken apart before: nobody pays for the next patient */
 		in->refused = (struct refusal){"segment_order", "a second MSH in one message", "MSH^2"};
 	if (in->refused.reason == NULL && visit->visit_no.n == 0) {
-		if (!row->of_patient)
+		if (!e->row->of_patient)
 			in->refused = (struct refusal){"visit_missing", "no visit number in PV1-19 nor in PID-18", "PV1^1^19"};
 		else if (visit->patient_no.text.n == 0)
 			in->refused = (struct refusal){"field_missing", "no patient number in PID-3", "PID^1^3"};
@@ -259,4 +284,51 @@ hl7_events_parse(struct view message, const struct hl7_header *h, const struct h
 		in->refused = in->event.refused;
 	for (size_t i = 0; in->refused.reason != NULL && i < in->n_lines; i++)
 		in->lines[i].refused = in->refused;
+}
+
+static void
+events_open(struct hl7_events *e, struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
+{
+	*e = (struct hl7_events){.header = h, .context = *c, .intake = in, .reader = {&h->delimiters, &in->arena, {0}}, .message = message, .rest = message};
+	e->row = event_lookup(h, &in->refused);
+	in->message_id = bounded(&e->reader, (struct value){hl7_text(h->control_id, e->reader.d, e->reader.a), false}, FIELD_MESSAGE_ID, "MSH^1^10").text;
+	in->has_sent_at = timestamp_parse(h->time, c->offset, &in->sent_at) == 0;
+}
+
+struct hl7_events *
+hl7_events_begin(struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
+{
+	struct hl7_events *e = arena_alloc(&in->arena, sizeof(*e));
+
+	events_open(e, message, h, c, in);
+	return e;
+}
+
+bool
+hl7_events_step(struct hl7_events *e, size_t bytes)
+{
+	if (e->row == NULL)
+		return true;
+	if (!e->scanned) {
+		if (!body_scan(e, bytes))
+			return false;
+		e->scanned = true;
+		body_read(e);
+		if (bytes < e->message.n && e->intake->n_lines > 0)
+			return false;
+	}
+	if (e->intake->n_lines > 0 && !hl7_ft1_step(&e->lines, bytes))
+		return false;
+	judge(e);
+	return true;
+}
+
+void
+hl7_events_parse(struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
+{
+	struct hl7_events e;
+
+	events_open(&e, message, h, c, in);
+	while (!hl7_events_step(&e, SIZE_MAX))
+		continue;
 }

@@ -23,4 +23,10 @@ struct hl7_context {
  * whole message also stands in each of its lines, so that no line is lost from sight. */
 void hl7_events_parse(struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *intake);
 
+/* The same in steps, of a message that may be large. What is begun with must outlive the reading. */
+struct hl7_events;
+struct hl7_events *hl7_events_begin(struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *intake);
+/* Goes on for about so many bytes of the message. True at its end. */
+bool hl7_events_step(struct hl7_events *e, size_t bytes);
+
 #endif

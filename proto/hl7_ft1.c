@@ -4,7 +4,6 @@
 #include <ctype.h>
 
 #include "fields.h"
-#include "hash.h"
 #include "money.h"
 #include "timestamp.h"
 #include "utf8.h"
@@ -203,26 +202,23 @@ made_id(const struct ft1 *t, const struct view *parts, size_t n_parts)
 	return arena_copy(t->a, buf, id.n);
 }
 
-/* The ids of the lines so far, from the first line on that had none: messages whose lines all have ids pay nothing. */
-struct ids {
-	struct hash_set set;
-	size_t n;		/* lines in it */
-};
-
-/* Is there a line in the set with the last line's id? The last line comes in if not, and so do those before it. */
+/* Is there a line in the set with the last line's id? The last line comes in if not, and so do those before it: messages whose lines all have ids pay
+ * nothing. */
 static bool
-ids_add(struct ids *ids, const struct charge_line *lines, size_t last)
+ids_add(struct hl7_ft1 *w, size_t last)
 {
-	for (; ids->n <= last; ids->n++) {
-		struct view id = lines[ids->n].source_line;
+	const struct charge_line *lines = w->intake->lines;
+
+	for (; w->n_ids <= last; w->n_ids++) {
+		struct view id = lines[w->n_ids].source_line;
 		uint64_t hash = hash_text(id, 0);
 		size_t at = (size_t)hash;
 		struct hash_place *p;
-		while ((p = hash_set_next(&ids->set, hash, &at))->index != 0 && !view_equal(lines[p->index - 1].source_line, id))
+		while ((p = hash_set_next(&w->ids, hash, &at))->index != 0 && !view_equal(lines[p->index - 1].source_line, id))
 			continue;
 		if (p->index == 0)
-			*p = (struct hash_place){hash, (uint32_t)ids->n + 1};
-		else if (ids->n == last)
+			*p = (struct hash_place){hash, (uint32_t)w->n_ids + 1};
+		else if (w->n_ids == last)
 			return true;
 	}
 	return false;
@@ -230,13 +226,13 @@ ids_add(struct ids *ids, const struct charge_line *lines, size_t last)
 
 /* Two lines of one message never share an id that we made: the second one's gets its ordinal. */
 static void
-tell_apart(struct ids *ids, struct charge_line *lines, size_t n, size_t n_lines, struct arena *a)
+tell_apart(struct hl7_ft1 *w, struct charge_line *l)
 {
-	struct charge_line *l = &lines[n];
+	struct arena *a = &w->intake->arena;
 
-	if (ids->set.places == NULL)
-		hash_set_init(&ids->set, n_lines, a);
-	if (ids_add(ids, lines, n))
+	if (w->ids.places == NULL)
+		hash_set_init(&w->ids, w->intake->n_lines, a);
+	if (ids_add(w, (size_t)(l - w->intake->lines)))
 		l->source_line = view_of(arena_printf(a, "%.*s.%d", (int)l->source_line.n, l->source_line.p, l->ordinal));
 }
 
@@ -262,43 +258,68 @@ name_line(const struct ft1 *t, struct view reverses, struct view message_id)
 		l->kind = LINE_CREDIT;
 }
 
-/* ZRV-1 behind this FT1 and before the next. */
-static struct view
-following_zrv(struct view rest, const struct hl7_delimiters *d, struct arena *a)
+void
+hl7_ft1_begin(struct hl7_ft1 *w, struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
 {
-	struct hl7_segment s;
-	struct hl7_fields f;
-
-	while (hl7_next_segment(&rest, &s) && strcmp(s.id, "FT1") != 0)
-		if (strcmp(s.id, "ZRV") == 0) {
-			hl7_split(&s, d, &f);
-			struct view id = hl7_component(hl7_field(&f, 1), d, 1);
-			return hl7_is_null(id) ? VIEW_NONE : view_trim(hl7_text(id, d, a));
-		}
-	return VIEW_NONE;
+	*w = (struct hl7_ft1){.header = h, .context = *c, .intake = in, .rest = message};
 }
 
-void
-hl7_ft1_parse(struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
+/* The line that waits is complete. */
+static void
+finish_line(struct hl7_ft1 *w)
 {
-	struct hl7_segment s;
+	struct hl7_segment s = {.id = "FT1", .line = w->line};
 	struct hl7_fields f;
-	struct ids ids = {0};
-	size_t n = 0;
+	struct charge_line *l = &w->intake->lines[w->n - 1];
+	struct ft1 t = {&f, &w->header->delimiters, &w->intake->arena, l};
 
-	while (n < in->n_lines && hl7_next_segment(&message, &s)) {
-		if (strcmp(s.id, "FT1") != 0)
-			continue;
-		struct charge_line *l = &in->lines[n++];
-		struct ft1 t = {&f, &h->delimiters, &in->arena, l};
-		hl7_split(&s, &h->delimiters, &f);
-		l->ordinal = (int)n;
-		read_fields(&t, c);
-		bool named = l->source_line.n > 0;
-		name_line(&t, following_zrv(message, &h->delimiters, &in->arena), in->message_id);
-		if (!named && l->source_line.n > 0)
-			tell_apart(&ids, in->lines, n - 1, in->n_lines, &in->arena);
-		charge_line_check(l, c->now, &in->arena, where, &t);
-		charge_line_digest(l);
+	w->waits = false;
+	hl7_split(&s, &w->header->delimiters, &f);
+	l->ordinal = (int)w->n;
+	read_fields(&t, &w->context);
+	bool named = l->source_line.n > 0;
+	name_line(&t, w->reverses, w->intake->message_id);
+	if (!named && l->source_line.n > 0)
+		tell_apart(w, l);
+	charge_line_check(l, w->context.now, &w->intake->arena, where, &t);
+	charge_line_digest(l);
+}
+
+/* ZRV-1: the first one behind an FT1 and before the next. */
+static void
+read_zrv(struct hl7_ft1 *w, const struct hl7_segment *s)
+{
+	struct hl7_fields f;
+
+	hl7_split(s, &w->header->delimiters, &f);
+	struct view id = hl7_component(hl7_field(&f, 1), &w->header->delimiters, 1);
+	w->has_zrv = true;
+	w->reverses = hl7_is_null(id) ? VIEW_NONE : view_trim(hl7_text(id, &w->header->delimiters, &w->intake->arena));
+}
+
+bool
+hl7_ft1_step(struct hl7_ft1 *w, size_t bytes)
+{
+	size_t until = bytes < w->rest.n ? w->rest.n - bytes : 0;
+	struct hl7_segment s;
+
+	while (hl7_next_segment(&w->rest, &s)) {
+		bool is_ft1 = strcmp(s.id, "FT1") == 0;
+		if (is_ft1 && w->waits)
+			finish_line(w);
+		if (is_ft1) {
+			w->n++;
+			w->waits = true;
+			w->has_zrv = false;
+			w->line = s.line;
+			w->reverses = VIEW_NONE;
+		} else if (w->waits && !w->has_zrv && strcmp(s.id, "ZRV") == 0) {
+			read_zrv(w, &s);
+		}
+		if (w->rest.n < until)
+			return false;
 	}
+	if (w->waits)
+		finish_line(w);
+	return true;
 }

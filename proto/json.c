@@ -1,13 +1,5 @@
-/* The reader: one pass, recursive as deep as JSON_DEPTH. It does not check UTF-8; its caller has. */
+/* The reader: one pass. It does not check UTF-8; its caller has. */
 #include "json.h"
-
-struct reader {
-	const char *start, *p, *end;
-	struct arena *a;
-	const char *complaint;
-	size_t values_left;
-	bool too_many;
-};
 
 /* Bytes that stand in a string for themselves. */
 static const unsigned char is_plain[256] = {
@@ -15,14 +7,14 @@ static const unsigned char is_plain[256] = {
 };
 
 static int
-fail(struct reader *r, const char *complaint)
+fail(struct json_reading *r, const char *complaint)
 {
 	r->complaint = r->p == r->end ? "the text ends too early" : complaint;
 	return -1;
 }
 
 static void
-skip_blanks(struct reader *r)
+skip_blanks(struct json_reading *r)
 {
 	while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t'))
 		r->p++;
@@ -69,7 +61,7 @@ put_utf8(char *to, unsigned long c)
 
 /* One escape, from behind its backslash. */
 static int
-read_escape(struct reader *r, char **to)
+read_escape(struct json_reading *r, char **to)
 {
 	static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
 
@@ -99,7 +91,7 @@ read_escape(struct reader *r, char **to)
 
 /* A string, from its first quote; a copy is made only where there are escapes, which are never shorter than what they stand for. */
 static int
-read_string(struct reader *r, struct view *ret)
+read_string(struct json_reading *r, struct view *ret)
 {
 	const char *from = ++r->p;
 	char *copy, *to;
@@ -135,7 +127,7 @@ read_string(struct reader *r, struct view *ret)
 }
 
 static size_t
-skip_digits(struct reader *r)
+skip_digits(struct json_reading *r)
 {
 	const char *from = r->p;
 
@@ -145,7 +137,7 @@ skip_digits(struct reader *r)
 }
 
 static int
-read_number(struct reader *r, struct view *ret)
+read_number(struct json_reading *r, struct view *ret)
 {
 	const char *from = r->p;
 
@@ -172,7 +164,7 @@ read_number(struct reader *r, struct view *ret)
 }
 
 static int
-read_word(struct reader *r, struct view word)
+read_word(struct json_reading *r, struct view word)
 {
 	if ((size_t)(r->end - r->p) < word.n || memcmp(r->p, word.p, word.n) != 0)
 		return fail(r, "not a value");
@@ -182,7 +174,7 @@ read_word(struct reader *r, struct view word)
 
 /* The name of the next member, and its colon. */
 static int
-read_name(struct reader *r, const struct json *object, struct view *ret)
+read_name(struct json_reading *r, const struct json *object, struct view *ret)
 {
 	const char *at = r->p;
 
@@ -204,57 +196,28 @@ read_name(struct reader *r, const struct json *object, struct view *ret)
 	return 0;
 }
 
-static int read_value(struct reader *r, struct json *v, int depth);
-
-/* What an array or object holds, from behind its opening bracket. */
+/* An array or object begins, at its bracket. */
 static int
-read_members(struct reader *r, struct json *in, int depth)
+open_members(struct json_reading *r, struct json *v)
 {
-	char close = in->kind == JSON_OBJECT ? '}' : ']';
-	struct json *last = NULL;
-
-	if (depth > JSON_DEPTH)
+	v->kind = *r->p++ == '{' ? JSON_OBJECT : JSON_ARRAY;
+	if (r->depth == JSON_DEPTH)
 		return fail(r, "nested too deeply");
-	skip_blanks(r);
-	if (r->p < r->end && *r->p == close) {
-		r->p++;
-		return 0;
-	}
-	for (;;) {
-		if (r->values_left-- == 0) {
-			r->too_many = true;
-			return fail(r, "too many values for its length");
-		}
-		struct json *v = arena_alloc(r->a, sizeof(*v));
-		if (in->kind == JSON_OBJECT && read_name(r, in, &v->name) != 0)
-			return -1;
-		if (read_value(r, v, depth) != 0)
-			return -1;
-		*(last != NULL ? &last->next : &in->first) = v;
-		last = v;
-		in->count++;
-		skip_blanks(r);
-		if (r->p < r->end && *r->p == close) {
-			r->p++;
-			return 0;
-		}
-		if (r->p == r->end || *r->p != ',')
-			return fail(r, "no comma between two values");
-		r->p++;
-		skip_blanks(r);
-	}
+	r->open[r->depth].in = v;
+	r->open[r->depth].last = NULL;
+	r->depth++;
+	return 0;
 }
 
 static int
-read_value(struct reader *r, struct json *v, int depth)
+read_value(struct json_reading *r, struct json *v)
 {
 	if (r->p == r->end)
 		return fail(r, "");
 	switch (*r->p) {
 	case '{':
 	case '[':
-		v->kind = *r->p++ == '{' ? JSON_OBJECT : JSON_ARRAY;
-		return read_members(r, v, depth + 1);
+		return open_members(r, v);
 	case '"':
 		v->kind = JSON_STRING;
 		return read_string(r, &v->text);
@@ -273,21 +236,92 @@ read_value(struct reader *r, struct json *v, int depth)
 	}
 }
 
+/* The next member of the innermost array or object, or its end. */
+static int
+read_member(struct json_reading *r)
+{
+	struct json *in = r->open[r->depth - 1].in, *last = r->open[r->depth - 1].last;
+
+	skip_blanks(r);
+	if (r->p < r->end && *r->p == (in->kind == JSON_OBJECT ? '}' : ']')) {
+		r->p++;
+		r->depth--;
+		return 0;
+	}
+	if (last != NULL) {
+		if (r->p == r->end || *r->p != ',')
+			return fail(r, "no comma between two values");
+		r->p++;
+		skip_blanks(r);
+	}
+	if (r->values_left-- == 0) {
+		r->too_many = true;
+		return fail(r, "too many values for its length");
+	}
+	struct json *v = arena_alloc(r->a, sizeof(*v));
+	if (in->kind == JSON_OBJECT && read_name(r, in, &v->name) != 0)
+		return -1;
+	*(last != NULL ? &last->next : &in->first) = v;
+	r->open[r->depth - 1].last = v;
+	in->count++;
+	return read_value(r, v);
+}
+
+void
+json_begin(struct json_reading *r, struct view text, struct arena *a)
+{
+	r->start = r->p = text.p;
+	r->end = text.p + text.n;
+	r->a = a;
+	r->complaint = NULL;
+	r->values_left = JSON_VALUES + text.n / JSON_BYTES;
+	r->too_many = false;
+	r->root = NULL;
+	r->depth = 0;
+}
+
+static enum json_result
+wrong(const struct json_reading *r, struct json_error *ret_error)
+{
+	*ret_error = (struct json_error){r->complaint, (size_t)(r->p - r->start), r->too_many};
+	return JSON_WRONG;
+}
+
+enum json_result
+json_step(struct json_reading *r, size_t bytes, const struct json **ret, struct json_error *ret_error)
+{
+	size_t left = (size_t)(r->end - r->p);
+	const char *until = r->p + (bytes < left ? bytes : left);
+
+	if (r->root == NULL) {
+		r->root = arena_alloc(r->a, sizeof(*r->root));
+		skip_blanks(r);
+		if (read_value(r, r->root) != 0)
+			return wrong(r, ret_error);
+	}
+	while (r->depth > 0) {
+		if (r->p >= until && until < r->end)
+			return JSON_MORE;
+		if (read_member(r) != 0)
+			return wrong(r, ret_error);
+	}
+	skip_blanks(r);
+	if (r->p < r->end) {
+		r->complaint = "something follows the value";
+		return wrong(r, ret_error);
+	}
+	*ret = r->root;
+	return JSON_DONE;
+}
+
 const struct json *
 json_parse(struct view text, struct arena *a, struct json_error *ret_error)
 {
-	struct reader r = {text.p, text.p, text.p + text.n, a, NULL, JSON_VALUES + text.n / JSON_BYTES, false};
-	struct json *root = arena_alloc(a, sizeof(*root));
+	struct json_reading r;
+	const struct json *root = NULL;
 
-	skip_blanks(&r);
-	if (read_value(&r, root, 0) == 0) {
-		skip_blanks(&r);
-		if (r.p == r.end)
-			return root;
-		r.complaint = "something follows the value";
-	}
-	*ret_error = (struct json_error){r.complaint, (size_t)(r.p - r.start), r.too_many};
-	return NULL;
+	json_begin(&r, text, a);
+	return json_step(&r, text.n, &root, ret_error) == JSON_DONE ? root : NULL;
 }
 
 const struct json *

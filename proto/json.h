@@ -37,6 +37,22 @@ struct json_error {
 enum { JSON_VALUES = 1000, JSON_BYTES = 8 };
 const struct json *json_parse(struct view text, struct arena *a, struct json_error *ret_error);
 
+/* The same in steps, of a text that may be large. */
+struct json_reading {
+	const char *start, *p, *end;
+	struct arena *a;
+	const char *complaint;
+	size_t values_left;
+	bool too_many;
+	struct json *root;
+	struct { struct json *in, *last; } open[JSON_DEPTH];	/* the arrays and objects around what comes next, and their last members */
+	int depth;
+};
+enum json_result { JSON_DONE, JSON_MORE, JSON_WRONG };
+void json_begin(struct json_reading *r, struct view text, struct arena *a);
+/* Goes on for about so many bytes; a string is read at once. The tree is set at the end, the error when the text is not JSON. */
+enum json_result json_step(struct json_reading *r, size_t bytes, const struct json **ret, struct json_error *ret_error);
+
 /* The member of that name, NULL where there is none. */
 const struct json *json_member(const struct json *object, struct view name);
 

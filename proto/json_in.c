@@ -5,6 +5,8 @@
 #include "timestamp.h"
 #include "utf8.h"
 
+enum { LONGEST_CHARACTER = 4 };
+
 const char *
 json_in_pointer(const struct json_in *in, const char *key)
 {
@@ -22,21 +24,64 @@ json_in_refuse(const struct json_in *in, const char *reason, const char *detail,
 		*in->refused = (struct refusal){reason, detail, json_in_pointer(in, key)};
 }
 
-const struct json *
-json_in_body(struct view body, struct arena *a, struct refusal *refused)
+void
+json_in_begin(struct json_in_reading *r, struct view body, struct arena *a)
+{
+	r->body = r->unchecked = body;
+	r->a = a;
+	json_begin(&r->json, body, a);
+}
+
+/* A piece of the body is UTF-8, or not. */
+static bool
+check_utf8(struct json_in_reading *r, size_t bytes)
+{
+	struct view piece = utf8_cut(r->unchecked, bytes < LONGEST_CHARACTER ? LONGEST_CHARACTER : bytes);
+
+	r->unchecked.p += piece.n;
+	r->unchecked.n -= piece.n;
+	return piece.n > 0 && utf8_is_valid(piece);
+}
+
+bool
+json_in_step(struct json_in_reading *r, size_t bytes, const struct json **ret, struct refusal *refused)
 {
 	const struct json *o = NULL;
 	struct json_error e;
 
-	if (body.n == 0)
+	*ret = NULL;
+	if (r->body.n == 0) {
 		*refused = (struct refusal){"json_invalid", "the body is empty", ""};
-	else if (!utf8_is_valid(body))
-		*refused = (struct refusal){"json_invalid", "the body is not UTF-8, or has a NUL", ""};
-	else if ((o = json_parse(body, a, &e)) == NULL)
-		*refused = (struct refusal){e.too_many ? "too_large" : "json_invalid", arena_printf(a, "%s, at byte %zu", e.complaint, e.at), ""};
-	else if (o->kind != JSON_OBJECT)
+		return true;
+	}
+	if (r->unchecked.n > 0) {
+		if (!check_utf8(r, bytes)) {
+			*refused = (struct refusal){"json_invalid", "the body is not UTF-8, or has a NUL", ""};
+			return true;
+		}
+		if (bytes < r->body.n)
+			return false;
+	}
+	enum json_result result = json_step(&r->json, bytes, &o, &e);
+	if (result == JSON_WRONG)
+		*refused = (struct refusal){e.too_many ? "too_large" : "json_invalid", arena_printf(r->a, "%s, at byte %zu", e.complaint, e.at), ""};
+	else if (result == JSON_DONE && o->kind != JSON_OBJECT)
 		*refused = (struct refusal){"json_invalid", "the body is not an object", ""};
-	return refused->reason == NULL ? o : NULL;
+	else
+		*ret = o;
+	return result != JSON_MORE;
+}
+
+const struct json *
+json_in_body(struct view body, struct arena *a, struct refusal *refused)
+{
+	struct json_in_reading r;
+	const struct json *o;
+
+	json_in_begin(&r, body, a);
+	while (!json_in_step(&r, SIZE_MAX, &o, refused))
+		continue;
+	return o;
 }
 
 /* Any text; refused where it is something else. */

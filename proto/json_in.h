@@ -19,6 +19,16 @@ struct json_in {
  * from it point into the body. */
 const struct json *json_in_body(struct view body, struct arena *a, struct refusal *ret_refused);
 
+/* The same in steps, of a body that may be large. */
+struct json_in_reading {
+	struct view body, unchecked;	/* what is not yet known to be UTF-8 */
+	struct arena *a;
+	struct json_reading json;
+};
+void json_in_begin(struct json_in_reading *r, struct view body, struct arena *a);
+/* Goes on for about so many bytes. True at the end: *ret is the object, or NULL with *ret_refused. */
+bool json_in_step(struct json_in_reading *r, size_t bytes, const struct json **ret, struct refusal *ret_refused);
+
 /* A text without blanks around it; empty where absent or null. Not a text, or against the table of fields: refused, and empty. */
 struct view json_in_text(const struct json_in *in, const char *key, enum field field);
 /* The same, told apart: absent says nothing, null or "" deletes. */

@@ -6,9 +6,14 @@
 #include "proto/money.h"
 #include "proto/text.h"
 
+/* What is read of a body between two looks at the clock; bytes. */
+enum { STEP = 8192 };
+
 struct intake_call {
 	struct booking_job job;		/* first */
 	struct call *call;
+	struct api_charges *reading;
+	struct turn_task again;		/* goes on with it in another turn */
 };
 
 static struct api_context
@@ -177,6 +182,23 @@ charges_done(struct booking_job *job, enum booking_result result)
 	arena_free(&arena);
 }
 
+/* A large body takes more turns than one. The request stays as long, whether its peer does or not. */
+static void
+charges_read(void *arg)
+{
+	struct intake_call *ic = arg;
+	struct turn *turn = ic->call->core->shared.turn;
+
+	while (!api_charges_step(ic->reading, STEP))
+		if (turn_is_long(turn)) {
+			ic->again = (struct turn_task){.run = charges_read, .arg = ic};
+			turn_later(turn, &ic->again, TURN_KNOWN);
+			return;
+		}
+	bind_facilities(&ic->job.intake, ic->job.feed, true);
+	intake_submit(ic);
+}
+
 void
 api_post_charges(struct call *c)
 {
@@ -189,9 +211,8 @@ api_post_charges(struct call *c)
 	struct intake_call *ic = intake_begin(c, charges_done);
 	if (ic == NULL)
 		return;
-	api_charges_parse(c->request->body, &context, &ic->job.intake);
-	bind_facilities(&ic->job.intake, c->who.feed, true);
-	intake_submit(ic);
+	ic->reading = api_charges_begin(c->request->body, &context, &ic->job.intake);
+	charges_read(ic);
 }
 
 /* ------- visits */

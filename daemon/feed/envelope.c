@@ -1,4 +1,4 @@
-/* Walking a frame's segments for MSH and the envelope ones, each once. */
+/* Walking a frame's segments for MSH and the envelope ones, each once: but for the one that ends a message, which is read again. */
 #include "envelope.h"
 
 #include <stdlib.h>
@@ -46,20 +46,6 @@ is_envelope(const struct hl7_segment *s)
 	return is_header(s) || strcmp(s->id, "BTS") == 0 || strcmp(s->id, "FTS") == 0;
 }
 
-bool
-envelope_is_single(struct view content)
-{
-	struct hl7_segment s;
-	size_t messages = 0;
-
-	while (hl7_next_segment(&content, &s)) {
-		messages += strcmp(s.id, "MSH") == 0;
-		if (messages > 1 || is_envelope(&s))
-			return false;
-	}
-	return true;
-}
-
 void
 envelope_open(struct view content, size_t most, struct envelope *e)
 {
@@ -69,6 +55,7 @@ envelope_open(struct view content, size_t most, struct envelope *e)
 static void
 note_envelope(struct envelope *e, struct arena *a, const struct hl7_segment *s)
 {
+	e->enveloped = true;
 	if (is_header(s) && (e->header.n == 0 || (!e->has_bhs && strcmp(s->id, "BHS") == 0))) {
 		e->header = s->line;
 		e->has_bhs = strcmp(s->id, "BHS") == 0;
@@ -83,41 +70,56 @@ note_envelope(struct envelope *e, struct arena *a, const struct hl7_segment *s)
 	}
 }
 
-/* From its MSH to what begins something else. */
-static struct view
-take_message(struct envelope *e, struct view first)
+/* A message's MSH: it goes on to what begins something else, or to the end. */
+static void
+begin_message(struct envelope *e, const struct hl7_segment *s)
 {
-	struct view message = first, before = e->rest;
+	struct hl7_delimiters unused;
+
+	e->message = s->line;
+	e->in_batch++;
+	e->overflow = e->n_messages++ >= e->most;
+	if (e->overflow || hl7_delimiters_of(s->line, &unused) != 0) {
+		e->message.n = (size_t)(e->content.p + e->content.n - s->line.p);
+		e->rest = VIEW_NONE;
+	}
+}
+
+static enum envelope_result
+end_message(struct envelope *e, struct view *ret)
+{
+	*ret = e->message;
+	e->message = VIEW_NONE;
+	return ENVELOPE_MESSAGE;
+}
+
+enum envelope_result
+envelope_next(struct envelope *e, struct arena *a, size_t bytes, struct view *ret)
+{
+	size_t until = bytes < e->rest.n ? e->rest.n - bytes : 0;
+	struct view before = e->rest;
 	struct hl7_segment s;
 
-	while (hl7_next_segment(&e->rest, &s) && strcmp(s.id, "MSH") != 0 && !is_envelope(&s)) {
-		message.n = (size_t)(s.line.p + s.line.n - message.p);
-		before = e->rest;
+	for (; hl7_next_segment(&e->rest, &s); before = e->rest) {
+		bool is_message = strcmp(s.id, "MSH") == 0;
+		if ((is_message || is_envelope(&s)) && e->message.n > 0) {
+			e->rest = before;	/* it is looked at again */
+			return end_message(e, ret);
+		}
+		if (is_message)
+			begin_message(e, &s);
+		else if (is_envelope(&s))
+			note_envelope(e, a, &s);
+		else if (e->message.n > 0)	/* else it is before the first message: of nobody */
+			e->message.n = (size_t)(s.line.p + s.line.n - e->message.p);
+		if (e->rest.n < until)
+			return ENVELOPE_MORE;
 	}
-	e->rest = before;
-	return message;
+	return e->message.n > 0 ? end_message(e, ret) : ENVELOPE_END;
 }
 
 bool
-envelope_next(struct envelope *e, struct arena *a, struct view *ret)
+envelope_is_single(const struct envelope *e)
 {
-	struct hl7_delimiters unused;
-	struct hl7_segment s;
-
-	while (hl7_next_segment(&e->rest, &s)) {
-		if (is_envelope(&s))
-			note_envelope(e, a, &s);
-		if (strcmp(s.id, "MSH") != 0)
-			continue;	/* before the first message: of nobody */
-		e->in_batch++;
-		e->overflow = e->n_messages++ >= e->most;
-		if (e->overflow || hl7_delimiters_of(s.line, &unused) != 0) {
-			*ret = (struct view){s.line.p, (size_t)(e->content.p + e->content.n - s.line.p)};
-			e->rest = VIEW_NONE;
-		} else {
-			*ret = take_message(e, s.line);
-		}
-		return true;
-	}
-	return false;
+	return !e->enveloped && e->n_messages <= 1 && e->rest.n == 0;
 }

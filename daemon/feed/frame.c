@@ -1,5 +1,5 @@
-/* One frame of a feed: its messages go to booking and their acknowledgements back. A batch is taken message by message, a window of them at a time and a
- * slice of the loop's turn at a time, and its answer grows no larger than what was sent warrants. */
+/* One frame of a feed: its messages go to booking and their acknowledgements back. A batch is taken message by message, a window of them at a time; what is
+ * long is walked and read a slice of the loop's turn at a time; and an answer grows no larger than what was sent warrants. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,11 @@
 #include "proto/hl7.h"
 #include "proto/timestamp.h"
 
-enum { ANSWER_FREE = 4096, MESSAGE_COST = 5 };	/* a message in work takes about so many times its bytes */
+enum {
+	ANSWER_FREE = 4096,
+	MESSAGE_COST = 5,	/* a message in work takes about so many times its bytes */
+	AT_ONCE = 65536, STEP = 16384,	/* bytes that are walked at once, and between two looks at the clock */
+};
 
 static void
 note_mark(struct message *m)
@@ -30,7 +34,7 @@ note_mark(struct message *m)
 bool
 frame_is_done(const struct frame *f)
 {
-	return f->in_work == 0 && (!f->is_batch || f->walked);
+	return f->in_work == 0 && f->walked;
 }
 
 static void
@@ -42,6 +46,8 @@ frame_free(struct frame *f)
 		STAILQ_REMOVE_HEAD(&f->messages, link);
 		message_free(m);
 	}
+	if (f->reading != NULL)
+		message_free(f->reading);
 	turn_forget(f->session->server->core->shared.turn, &f->again);
 	account_close(&f->account);
 	arena_free(&f->arena);
@@ -91,18 +97,18 @@ message_done(struct booking_job *job, enum booking_result result)
 	m->result = result;
 	m->finished = true;
 	f->in_work--;
-	/* a batch that is not wholly begun is the session's last frame, and has waited for room in the window */
+	/* a frame that is not wholly begun is the session's last one, and has waited for room in the window */
 	struct frame *last = TAILQ_LAST(&s->frames, frame_list);
 	if (f->is_batch)
 		batch_collect(f);
-	if (last->is_batch && !last->walked)
+	if (!last->walked)
 		frame_advance(last);
 	session_answer(s);
 }
 
-/* A message of the frame. Where the budget has no memory for it now, it is made of its header alone, which is enough to say "send again". */
+/* A message of the frame. Where the budget has no memory for it now, it is made of its header alone, which is enough to say "send again". lasting: the bytes are in the frame's arena. */
 static struct message *
-frame_message(struct frame *f, struct view bytes, bool *ret_affordable)
+frame_message(struct frame *f, struct view bytes, bool lasting, bool *ret_affordable)
 {
 	struct session *s = f->session;
 	struct hl7_segment header = {.line = VIEW_NONE};
@@ -111,7 +117,7 @@ frame_message(struct frame *f, struct view bytes, bool *ret_affordable)
 	*ret_affordable = account_set(&f->account, f->held + bytes.n * MESSAGE_COST);
 	if (!*ret_affordable && hl7_next_segment(&rest, &header))
 		bytes = header.line.n < ANSWER_FREE ? header.line : VIEW_NONE;
-	return message_new(s->server->core, bytes, s->peer, &s->sender, 0);
+	return message_new(s->server->core, bytes, lasting, s->peer, &s->sender, 0);
 }
 
 /* Hands a message to booking; what needs none is finished at once. */
@@ -172,17 +178,18 @@ frame_on_again(void *arg)
 	session_answer(s);
 }
 
+/* A frame that has to be walked: by its copy, for the socket's bytes are gone when it is taken up again. */
 static void
-batch_begin(struct frame *f, struct view content)
+walk_begin(struct frame *f, struct view content)
 {
 	struct core *core = f->session->server->core;
 
-	/* the socket's bytes are gone when the answer is made */
 	arena_init(&f->arena, content.n + 1024);
+	f->held = f->held_arena = f->arena.total;
 	envelope_open(arena_copy(&f->arena, content.p, content.n), (size_t)core->config->mllp.frame_messages, &f->envelope);
 	f->answers = text_begin(&f->arena, 512);
 	f->again = (struct turn_task){.run = frame_on_again, .arg = f};
-	f->is_batch = f->all_stored = true;
+	f->all_stored = true;
 	frame_advance(f);
 }
 
@@ -198,40 +205,83 @@ frame_begin(struct session *s, struct view content)
 	s->sender.identity = conn_identity(mllp_conn_base(s->conn));
 	TAILQ_INSERT_TAIL(&s->frames, f, link);
 	s->server->in_work++;
-	if (!is_one_message(content) && !envelope_is_single(content)) {
-		batch_begin(f, content);
+	if (content.n > AT_ONCE || !is_one_message(content)) {
+		walk_begin(f, content);
 		return;
 	}
 	bool affordable;
-	struct message *m = frame_message(f, content, &affordable);
+	struct message *m = frame_message(f, content, false, &affordable);
+	f->walked = true;
 	frame_submit(f, m, affordable);
 }
 
-/* ------- a batch */
+/* ------- walking */
+
+/* The message is there, and has to be read. */
+static void
+walk_take(struct frame *f, struct view bytes)
+{
+	f->reading = frame_message(f, bytes, true, &f->reading_affordable);
+}
+
+static void
+walk_submit(struct frame *f)
+{
+	struct message *m = f->reading;
+
+	f->reading = NULL;
+	if (f->envelope.overflow)
+		message_refuse(m, "batch_too_large", "the frame holds more messages than are taken; send the rest in another");
+	frame_submit(f, m, f->reading_affordable);
+	f->walked = !f->is_batch;
+	if (f->is_batch)
+		batch_collect(f);
+}
+
+/* A step of the walk. What is one message without an envelope, or none at all, is no batch. */
+static void
+walk_step(struct frame *f)
+{
+	struct view bytes;
+
+	if (f->reading != NULL) {
+		if (message_read(f->reading, f->session->server->core->shared.turn))
+			walk_submit(f);
+		return;
+	}
+	switch (envelope_next(&f->envelope, &f->arena, STEP, &bytes)) {
+	case ENVELOPE_MORE:
+		break;
+	case ENVELOPE_MESSAGE:
+		f->is_batch = !envelope_is_single(&f->envelope);
+		walk_take(f, f->is_batch ? bytes : f->envelope.content);
+		break;
+	case ENVELOPE_END:
+		if (envelope_is_single(&f->envelope))
+			walk_take(f, f->envelope.content);
+		else
+			f->is_batch = f->walked = true;
+		break;
+	}
+}
 
 void
 frame_advance(struct frame *f)
 {
 	struct session *s = f->session;
 	struct core *core = s->server->core;
-	struct view bytes;
 
-	batch_collect(f);
+	if (f->is_batch)
+		batch_collect(f);
 	while (!f->walked && s->in_work < (size_t)core->config->mllp.in_flight) {
-		if (turn_is_long(core->shared.turn)) {
+		if (s->nameless) {	/* whose the rest is cannot be told any more; nobody waits for its answer */
+			f->walked = true;
+		} else if (turn_is_long(core->shared.turn)) {
 			turn_later(core->shared.turn, &f->again, f->account.named ? TURN_KNOWN : TURN_STRANGER);
 			return;
+		} else {
+			walk_step(f);
 		}
-		if (!envelope_next(&f->envelope, &f->arena, &bytes)) {
-			f->walked = true;
-			break;
-		}
-		bool affordable;
-		struct message *m = frame_message(f, bytes, &affordable);
-		if (f->envelope.overflow)
-			message_refuse(m, "batch_too_large", "the frame holds more messages than are taken; send the rest in another");
-		frame_submit(f, m, affordable);
-		batch_collect(f);
 	}
 }
 
@@ -310,7 +360,7 @@ frame_answer(struct frame *f)
 	assert(frame_is_done(f));
 	if (f->is_batch)
 		batch_answer(f);
-	else
+	else if (!STAILQ_EMPTY(&f->messages))
 		message_answer(f, STAILQ_FIRST(&f->messages));
 	frame_free(f);
 }

@@ -47,72 +47,159 @@ feed_of(struct core *core, const struct hl7_header *h, const struct sender *send
 	return directory_feed(core->directory, h->application, h->facility, sender, reason);
 }
 
-/* MSH-18 says the character set; where it is blank, the feed's setting, for which MSH-3 and 4 are read from the raw bytes: they are codes. */
-static enum charset_result
-to_utf8(struct core *core, struct message *m, struct view bytes, const struct sender *sender, int feed_id, struct view *ret)
-{
-	struct arena *a = &m->job.intake.arena;
-	const char *fallback = NULL, *reason = NULL;
+/* What is read at once, and how much of a larger message between two looks at the clock; bytes. */
+enum { AT_ONCE = 65536, STEP = 8192 };
 
-	if (hl7_charset_name(bytes).n == 0 && !ascii_is_valid(bytes)) {
-		struct refusal ignored;
-		hl7_header_parse(bytes, m->settings->mllp.processing, a, &m->header, &ignored);
-		struct feed *feed = feed_of(core, &m->header, sender, feed_id, &reason);
-		if (feed != NULL && feed->charset[0] != '\0')
-			fallback = feed->charset;
-	}
-	return hl7_to_utf8(bytes, fallback, a, ret);
+/* How far the reading of a large message is: its character set, then its header, then its body. */
+struct message_reading {
+	struct core *core;
+	const struct sender *sender;
+	int feed_id;
+	const char *why_stranger;
+	struct hl7_charset charset;
+	struct hl7_events *events;	/* NULL: the characters are still looked at */
+};
+
+/* MSH-18 says the character set; where it is blank, the feed's setting, for which MSH-3 and 4 are read from the raw bytes: they are codes. */
+static const char *
+charset_of_feed(struct message *m, struct core *core, const struct sender *sender, int feed_id)
+{
+	struct view bytes = m->job.bytes;
+	const char *reason = NULL;
+	struct refusal ignored;
+
+	if (hl7_charset_name(bytes).n > 0 || ascii_is_valid(bytes))
+		return NULL;
+	hl7_header_parse(bytes, m->settings->mllp.processing, &m->job.intake.arena, &m->header, &ignored);
+	struct feed *feed = feed_of(core, &m->header, sender, feed_id, &reason);
+	return feed != NULL && feed->charset[0] != '\0' ? feed->charset : NULL;
 }
 
-struct message *
-message_new(struct core *core, struct view bytes, const char *peer, const struct sender *sender, int feed_id)
+/* The header. False where nothing more is to be read. */
+static bool
+read_header(struct message *m, enum charset_result charset, struct view text)
 {
-	struct arena arena;
-	struct view text;
-	const char *reason = "feed_unknown";
-
-	/* the message, its bytes and its lines lie in one piece of memory: about 200 bytes of struct a line of 150 bytes */
-	arena_init(&arena, sizeof(struct message) + bytes.n * 4 + 1024);
-	struct message *m = arena_alloc(&arena, sizeof(*m));
 	struct intake *in = &m->job.intake;
-	in->arena = arena;
-	m->settings = config_hold(core->config);
-	m->job.content_type = "hl7";
-	m->job.bytes = arena_copy(&in->arena, bytes.p, bytes.n);
-	m->job.peer = arena_copy(&in->arena, peer, strlen(peer)).p;
+	struct refusal refused;
 
-	switch (to_utf8(core, m, m->job.bytes, sender, feed_id, &text)) {
-	case CHARSET_OK:
-		break;
-	case CHARSET_UNKNOWN:
+	if (charset == CHARSET_UNKNOWN)
 		in->refused = (struct refusal){"charset_unknown", "the character set in MSH-18 is not one we know", "MSH^1^18"};
-		break;
-	case CHARSET_INVALID:
+	else if (charset == CHARSET_INVALID)
 		in->refused = (struct refusal){"charset_invalid", "the bytes are not text of the character set in MSH-18 (UTF-8 where it is blank)",
 		    "MSH^1^18"};
-		break;
-	}
-	struct refusal header_refused;
-	if (in->refused.reason != NULL)
-		text = m->job.bytes;	/* raw, for what can be told of its header */
-	hl7_header_parse(text, m->settings->mllp.processing, &in->arena, &m->header, &header_refused);
-	if (in->refused.reason == NULL || (header_refused.reason != NULL && strcmp(header_refused.reason, "not_hl7") == 0))
-		in->refused = header_refused;
-	m->job.feed = feed_of(core, &m->header, sender, feed_id, &reason);
-	if (in->refused.reason != NULL || message_is_ack(m))
-		return m;
+	/* raw, for what can be told of its header */
+	hl7_header_parse(charset == CHARSET_OK ? text : m->job.bytes, m->settings->mllp.processing, &in->arena, &m->header, &refused);
+	if (in->refused.reason == NULL || (refused.reason != NULL && strcmp(refused.reason, "not_hl7") == 0))
+		in->refused = refused;
+	return in->refused.reason == NULL && !message_is_ack(m);
+}
 
-	struct hl7_context context = {clock_now(), (int)m->settings->hospital.utc_offset, (size_t)m->settings->mllp.message_lines};
-	hl7_events_parse(text, &m->header, &context, in);
+static struct hl7_context
+context_of(const struct message *m)
+{
+	return (struct hl7_context){clock_now(), (int)m->settings->hospital.utc_offset, (size_t)m->settings->mllp.message_lines};
+}
+
+/* The body is read: whose it is goes into it. */
+static void
+finish(struct message *m, const char *why_stranger)
+{
+	struct intake *in = &m->job.intake;
+
 	if (m->job.feed == NULL) {
-		refuse_all(in, stranger(reason));
-		return m;
+		refuse_all(in, stranger(why_stranger));
+		return;
 	}
 	for (size_t i = 0; i < in->n_visits; i++) {
 		in->visits[i].facility = view_of(m->job.feed->facility);
 		in->visits[i].facility_id = m->job.feed->facility_id;
 	}
+}
+
+static void
+read_at_once(struct message *m, struct core *core, const struct sender *sender, int feed_id)
+{
+	struct intake *in = &m->job.intake;
+	const char *why_stranger = "feed_unknown", *fallback = charset_of_feed(m, core, sender, feed_id);
+	struct view text = VIEW_NONE;
+
+	enum charset_result charset = hl7_to_utf8(m->job.bytes, fallback, &in->arena, &text);
+	bool goes_on = read_header(m, charset, text);
+	m->job.feed = feed_of(core, &m->header, sender, feed_id, &why_stranger);
+	if (!goes_on)
+		return;
+	struct hl7_context context = context_of(m);
+	hl7_events_parse(text, &m->header, &context, in);
+	finish(m, why_stranger);
+}
+
+static void
+reading_begin(struct message *m, struct core *core, const struct sender *sender, int feed_id)
+{
+	struct arena *a = &m->job.intake.arena;
+	struct message_reading *r = arena_alloc(a, sizeof(*r));
+
+	*r = (struct message_reading){.core = core, .sender = sender, .feed_id = feed_id, .why_stranger = "feed_unknown"};
+	hl7_charset_begin(&r->charset, m->job.bytes, charset_of_feed(m, core, sender, feed_id), a);
+	m->reading = r;
+}
+
+/* Goes on for about so many bytes. True when all is read. */
+static bool
+reading_step(struct message *m, size_t bytes)
+{
+	struct message_reading *r = m->reading;
+	struct view text = VIEW_NONE;
+
+	if (r->events != NULL) {
+		if (!hl7_events_step(r->events, bytes))
+			return false;
+		finish(m, r->why_stranger);
+		return true;
+	}
+	enum charset_result charset = hl7_charset_step(&r->charset, bytes, &text);
+	if (charset == CHARSET_MORE)
+		return false;
+	bool goes_on = read_header(m, charset, text);
+	m->job.feed = feed_of(r->core, &m->header, r->sender, r->feed_id, &r->why_stranger);
+	if (!goes_on)
+		return true;
+	struct hl7_context context = context_of(m);
+	r->events = hl7_events_begin(text, &m->header, &context, &m->job.intake);
+	return false;
+}
+
+struct message *
+message_new(struct core *core, struct view bytes, bool lasting, const char *peer, const struct sender *sender, int feed_id)
+{
+	struct arena arena;
+
+	/* the message, its bytes and its lines lie in one piece of memory: about 200 bytes of struct a line of 150 bytes */
+	arena_init(&arena, sizeof(struct message) + bytes.n * (lasting ? 3 : 4) + 1024);
+	struct message *m = arena_alloc(&arena, sizeof(*m));
+	struct intake *in = &m->job.intake;
+	in->arena = arena;
+	m->settings = config_hold(core->config);
+	m->job.content_type = "hl7";
+	m->job.bytes = lasting ? bytes : arena_copy(&in->arena, bytes.p, bytes.n);
+	m->job.peer = arena_copy(&in->arena, peer, strlen(peer)).p;
+	if (bytes.n <= AT_ONCE)
+		read_at_once(m, core, sender, feed_id);
+	else
+		reading_begin(m, core, sender, feed_id);
 	return m;
+}
+
+bool
+message_read(struct message *m, const struct turn *turn)
+{
+	while (m->reading != NULL) {
+		if (turn_is_long(turn))
+			return false;
+		if (reading_step(m, STEP))
+			m->reading = NULL;
+	}
+	return true;
 }
 
 void
@@ -120,6 +207,8 @@ message_free(struct message *m)
 {
 	struct arena arena = m->job.intake.arena;
 
+	if (m->reading != NULL)
+		hl7_charset_end(&m->reading->charset);
 	config_release(m->settings);
 	arena_free(&arena);
 }

@@ -5,6 +5,7 @@
 
 #include <sys/queue.h>
 
+#include "base/turn.h"
 #include "core/booking.h"
 #include "proto/hl7_ack.h"
 
@@ -14,14 +15,18 @@ struct message {
 	const struct config *settings;	/* held: the message ends by those it began with */
 	struct hl7_header header;
 	void *owner;			/* the session's frame, or the replay */
+	struct message_reading *reading;	/* NULL: it is read */
 	bool finished;
 	size_t counted;			/* of its memory, in the frame's account */
 	enum booking_result result;
 };
 
-/* A message over a copy of the bytes; everything it holds is in job.intake.arena. sender: how its feed is known. feed_id > 0 takes that feed whatever
- * MSH says (a replay keeps its sender). What is wrong with it stands in the intake's refusals. */
-struct message *message_new(struct core *core, struct view bytes, const char *peer, const struct sender *sender, int feed_id);
+/* A message over the bytes, or over a copy of them where they are not lasting; everything else that it holds is in job.intake.arena. sender: how its feed is known. feed_id > 0 takes that feed whatever
+ * MSH says (a replay keeps its sender). What is wrong with it stands in the intake's refusals. A large one has to be read first, by message_read;
+ * core and sender must outlive that. */
+struct message *message_new(struct core *core, struct view bytes, bool lasting, const char *peer, const struct sender *sender, int feed_id);
+/* Reads on until the turn has been long enough. True when all is read. */
+bool message_read(struct message *m, const struct turn *turn);
 void message_free(struct message *m);
 
 /* Refuses it as a whole, whatever else is wrong with it. */

@@ -21,6 +21,8 @@ struct replay {
 	replay_fn fn;
 	void *arg;
 	char outcome[40];
+	struct message *message;	/* being read */
+	struct turn_task again;
 };
 
 struct json_job {
@@ -179,17 +181,31 @@ replay_json(struct replay *r, struct view bytes, struct feed *feed)
 }
 
 static void
-replay_hl7(struct replay *r, struct view bytes, int feed_id)
+replay_read(void *arg)
 {
-	/* a person has the message booked, or the daemon its own held line: MSH will do, where no certificate is asked for */
-	const struct sender sender = {NULL, true};
-	struct message *m = message_new(r->core, bytes, "replay", &sender, feed_id);
+	struct replay *r = arg;
+	struct message *m = r->message;
 
+	if (!message_read(m, r->core->shared.turn)) {
+		r->again = (struct turn_task){.run = replay_read, .arg = r};
+		turn_later(r->core->shared.turn, &r->again, TURN_KNOWN);
+		return;
+	}
 	m->owner = r;
 	m->job.replay = true;
 	m->job.done = on_message;
 	keep_line(&m->job.intake, r->ordinal);
 	booking_submit(r->core->booking, &m->job);
+}
+
+static void
+replay_hl7(struct replay *r, struct view bytes, int feed_id)
+{
+	/* a person has the message booked, or the daemon its own held line: MSH will do, where no certificate is asked for */
+	static const struct sender sender = {NULL, true};
+
+	r->message = message_new(r->core, bytes, false, "replay", &sender, feed_id);
+	replay_read(r);
 }
 
 void

@@ -25,7 +25,7 @@ session_free_if_done(struct session *s)
 	free(s);
 }
 
-/* A batch that is not wholly begun keeps what comes behind it waiting. Full lanes stop who has something in them: one message of each feed gets in, so
+/* A frame that is not wholly begun keeps what comes after it waiting. Full lanes stop who has something in them: one message of each feed gets in, so
  * that one that floods does not shut the others out. */
 static bool
 session_should_pause(const struct session *s)
@@ -34,7 +34,7 @@ session_should_pause(const struct session *s)
 	const struct frame *last = TAILQ_LAST(&s->frames, frame_list);
 
 	return s->in_work >= (size_t)c->mllp.in_flight || (s->in_work > 0 && booking_weight(s->server->core->booking) >= (size_t)c->mllp.queue_lines)
-	    || (last != NULL && last->is_batch && !last->walked);
+	    || (last != NULL && !last->walked);
 }
 
 void
@@ -54,7 +54,7 @@ session_resume(struct session *s)
 	struct frame *last = TAILQ_LAST(&s->frames, frame_list);
 
 	assert(s->magic == MAGIC && s->paused);
-	if (last != NULL && last->is_batch && !last->walked)	/* only the last one can be */
+	if (last != NULL && !last->walked)	/* only the last one can be */
 		frame_advance(last);
 	if (session_should_pause(s))
 		return;
@@ -201,6 +201,7 @@ session_on_close(void *ctx, const char *reason)
 	s->server->connections--;
 	metric_add(s->server->open, -1);
 	s->conn = NULL;
+	s->nameless = s->sender.identity != NULL;
 	s->sender.identity = NULL;	/* the connection's */
 	session_free_if_done(s);
 }

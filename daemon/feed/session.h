@@ -13,22 +13,27 @@
 
 STAILQ_HEAD(message_list, message);
 
-/* One frame: a message, or a batch of them, of which a window is in work at a time. */
+/* One frame: a message, or a batch of them, of which a window is in work at a time. A small one that is a message is begun at once; any other one is
+ * walked, in as many turns as that takes. */
 struct frame {
 	TAILQ_ENTRY(frame) link;
 	struct session *session;
 	struct account account;
 	size_t held, held_arena;	/* what it counts: its messages in work and its arena; the latter alone */
-	bool is_batch;
 	struct message_list messages;	/* begun and not yet answered, in order */
 	size_t in_work;			/* of these, those without a result */
-	/* of a batch */
+	bool walked;			/* every message was begun */
+	/* of one that is walked */
 	struct arena arena;		/* the frame's bytes and what is made of them */
 	struct envelope envelope;
-	struct turn_task again;		/* goes on with the batch in another turn */
+	struct message *reading;	/* not yet begun: it is large; NULL: none */
+	bool reading_affordable;
+	struct turn_task again;		/* goes on in another turn */
+	/* of a batch */
+	bool is_batch;
 	struct text answers;		/* the acknowledgements so far */
 	size_t n_answers;
-	bool walked, all_stored;	/* every message was begun; and all were stored */
+	bool all_stored;
 };
 
 struct session {
@@ -40,6 +45,7 @@ struct session {
 	char peer[64];
 	struct sender sender;
 	bool release2, paused, ending, told, spoke;
+	bool nameless;			/* the connection is gone, and with it the identity of who sent */
 	TAILQ_HEAD(frame_list, frame) frames;
 	size_t in_work;			/* messages begun and not yet answered */
 };
@@ -62,7 +68,7 @@ void frame_begin(struct session *s, struct view content);
 bool frame_is_done(const struct frame *f);
 /* Says what became of it to the peer, where that is still there, and frees it. */
 void frame_answer(struct frame *f);
-/* Begins more of a batch, as far as the window and the turn go. */
+/* Walks on, as far as the window and the turn go. */
 void frame_advance(struct frame *f);
 
 /* A message of a known feed has come: the connection has a name. */

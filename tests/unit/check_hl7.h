@@ -26,6 +26,30 @@ struct check_message {
 	struct intake in;
 };
 
+/* Read in steps of one byte, it is the same. */
+static inline void
+check_read_in_steps(struct view text, const struct check_message *m, const struct hl7_context *c)
+{
+	struct intake in = {.n_lines = 0};
+
+	arena_init(&in.arena, 0);
+	struct hl7_events *e = hl7_events_begin(text, &m->header, c, &in);
+	while (!hl7_events_step(e, 1))
+		continue;
+	ck_assert_uint_eq(in.n_lines, m->in.n_lines);
+	ck_assert_uint_eq(in.n_visits, m->in.n_visits);
+	ck_assert_int_eq(in.event.kind, m->in.event.kind);
+	ck_assert(view_equal(in.message_id, m->in.message_id));
+	ck_assert_str_eq(in.refused.reason != NULL ? in.refused.reason : "", m->in.refused.reason != NULL ? m->in.refused.reason : "");
+	for (size_t i = 0; i < in.n_lines; i++) {
+		const struct charge_line *a = &in.lines[i], *b = &m->in.lines[i];
+		ck_assert_mem_eq(a->digest, b->digest, sizeof(a->digest));
+		ck_assert(view_equal(a->source_line, b->source_line) && view_equal(a->reverses, b->reverses) && a->ordinal == b->ordinal);
+		ck_assert_str_eq(a->refused.reason != NULL ? a->refused.reason : "", b->refused.reason != NULL ? b->refused.reason : "");
+	}
+	arena_free(&in.arena);
+}
+
 /* The message of length n, in memory that ends where it ends. Give back with check_drop. */
 static inline struct check_message
 check_read_bytes(const char *text, size_t n)
@@ -38,6 +62,7 @@ check_read_bytes(const char *text, size_t n)
 	memcpy(bytes, text, n);
 	hl7_header_parse((struct view){bytes, n}, "PTD", &m.in.arena, &m.header, &m.header_refused);
 	hl7_events_parse((struct view){bytes, n}, &m.header, &c, &m.in);
+	check_read_in_steps((struct view){bytes, n}, &m, &c);
 	return m;
 }
 

@@ -37,11 +37,33 @@ check_refused(const struct refusal *r, const char *reason, const char *pointer, 
 	ck_assert_msg(strcmp(r->location, pointer) == 0, "%s: at %s", what, r->location);
 }
 
+/* Read at once; in small steps it is the same. */
+static void
+charges_parse(struct view body, const struct api_context *c, struct intake *at_once)
+{
+	struct intake stepped = {.n_lines = 0};
+
+	api_charges_parse(body, c, at_once);
+	arena_init(&stepped.arena, 0);
+	struct api_charges *r = api_charges_begin(body, c, &stepped);
+	while (!api_charges_step(r, 1))
+		continue;
+	ck_assert_uint_eq(stepped.n_lines, at_once->n_lines);
+	ck_assert_uint_eq(stepped.n_visits, at_once->n_visits);
+	check_refused(&stepped.refused, at_once->refused.reason, at_once->refused.location, "in steps");
+	for (size_t i = 0; i < stepped.n_lines; i++) {
+		ck_assert_mem_eq(stepped.lines[i].digest, at_once->lines[i].digest, sizeof(stepped.lines[i].digest));
+		ck_assert_int_eq(stepped.lines[i].ordinal, at_once->lines[i].ordinal);
+		check_refused(&stepped.lines[i].refused, at_once->lines[i].refused.reason, at_once->lines[i].refused.location, "a line in steps");
+	}
+	arena_free(&stepped.arena);
+}
+
 #define LINE(more) "{\"visit_no\":\"V1\",\"source_line\":\"W-1\",\"code\":\"X01\",\"charged_at\":\"2026-01-15T10:00:00+08:00\"" more "}"
 
 START_TEST(every_field_is_where_it_belongs)
 {
-	api_charges_parse(view_of("{\"as_of\":\"2026-01-15T14:00:00+08:00\",\"lines\":[{\"facility\":\"H02\",\"visit_no\":\"V1\",\"source_line\":\"W-1\",\"type\":\"charge\","
+	charges_parse(view_of("{\"as_of\":\"2026-01-15T14:00:00+08:00\",\"lines\":[{\"facility\":\"H02\",\"visit_no\":\"V1\",\"source_line\":\"W-1\",\"type\":\"charge\","
 	    "\"code\":\"X01\",\"name\":\"\xE8\xA1\x80\xE5\xB8\xB8\xE8\xA7\x84\",\"category\":\"04\",\"quantity\":\"2\",\"unit_price\":\"10\",\"amount\":\"20.00\",\"currency\":\"CNY\","
 	    "\"charged_at\":\"2026-01-15T10:00:00+08:00\",\"department\":\"LAB\",\"performer\":\"Li\",\"orderer\":\"Wu\",\"order_no\":\"RX1\",\"national_code\":\"C001\",\"else\":1}]}"),
 	    &context, &in);
@@ -110,7 +132,7 @@ static const struct {
 
 START_TEST(a_line_is_read_or_says_what_is_wrong)
 {
-	api_charges_parse(view_of(arena_printf(&in.arena, "{\"lines\":[%s]}", lines[_i].line)), &context, &in);
+	charges_parse(view_of(arena_printf(&in.arena, "{\"lines\":[%s]}", lines[_i].line)), &context, &in);
 	check_refused(&in.refused, NULL, NULL, "the request");
 	ck_assert_uint_eq(in.n_lines, 1);
 	ck_assert_uint_eq(in.n_visits, 1);
@@ -139,7 +161,7 @@ static const struct {
 
 START_TEST(a_request_is_read_or_refused_as_a_whole)
 {
-	api_charges_parse(view_of(requests[_i].body), &context, &in);
+	charges_parse(view_of(requests[_i].body), &context, &in);
 	check_refused(&in.refused, requests[_i].reason, requests[_i].pointer, requests[_i].body);
 	ck_assert_int_eq(in.has_sent_at, requests[_i].has_sent_at);
 	ck_assert_uint_eq(in.n_lines, 0);
@@ -152,7 +174,7 @@ START_TEST(more_lines_than_allowed_are_refused_as_a_whole)
 
 	for (size_t i = 1; i < context.max_lines; i++)
 		body = arena_printf(&in.arena, "%s,%s", body, LINE(""));
-	api_charges_parse(view_of(arena_printf(&in.arena, "{\"lines\":[%s]}", body)), &context, &in);
+	charges_parse(view_of(arena_printf(&in.arena, "{\"lines\":[%s]}", body)), &context, &in);
 	check_refused(&in.refused, NULL, NULL, "as many as allowed");
 	ck_assert_uint_eq(in.n_lines, context.max_lines);
 	tear_down();
@@ -160,7 +182,7 @@ START_TEST(more_lines_than_allowed_are_refused_as_a_whole)
 	body = LINE("");
 	for (size_t i = 1; i < context.max_lines + 1; i++)
 		body = arena_printf(&in.arena, "%s,%s", body, LINE(""));
-	api_charges_parse(view_of(arena_printf(&in.arena, "{\"lines\":[%s]}", body)), &context, &in);
+	charges_parse(view_of(arena_printf(&in.arena, "{\"lines\":[%s]}", body)), &context, &in);
 	check_refused(&in.refused, "too_large", "/lines", "one more");
 	ck_assert_uint_eq(in.n_lines, 0);
 }
@@ -174,7 +196,7 @@ START_TEST(lines_are_grouped_by_visit_and_keep_their_order)
 	for (size_t i = 0; i < 8; i++)
 		body = arena_printf(&in.arena, "%s%s{\"visit_no\":\"%s\",\"source_line\":\"W-%zu\",\"code\":\"X\",\"charged_at\":\"20260115\"%s}", body, i > 0 ? "," : "",
 		    visits[i], i, i == 5 ? ",\"facility\":\"H02\"" : "");
-	api_charges_parse(view_of(arena_printf(&in.arena, "{\"lines\":[%s]}", body)), &context, &in);
+	charges_parse(view_of(arena_printf(&in.arena, "{\"lines\":[%s]}", body)), &context, &in);
 	check_refused(&in.refused, NULL, NULL, "the request");
 	ck_assert_uint_eq(in.n_lines, 8);
 	ck_assert_uint_eq(in.n_visits, 5);	/* A, B, C, A elsewhere, and no visit */
@@ -321,7 +343,7 @@ START_TEST(a_long_text_refuses_its_line_alone)
 		const size_t sizes[] = {line_texts[_i].most, line_texts[_i].most + 1, 3000, 2000000, 10}, n = sizes[i];
 		bool fits = n == line_texts[_i].most;
 		const char *body = arena_printf(&in.arena, "{\"lines\":[%s,%s,%s]}", LINE(""), line_with(line_texts[_i].key, n, i == 4 ? "\\u0000" : ""), LINE(""));
-		api_charges_parse(view_of(body), &context, &in);
+		charges_parse(view_of(body), &context, &in);
 		check_refused(&in.refused, NULL, NULL, "the request");
 		ck_assert_uint_eq(in.n_lines, 3);
 		for (size_t k = 0; k < 3; k++) {
@@ -370,7 +392,7 @@ START_TEST(visits_that_were_made_to_collide_take_no_longer)
 	}
 	to += sprintf(to, "]}");
 	clock_t from = clock();
-	api_charges_parse((struct view){body, (size_t)(to - body)}, &c, &in);
+	charges_parse((struct view){body, (size_t)(to - body)}, &c, &in);
 	ck_assert_int_lt((clock() - from) / CLOCKS_PER_SEC, 3);
 	ck_assert_uint_eq(in.n_visits, VISITS);
 	free(body);

@@ -45,14 +45,21 @@ static const struct {
 	{MSH "MSH|\r" MSH "BTS|9\r", 9, 2, {"MSH|^~\\&|A|B|", "MSH|\r" MSH "BTS|9\r"}, "", NULL, false},
 };
 
-START_TEST(test_taken_apart)
+/* In steps of one byte, and all at once. */
+static void
+take_apart(size_t step, int _i)
 {
 	struct envelope e;
 	struct view message;
+	enum envelope_result result;
 	size_t n = 0;
 
 	envelope_open(view_of(rows[_i].text), rows[_i].most, &e);
-	while (envelope_next(&e, &arena, &message)) {
+	while ((result = envelope_next(&e, &arena, step, &message)) != ENVELOPE_END) {
+		if (result == ENVELOPE_MORE) {
+			ck_assert_uint_eq(step, 1);
+			continue;
+		}
 		ck_assert_uint_lt(n, 4);
 		ck_assert_ptr_nonnull(rows[_i].messages[n]);
 		ck_assert_view(message, rows[_i].messages[n]);
@@ -67,17 +74,50 @@ START_TEST(test_taken_apart)
 	else
 		ck_assert_ptr_null(e.mismatch);
 }
+
+START_TEST(test_taken_apart)
+{
+	take_apart(SIZE_MAX, _i);
+	take_apart(1, _i);
+}
+END_TEST
+
+/* A step ends soon after its bytes, whatever stands there. */
+START_TEST(test_steps_are_short)
+{
+	static const char *const kinds[] = {"NTE|\r", "BTS|\r", "Z\n"};
+	enum { STEP = 1000, N = 20000 };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t n = strlen(kinds[i]);
+		struct envelope e;
+		struct view message;
+		char *text = arena_alloc(&arena, N);
+		for (size_t k = 0; k + n <= N; k += n)
+			memcpy(text + k, kinds[i], n);
+		envelope_open((struct view){text, N}, 9, &e);
+		for (size_t left = N; envelope_next(&e, &arena, STEP, &message) == ENVELOPE_MORE; left = e.rest.n)
+			ck_assert_uint_le(left - e.rest.n, STEP + 2 * n);
+		ck_assert_uint_eq(e.rest.n, 0);
+	}
+}
 END_TEST
 
 START_TEST(test_single)
 {
 	static const struct { const char *text; bool single; } singles[] = {
 		{MSH "PID|1\r", true}, {MSH, true}, {"", true}, {"nothing", true}, {"PID|1\r" MSH, true}, {MSH "ZMSH|\r", true},
-		{MSH MSH, false}, {"BHS|^~\\&\r" MSH "BTS|1\r", false}, {"BTS|0\r", false}, {MSH "FTS|1\r", false}, {"FHS|^~\\&\r", false},
+		{MSH "PID|1\r\r", true}, {MSH "MSH|\r" MSH, false}, {MSH MSH, false}, {"BHS|^~\\&\r" MSH "BTS|1\r", false}, {"BTS|0\r", false}, {MSH "FTS|1\r", false}, {"FHS|^~\\&\r", false},
 	};
 
 	for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++)
-		ck_assert_msg(envelope_is_single(view_of(singles[i].text)) == singles[i].single, "row %zu", i);
+	{
+		struct envelope e;
+		struct view message;
+		envelope_open(view_of(singles[i].text), 9, &e);
+		envelope_next(&e, &arena, SIZE_MAX, &message);
+		ck_assert_msg(envelope_is_single(&e) == singles[i].single, "row %zu", i);
+	}
 }
 END_TEST
 
@@ -88,6 +128,7 @@ main(void)
 
 	tcase_add_checked_fixture(run.tcase, setup, teardown);
 	check_add_rows(run, test_taken_apart, rows);
+	tcase_add_test(run.tcase, test_steps_are_short);
 	tcase_add_test(run.tcase, test_single);
 	return check_end(run);
 }

@@ -31,7 +31,21 @@ parse(struct view text, struct json_error *ret_error)
 	ck_assert_ptr_nonnull(bytes);
 	if (text.n > 0)
 		memcpy(bytes, text.p, text.n);
-	return json_parse((struct view){bytes, text.n}, &arena, ret_error);
+	const struct json *at_once = json_parse((struct view){bytes, text.n}, &arena, ret_error), *stepped = NULL;
+
+	/* in small steps it is the same */
+	struct json_reading r;
+	struct json_error error = {NULL, 0, false};
+	enum json_result result;
+	json_begin(&r, (struct view){bytes, text.n}, &arena);
+	while ((result = json_step(&r, 1, &stepped, &error)) == JSON_MORE)
+		continue;
+	ck_assert_int_eq(result == JSON_DONE, at_once != NULL);
+	if (result == JSON_WRONG) {
+		ck_assert_str_eq(error.complaint, ret_error->complaint);
+		ck_assert_uint_eq(error.at, ret_error->at);
+	}
+	return stepped;
 }
 
 /* A value as text again, without blanks and escapes: what was understood. */
