@@ -1,4 +1,4 @@
-/* Decimal digits of a number, without printf. */
+/* Digits: of a decimal number, without printf; and of a hexadecimal one. */
 #ifndef VB_PROTO_DIGITS_H
 #define VB_PROTO_DIGITS_H
 
@@ -23,6 +23,17 @@ digits_of(uint64_t v, size_t least, char *to)
 	for (size_t i = 0; i < n; i++)
 		to[i] = reversed[n - 1 - i];
 	return n;
+}
+
+/* The value of a hexadecimal digit, -1 where it is none. */
+static inline int
+digit_hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 
+#include "digits.h"
 #include "utf8.h"
 
 int
@@ -134,18 +135,6 @@ hl7_component(struct view field, const struct hl7_delimiters *d, size_t n)
 	return n <= 1 ? hl7_part((struct view){from, (size_t)(p - from)}, d->subcomponent, 1) : VIEW_NONE;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 /* The replacement of one escape sequence's inside, written to out; 0 when it stays verbatim. */
 static size_t
 unescape_one(struct view in, const struct hl7_delimiters *d, char *out)
@@ -171,7 +160,7 @@ unescape_one(struct view in, const struct hl7_delimiters *d, char *out)
 	}
 	if (in.n >= 3 && in.p[0] == 'X' && in.n % 2 == 1) {
 		for (size_t i = 1; i < in.n; i += 2) {
-			int high = hex_value(in.p[i]), low = hex_value(in.p[i + 1]);
+			int high = digit_hex(in.p[i]), low = digit_hex(in.p[i + 1]);
 			if (high < 0 || low < 0 || (high == 0 && low == 0))
 				return 0;
 			out[i / 2] = (char)(high * 16 + low);

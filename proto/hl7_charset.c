@@ -56,6 +56,16 @@ charset_lookup(struct view name, bool *found, char buf[16])
 	return NULL;
 }
 
+bool
+hl7_charset_is_known(struct view name)
+{
+	bool found;
+	char buf[16];
+
+	(void)charset_lookup(name, &found, buf);
+	return found;
+}
+
 /* All of it at once. */
 static int
 convert(const char *to, const char *from, struct view in, struct arena *a, struct view *ret)

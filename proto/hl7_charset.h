@@ -18,6 +18,9 @@ enum charset_result {
 /* MSH-18 of a message whose bytes are still as sent; empty where there is none. A feed's default stands in for an empty one. */
 struct view hl7_charset_name(struct view message);
 
+/* Do we have the character set of this name in table 0211? */
+bool hl7_charset_is_known(struct view name);
+
 /* The message in UTF-8: the same view where it is that already, else a copy in the arena. A byte order mark is dropped. Blank means
  * ASCII by the standard; UTF-8 is accepted. `fallback` (may be NULL) is the feed's character set for a blank MSH-18. */
 enum charset_result hl7_to_utf8(struct view message, const char *fallback, struct arena *a, struct view *ret)

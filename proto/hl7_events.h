@@ -5,7 +5,7 @@
  *   ADT A03, BAR P06           discharge it           at PV1-45, else EVN-2, else MSH-7
  *   ADT A11, A13, A40          cancel, reopen, merge  loser of a merge: MRG-5.1, else MRG-3.1; its patient MRG-1.1
  *   ADT A28 A31                update the patient
- *   DFT P03 P11                charge lines, one an FT1; a ZRV behind it names the line that a CD takes back
+ *   DFT P03 P11                charge lines, one an FT1; a ZRV after it names the line that a CD takes back
  */
 #ifndef VB_PROTO_HL7_EVENTS_H
 #define VB_PROTO_HL7_EVENTS_H

@@ -285,7 +285,7 @@ finish_line(struct hl7_ft1 *w)
 	charge_line_digest(l);
 }
 
-/* ZRV-1: the first one behind an FT1 and before the next. */
+/* ZRV-1: the first one after an FT1 and before the next. */
 static void
 read_zrv(struct hl7_ft1 *w, const struct hl7_segment *s)
 {

@@ -1,6 +1,8 @@
 /* The reader: one pass. It does not check UTF-8; its caller has. */
 #include "json.h"
 
+#include "digits.h"
+
 /* Bytes that stand in a string for themselves. */
 static const unsigned char is_plain[256] = {
 	[0x20] = 1, [0x21] = 1, ['#' ... '['] = 1, [']' ... 0xFF] = 1,
@@ -20,7 +22,7 @@ skip_blanks(struct json_reading *r)
 		r->p++;
 }
 
-/* The four digits behind \u; -1 where they are not. */
+/* The four digits after \u; -1 where they are not. */
 static long
 hex4(const char *p, const char *end)
 {
@@ -29,8 +31,7 @@ hex4(const char *p, const char *end)
 	if (end - p < 4)
 		return -1;
 	for (int i = 0; i < 4; i++) {
-		char c = p[i];
-		int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+		int digit = digit_hex(p[i]);
 		if (digit < 0)
 			return -1;
 		v = v * 16 + digit;
@@ -59,7 +60,7 @@ put_utf8(char *to, unsigned long c)
 	return to;
 }
 
-/* One escape, from behind its backslash. */
+/* One escape, from after its backslash. */
 static int
 read_escape(struct json_reading *r, char **to)
 {
@@ -150,7 +151,7 @@ read_number(struct json_reading *r, struct view *ret)
 	if (r->p < r->end && *r->p == '.') {
 		r->p++;
 		if (skip_digits(r) == 0)
-			return fail(r, "a number without digits behind its point");
+			return fail(r, "a number without digits after its point");
 	}
 	if (r->p < r->end && (*r->p == 'e' || *r->p == 'E')) {
 		r->p++;
@@ -190,7 +191,7 @@ read_name(struct json_reading *r, const struct json *object, struct view *ret)
 	}
 	skip_blanks(r);
 	if (r->p == r->end || *r->p != ':')
-		return fail(r, "no colon behind a name");
+		return fail(r, "no colon after a name");
 	r->p++;
 	skip_blanks(r);
 	return 0;

@@ -21,7 +21,7 @@ struct json {
 			size_t count;		/* of them, in an array or object */
 		};
 	};
-	struct json *next;		/* behind this one in its array or object */
+	struct json *next;		/* after this one in its array or object */
 };
 
 /* Why a text was not taken. */

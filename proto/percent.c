@@ -1,11 +1,7 @@
 /* Percent-decoding: what it gives is never longer than what it reads. */
 #include "percent.h"
 
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+#include "digits.h"
 
 bool
 percent_decode(struct arena *a, struct view v, bool plus, struct view *ret)
@@ -16,7 +12,7 @@ percent_decode(struct arena *a, struct view v, bool plus, struct view *ret)
 	for (size_t i = 0; i < v.n; i++) {
 		char c = v.p[i];
 		if (c == '%') {
-			int high = v.n - i > 2 ? hex_digit(v.p[i + 1]) : -1, low = v.n - i > 2 ? hex_digit(v.p[i + 2]) : -1;
+			int high = v.n - i > 2 ? digit_hex(v.p[i + 1]) : -1, low = v.n - i > 2 ? digit_hex(v.p[i + 2]) : -1;
 			if (high < 0 || low < 0)
 				return false;
 			c = (char)(high * 16 + low);

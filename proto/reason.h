@@ -17,7 +17,7 @@ struct reason {
 /* The row of a name; of an unknown one the row "internal". */
 const struct reason *reason_of(const char *name);
 
-/* The nth row, NULL behind the last: for checks and documentation. */
+/* The nth row, NULL after the last: for checks and documentation. */
 const struct reason *reason_nth(unsigned n);
 
 #endif

@@ -157,7 +157,7 @@ struct wechatpay_notification {
 int wechatpay_parse_notification(struct arena *a, struct view body, struct wechatpay_notification *ret) __attribute__((warn_unused_result));
 
 /* Opens a sealed resource ("decrypting callbacks"): AEAD_AES_256_GCM under the APIv3 key, a nonce of 12 bytes, the tag in the last 16. *ret is
- * in the arena, with a NUL behind it. Returns 0; -1 for another algorithm or any failure, and then *ret is untouched. */
+ * in the arena, with a NUL after it. Returns 0; -1 for another algorithm or any failure, and then *ret is untouched. */
 int wechatpay_decrypt(const struct wechatpay_merchant *m, struct arena *a, struct view algorithm, struct view nonce, struct view associated_data,
     struct view ciphertext, struct view *ret) __attribute__((warn_unused_result));
 

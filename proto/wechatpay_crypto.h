@@ -23,8 +23,8 @@ const char *wechatpay_sign_lines(EVP_PKEY *key, struct arena *a, const struct vi
 /* True only when `signature`, in base64, is the key's over these lines. */
 bool wechatpay_lines_are_signed(EVP_PKEY *key, const struct view *lines, size_t n, struct view signature) __attribute__((warn_unused_result));
 
-/* AEAD_AES_256_GCM (RFC 5116 section 5.2): sealed is the ciphertext with its tag behind it, in base64. *ret is the plaintext, in the arena,
- * with a NUL behind it. Returns 0; -1 when anything is wrong, and then *ret is untouched and the arena holds no plaintext. */
+/* AEAD_AES_256_GCM (RFC 5116 section 5.2): sealed is the ciphertext with its tag after it, in base64. *ret is the plaintext, in the arena,
+ * with a NUL after it. Returns 0; -1 when anything is wrong, and then *ret is untouched and the arena holds no plaintext. */
 int wechatpay_open(const unsigned char key[WECHATPAY_KEY_BYTES], struct arena *a, struct view nonce, struct view associated_data,
     struct view sealed, struct view *ret) __attribute__((warn_unused_result));
 

@@ -7,11 +7,6 @@
 #include "access/certificate.h"
 #include "base/memory.h"
 
-struct facility_entry {
-	const char *code;
-	int facility_id;
-};
-
 struct text_entry {
 	struct text_entry *next;
 	char text[];
@@ -20,8 +15,6 @@ struct text_entry {
 struct directory {
 	struct metrics *metrics;
 	struct feed *feeds, **tail;
-	struct facility_entry *facilities;
-	size_t n_facilities;
 	struct text_entry *texts;	/* of all snapshots so far, each once: an operator types tens of them */
 };
 
@@ -52,14 +45,6 @@ keep(struct directory *d, const char *text)
 	return e->text;
 }
 
-static void
-facilities_clear(struct directory *d)
-{
-	free(d->facilities);
-	d->facilities = NULL;
-	d->n_facilities = 0;
-}
-
 void
 directory_free(struct directory *d)
 {
@@ -70,7 +55,6 @@ directory_free(struct directory *d)
 		d->feeds = f->next;
 		free(f);
 	}
-	facilities_clear(d);
 	while (d->texts != NULL) {
 		struct text_entry *e = d->texts;
 		d->texts = e->next;
@@ -126,11 +110,6 @@ directory_apply(struct directory *d, const struct config *config, const char *id
 	for (size_t i = 0; i < config->n_feeds; i++)
 		if (id_of(ids, "feeds", config->feeds[i].name) == 0)
 			goto out;
-	facilities_clear(d);
-	d->facilities = memory_new((config->n_facilities + 1) * sizeof(*d->facilities));
-	for (size_t i = 0; i < config->n_facilities; i++)
-		d->facilities[d->n_facilities++] = (struct facility_entry){keep(d, config->facilities[i].code),
-		    id_of(ids, "facilities", config->facilities[i].code)};
 	for (struct feed *f = d->feeds; f != NULL; f = f->next)
 		f->active = false;
 	for (size_t i = 0; i < config->n_feeds; i++) {
@@ -220,15 +199,6 @@ directory_feed_by_id(const struct directory *d, int feed_id)
 	while (f != NULL && f->feed_id != feed_id)
 		f = f->next;
 	return f;
-}
-
-int
-directory_facility(const struct directory *d, struct view code)
-{
-	for (size_t i = 0; i < d->n_facilities; i++)
-		if (view_is(code, d->facilities[i].code))
-			return d->facilities[i].facility_id;
-	return 0;
 }
 
 struct feed *

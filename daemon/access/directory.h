@@ -43,8 +43,6 @@ bool directory_knows(const struct directory *d, const struct tls_identity *ident
 struct feed *directory_feed_named(const struct directory *d, const char *name);
 /* Also one that the settings no longer have: what it sent is still its. */
 struct feed *directory_feed_by_id(const struct directory *d, int feed_id);
-/* The id of a facility code; 0 when it is not configured. */
-int directory_facility(const struct directory *d, struct view code);
 struct feed *directory_first(const struct directory *d);
 
 #endif

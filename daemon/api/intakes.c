@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "core/booking.h"
+#include "core/marks.h"
 #include "proto/api_json.h"
 #include "proto/money.h"
 #include "proto/text.h"
@@ -78,18 +79,6 @@ bind_facilities(struct intake *in, const struct feed *feed, bool lines)
 			    arena_printf(&in->arena, "/lines/%d/facility", in->lines[i].ordinal - 1)};
 }
 
-static void
-note_mark(struct intake_call *ic)
-{
-	struct feed *feed = ic->job.feed;
-	int64_t now = clock_now(), at = ic->job.intake.sent_at < now ? ic->job.intake.sent_at : now;
-
-	if (ic->job.intake.has_sent_at && at > feed->mark) {
-		feed->mark = at;
-		feed->mark_moved = true;
-	}
-}
-
 /* True when the request as a whole came to nothing, and was answered so; else the feed's watermark moves. */
 static bool
 refused(struct intake_call *ic, enum booking_result result)
@@ -105,7 +94,7 @@ refused(struct intake_call *ic, enum booking_result result)
 		api_refuse(ic->call, &job->intake.refused);
 		return true;
 	}
-	note_mark(ic);
+	marks_note(job->feed, &job->intake);
 	metric_add(job->feed->messages_ok, 1);
 	return false;
 }

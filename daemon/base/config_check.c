@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "proto/hl7_charset.h"
 
 #define WRONG(...) return reading_wrong(r, __VA_ARGS__)
 
@@ -95,6 +96,26 @@ certificate_wrong(const char *text)
 	return "has to be fingerprint …, subject … or san …";
 }
 
+/* Does a listener that serves one of these ask for client certificates? */
+static bool
+is_asked_for(const struct config *c, unsigned serves)
+{
+	for (size_t i = 0; i < c->n_listens; i++)
+		if ((c->listens[i].serves & serves) != 0 && c->listens[i].clients != CLIENTS_NONE)
+			return true;
+	return false;
+}
+
+/* A header means one feed. */
+static bool
+is_same_sender(const struct config_feed *a, const struct config_feed *b)
+{
+	const char *at = a->sending_facility[0] != '\0' ? a->sending_facility : a->facility;
+
+	return a->application[0] != '\0' && strcmp(a->application, b->application) == 0
+	    && strcmp(at, b->sending_facility[0] != '\0' ? b->sending_facility : b->facility) == 0;
+}
+
 static int
 check_feeds(struct reading *r)
 {
@@ -109,6 +130,13 @@ check_feeds(struct reading *r)
 			WRONG("feed", i, "facility", "%.*s has no section", WORD_SHOWN, f->facility);
 		if (wrong != NULL)
 			WRONG("feed", i, "certificate", "%s", wrong);
+		if (f->certificate[0] != '\0' && !is_asked_for(c, SERVES_MLLP | SERVES_MLLP2 | SERVES_FEEDS))
+			WRONG("feed", i, "certificate", "no listener for feeds asks for one: client_ca is missing there");
+		if (f->charset[0] != '\0' && !hl7_charset_is_known(view_of(f->charset)))
+			WRONG("feed", i, "charset", "is not a character set that we know");
+		for (size_t k = 0; k < i; k++)
+			if (is_same_sender(f, &c->feeds[k]))
+				WRONG("feed", i, "application", "is that of [feed %s] at the same sending_facility already", c->feeds[k].name);
 	}
 	return 0;
 }
@@ -150,6 +178,8 @@ check_tokens(struct reading *r)
 		if (role == sizeof(roles) / sizeof(roles[0]))
 			WRONG("token", i, "role", "has to be kiosk, desk or ops");
 		t->role = (enum config_role)role;
+		if (t->certificate[0] != '\0' && !is_asked_for(c, SERVES_HTTP))
+			WRONG("token", i, "certificate", "no listener asks for one: client_ca is missing there");
 		if (check_facilities(r, i) != 0)
 			return -1;
 		for (size_t k = 0; k < c->n_feeds; k++)

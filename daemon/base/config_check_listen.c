@@ -120,6 +120,8 @@ check_tls(struct reading *r, size_t i, struct config_listen *l)
 		WRONG("clients", "has to be none, optional or required");
 	if (l->clients != CLIENTS_NONE && l->client_ca[0] == '\0')
 		WRONG("clients", "needs client_ca");
+	if (l->clients == CLIENTS_NONE && l->client_ca[0] != '\0')
+		WRONG("client_ca", "is not used with clients = none");
 	if (l->revoked[0] != '\0' && l->client_ca[0] == '\0')
 		WRONG("revoked", "needs client_ca");
 	return 0;

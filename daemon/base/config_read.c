@@ -184,7 +184,7 @@ without_comment(struct view v)
 	return trim(v);
 }
 
-/* key = value. text is the line, with room for a NUL behind it. */
+/* key = value. text is the line, with room for a NUL after it. */
 static int
 read_key(struct source *s, struct view line)
 {

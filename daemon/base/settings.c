@@ -78,7 +78,7 @@ const struct setting settings[] = {
 	OF(config_listen, "listen", "serves", SETTING_TEXT, serves_text, NULL, 0, 0, false,
 	    "mllp or mllp2 (release 2, commit blocks) alone; or, over HTTP, any of feeds kiosk desk patient notify operations"),
 	OF(config_listen, "listen", "tls", SETTING_BOOL, tls, "no", 0, 0, false, "TLS 1.2 or 1.3; needs certificate and key"),
-	OF(config_listen, "listen", "certificate", SETTING_TEXT, certificate, "", 0, 0, true, "file, PEM: the server's certificate, and the chain behind it"),
+	OF(config_listen, "listen", "certificate", SETTING_TEXT, certificate, "", 0, 0, true, "file, PEM: the server's certificate, and the chain after it"),
 	OF(config_listen, "listen", "key", SETTING_TEXT, key, "", 0, 0, true, "file, PEM: its private key"),
 	OF(config_listen, "listen", "client_ca", SETTING_TEXT, client_ca, "", 0, 0, true, "file, PEM: authorities that client certificates are of"),
 	OF(config_listen, "listen", "revoked", SETTING_TEXT, revoked, "", 0, 0, true, "file, PEM: their revocation lists"),

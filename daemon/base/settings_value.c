@@ -7,6 +7,7 @@
 
 #include "log.h"
 #include "memory.h"
+#include "proto/digits.h"
 #include "proto/money.h"
 
 enum { TOKEN_LEAST = 16, TOKEN_MOST = 500, SHA256_HEX = 64 };
@@ -82,12 +83,6 @@ config_hash_token(const char *token, size_t n, unsigned char ret_sha256[32])
 		fatal("no digest");
 }
 
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static const char *
 parse_token(const char *text, struct config_secret *ret)
 {
@@ -103,7 +98,7 @@ parse_token(const char *text, struct config_secret *ret)
 		if (strlen(hex) != SHA256_HEX)
 			return "has to be sha256: and 64 hex digits";
 		for (size_t i = 0; i < SHA256_HEX; i++) {
-			int digit = hex_digit(hex[i]);
+			int digit = digit_hex(hex[i]);
 			if (digit < 0)
 				return "has to be sha256: and 64 hex digits";
 			secret.sha256[i / 2] = (unsigned char)(secret.sha256[i / 2] << 4 | digit);

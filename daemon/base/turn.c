@@ -1,4 +1,4 @@
-/* An event that is made active by the first callback of a turn runs behind the others that are ready: its time is the turn's. */
+/* An event that is made active by the first callback of a turn runs after the others that are ready: its time is the turn's. */
 #include "turn.h"
 
 #include <stdlib.h>

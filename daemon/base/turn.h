@@ -1,5 +1,5 @@
 /* The turns of the loop: how long they are, and work that goes on in a later one. Each entrance from the loop calls turn_begin; the turn ends by itself
- * behind the callbacks that are ready now. libevent does not tell when it has come back from waiting, so the first entrance counts as that. */
+ * after the callbacks that are ready now. libevent does not tell when it has come back from waiting, so the first entrance counts as that. */
 #ifndef VB_BASE_TURN_H
 #define VB_BASE_TURN_H
 
@@ -39,7 +39,7 @@ struct turn_task {
 	enum turn_rank rank;	/* while it waits */
 };
 
-/* The task runs in a later turn, behind the sockets that are ready then, and in the order of asking: who has had a slice is the last one again. Asked
+/* The task runs in a later turn, after the sockets that are ready then, and in the order of asking: who has had a slice is the last one again. Asked
  * twice it runs once. */
 void turn_later(struct turn *t, struct turn_task *task, enum turn_rank rank);
 /* It does not run any more: before its memory goes. */

@@ -250,7 +250,7 @@ charge_step_add(struct charge_step *s, struct visit_mark *m, uint32_t visit, uin
 	if (l->reverses.n == 0) {
 		column_int4(&c[L_PLACE], ++m->charges);
 	} else {
-		column_null(&c[L_PLACE]);	/* booked behind the charges */
+		column_null(&c[L_PLACE]);	/* booked after the charges */
 		s->has_reversals = true;
 	}
 	column_int4(&c[L_FEED], job->feed->feed_id);

@@ -11,7 +11,7 @@ enum booking_result {
 	BOOKING_UNAVAILABLE,	/* the database is away: nothing is promised, send again */
 };
 
-/* One message in work. Made by the caller with room of its own behind it (embed it), owned by it again once done is called. */
+/* One message in work. Made by the caller with room of its own after it (embed it), owned by it again once done is called. */
 struct booking_job {
 	struct intake intake;
 	struct feed *feed;		/* NULL: unknown; then everything is refused already */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "db/column.h"
@@ -32,6 +33,17 @@ on_written(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 		mark_all(r->core);
 	r->over(r->job, false);
 	free(r);
+}
+
+void
+marks_note(struct feed *feed, const struct intake *in)
+{
+	int64_t now = clock_now(), at = in->sent_at < now ? in->sent_at : now;	/* a clock that runs ahead must not let bills out before other lines come */
+
+	if (feed != NULL && in->has_sent_at && at > feed->mark) {
+		feed->mark = at;
+		feed->mark_moved = true;
+	}
 }
 
 bool

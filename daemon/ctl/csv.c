@@ -58,7 +58,7 @@ take_quoted(struct csv *csv, struct arena *a, struct view *ret)
 	if (quotes)
 		*ret = single_quotes(*ret, a);
 	take(csv, i + 1);
-	return at_end_of_field(csv->rest) ? NULL : "there is text behind a closing quote";
+	return at_end_of_field(csv->rest) ? NULL : "there is text after a closing quote";
 }
 
 static const char *

@@ -8,7 +8,7 @@
 #include "database.h"
 #include "migrate.h"
 
-/* Written by this transaction. (A replaced function's row is new even when nothing in it changed; so is every one behind the grants.) */
+/* Written by this transaction. (A replaced function's row is new even when nothing in it changed; so is every one after the grants.) */
 #define WRITTEN_NOW "p.pronamespace = current_schema::regnamespace and p.xmin::text::bigint = pg_current_xact_id()::text::bigint % 4294967296"
 
 /* Ours that nothing stands on: no trigger, check or view. */

@@ -94,6 +94,8 @@ request_check(const struct config *config, struct token_request *r)
 			break;
 	if (i == config->n_feeds)
 		return r->feed == NULL ? "say which --feed" : "the settings have no such feed";
+	if (config->feeds[i].certificate[0] != '\0')
+		return "the feed has a certificate, and is accepted by no other way";
 	if (r->facilities != NULL && strcmp(r->facilities, config->feeds[i].facility) != 0)
 		return "a feed's token is for its feed's facility";
 	r->facilities = config->feeds[i].facility;

@@ -142,7 +142,7 @@ lane_on_kick(evutil_socket_t fd, short events, void *arg)
 	lane_dispatch(arg);
 }
 
-/* In the next turn of the loop, behind what is readable then: a burst of messages is one batch, and feeds that were just acknowledged
+/* In the next turn of the loop, after what is readable then: a burst of messages is one batch, and feeds that were just acknowledged
  * and have sent the next message are in it. */
 static void
 lane_kick(struct lane *lane)

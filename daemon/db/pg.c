@@ -357,7 +357,7 @@ pg_read_results(struct pg *pg, const char **why)
 		PGresult *result = PQgetResult(pg->conn);
 		if (result == NULL) {
 			if (!op->got_result)
-				continue;	/* the NULL behind a query that was already taken off */
+				continue;	/* the NULL after a query that was already taken off */
 			assert(!op->is_sync);
 			STAILQ_REMOVE_HEAD(&pg->waiting, link);
 			STAILQ_INSERT_TAIL(&pg->answered, op, link);

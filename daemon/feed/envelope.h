@@ -28,7 +28,7 @@ enum envelope_result {
 void envelope_open(struct view content, size_t most, struct envelope *ret);
 
 /* Walks about so many bytes, to the end of the next message at most. What stands between two MSH belongs to the first one. A message whose header cannot be read, and the first one beyond
- * the most, take the rest of the frame with them: nothing behind can be told apart for sure. */
+ * the most, take the rest of the frame with them: nothing after it can be told apart for sure. */
 enum envelope_result envelope_next(struct envelope *e, struct arena *a, size_t bytes, struct view *ret);
 
 /* Once the first message is taken: is it all that the frame holds, without an envelope around it? Where the end comes first: is it none at all? */

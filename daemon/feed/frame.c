@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "core/marks.h"
 #include "feed/session.h"
 #include "proto/hl7.h"
 #include "proto/timestamp.h"
@@ -16,20 +17,6 @@ enum {
 	MESSAGE_COST = 5,	/* a message in work takes about so many times its bytes */
 	AT_ONCE = 65536, STEP = 16384,	/* bytes that are walked at once, and between two looks at the clock */
 };
-
-static void
-note_mark(struct message *m)
-{
-	struct feed *feed = m->job.feed;
-	int64_t now = clock_now();
-
-	/* a clock that runs ahead must not let bills out before other lines come */
-	int64_t at = m->job.intake.sent_at < now ? m->job.intake.sent_at : now;
-	if (feed != NULL && m->job.intake.has_sent_at && at > feed->mark) {
-		feed->mark = at;
-		feed->mark_moved = true;
-	}
-}
 
 bool
 frame_is_done(const struct frame *f)
@@ -56,7 +43,7 @@ frame_free(struct frame *f)
 
 /* ------- beginning */
 
-/* The acknowledgements of the messages at the front that are finished, behind those before them. */
+/* The acknowledgements of the messages at the front that are finished, after those before them. */
 static void
 batch_collect(struct frame *f)
 {
@@ -74,7 +61,7 @@ batch_collect(struct frame *f)
 				f->n_answers++;
 			}
 		if (m->result == BOOKING_DONE)
-			note_mark(m);
+			marks_note(m->job.feed, &m->job.intake);
 		else
 			f->all_stored = false;
 		STAILQ_REMOVE_HEAD(&f->messages, link);
@@ -342,7 +329,7 @@ message_answer(struct frame *f, struct message *m)
 	struct message_reply reply = session_reply_to(s, m, false);
 
 	if (m->result == BOOKING_DONE)
-		note_mark(m);
+		marks_note(m->job.feed, &m->job.intake);
 	s->in_work--;
 	if (s->conn == NULL)
 		return;

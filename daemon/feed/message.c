@@ -291,15 +291,13 @@ collect_errors(struct message *m, const struct refusal **ret)
 }
 
 struct message_reply
-message_reply(struct core *core, struct message *m, bool brief)
+message_reply(struct message *m, bool brief)
 {
 	static const struct refusal unavailable = {"unavailable", "the database cannot be reached; send again", "MSH^1"};
 	static uint64_t sequence;
 	struct arena *a = &m->job.intake.arena;
 	struct message_reply reply = {.verdict = ACK_ACCEPT};
 	struct ack_content content = {.now = clock_now(), .offset = (int)m->settings->hospital.utc_offset, .brief = brief};
-
-	(void)core;
 
 	if (m->result == BOOKING_UNAVAILABLE) {
 		content.errors = &unavailable;

@@ -40,6 +40,6 @@ struct message_reply {
 	struct view commit, application;
 	enum ack_verdict verdict;
 };
-struct message_reply message_reply(struct core *core, struct message *m, bool brief);
+struct message_reply message_reply(struct message *m, bool brief);
 
 #endif

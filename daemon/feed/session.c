@@ -67,7 +67,7 @@ session_resume(struct session *s)
 struct message_reply
 session_reply_to(struct session *s, struct message *m, bool brief)
 {
-	struct message_reply reply = message_reply(s->server->core, m, brief);
+	struct message_reply reply = message_reply(m, brief);
 	struct peer *peer = s->conn != NULL ? conn_peer(mllp_conn_base(s->conn)) : NULL;
 
 	if (message_is_ack(m))

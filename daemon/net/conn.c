@@ -154,7 +154,7 @@ conn_on_read(struct bufferevent *bev, void *arg)
 	if (!conn_count(c))
 		return;
 	if (!c->named)
-		conn_again(c);	/* behind who has a name, and in line with the other strangers */
+		conn_again(c);	/* after who has a name, and in line with the other strangers */
 	else if (conn_may_go(c))
 		c->ops->on_go(c->ctx);
 	conn_mind_full(c);

@@ -21,7 +21,7 @@ struct http_conn {
 	llhttp_t parser;
 	struct http_request *request;	/* being read, or in the handler's hands */
 	/* of the request being read */
-	char *text;			/* target, names and values, one behind the other */
+	char *text;			/* target, names and values, one after the other */
 	size_t text_used, text_room;
 	size_t target_end;
 	struct { size_t name, name_end, value, value_end; } fields[HTTP_HEADERS];

@@ -18,7 +18,7 @@ struct mllp_conn {
 	const struct mllp_ops *ops;
 	void *ctx;
 	struct mllp_scan scan;
-	char *bytes;			/* gathered: the beginning of a frame, and frames behind it that wait */
+	char *bytes;			/* gathered: the beginning of a frame, and frames after it that wait */
 	size_t from, used, room;	/* what is not taken yet is from `from` to `used` */
 	bool paused, in_work, reading_frames, told_eof;
 };
@@ -83,7 +83,7 @@ mllp_gather(struct mllp_conn *c, struct evbuffer *in)
 	c->used += n;
 	if (began && !c->paused)
 		mllp_wait(c);
-	/* a known sender's large first frame must not need a stranger's memory; behind a frame there may be junk first */
+	/* a known sender's large first frame must not need a stranger's memory; after a frame there may be junk first */
 	if (!conn_is_named(c->conn) && c->bytes[c->from] == MLLP_SB)
 		c->ops->on_begin(c->ctx, (struct view){c->bytes + c->from, mllp_left(c) < HEAD_BYTES ? mllp_left(c) : HEAD_BYTES});
 	return true;
@@ -157,7 +157,7 @@ mllp_step(struct mllp_conn *c, struct evbuffer *in)
 		return true;
 	if (gathered || evbuffer_get_length(in) == 0)
 		return evbuffer_get_length(in) > 0;	/* the buffer had no room for all of it before */
-	/* the beginning of a frame: with what came behind this piece it goes on in the buffer */
+	/* the beginning of a frame: with what came after this piece it goes on in the buffer */
 	bool came_more = evbuffer_get_length(in) > v.iov_len - used;
 	return mllp_gather(c, in) && came_more;
 }

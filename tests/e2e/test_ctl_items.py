@@ -47,7 +47,7 @@ def test_items_import_takes_what_a_spreadsheet_writes(migrated, tmp_path):
     (HEADER + "A2,,x,粒,9,A,0,1,20260201\n", [":2: column 9 (valid_from): \"20260201\" is not a date"]),
     (HEADER + GOOD + GOOD, [":3: column 1 (code): A1 is on line 2 already"]),
     (HEADER + "A2,,\"two\nlines\",粒,9,A,0,1,2026-01-01\nA3,x\n", [":4: column 1 (code): the line has 2 fields and the header has 9"]),
-    (HEADER + "A2,,\"x\"y,粒,9,A,0,1,2026-01-01\n", [":2: column 3: there is text behind a closing quote"]),
+    (HEADER + "A2,,\"x\"y,粒,9,A,0,1,2026-01-01\n", [":2: column 3: there is text after a closing quote"]),
     (HEADER + "A2,,x\"y,粒,9,A,0,1,2026-01-01\n", [":2: column 3: a quote inside a field"]),
     (HEADER + GOOD + "A2,,\"x\n\n", [":3: column 3: a quoted field has no end"]),
     (HEADER + "A2,,x,粒,0,E,2,z,x\n" + GOOD, [":2: column 5", ":2: column 6", ":2: column 7", ":2: column 8", ":2: column 9", "5 mistakes"]),

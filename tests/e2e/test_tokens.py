@@ -82,3 +82,9 @@ def test_an_expiry(siege, visit, path):
     wait_until(lambda: sooner.get(path).status == 200, "the token to work", 2)
     wait_until(lambda: sooner.get(path).status == 401, "the token to expire", 3)
     assert desk.get(path).status == 200 and listed(siege, secret)["state"] == "expired"
+
+
+def test_a_feed_with_a_certificate_gets_none(sealed):
+    """It is accepted by no other way, so a token would never be."""
+    with pytest.raises(AssertionError, match="accepted by no other way"):
+        new(sealed, "bound-1", "--role", "feed", "--feed", "clinic")

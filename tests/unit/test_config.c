@@ -117,6 +117,7 @@ END_TEST
 /* ------- what is refused, to the letter */
 
 #define TLS "tls = yes\ncertificate = c\nkey = k\n"
+#define ASKS "[listen q]\naddress = [::1]:1\nserves = feeds\n" TLS "client_ca = c\n"
 #define LISTEN "[listen b]\naddress = 127.0.0.1:1\n"	/* serves and more from line 8 */
 
 static const struct {
@@ -218,6 +219,7 @@ static const struct {
 	{BASE LISTEN "serves = kiosk\nclients = optional\n", "t.conf:9: [listen b] clients needs client_ca"},
 	{BASE LISTEN "serves = kiosk\n" TLS "clients = required\n", "t.conf:12: [listen b] clients needs client_ca"},
 	{BASE LISTEN "serves = kiosk\n" TLS "revoked = r\n", "t.conf:12: [listen b] revoked needs client_ca"},
+	{BASE LISTEN "serves = kiosk\n" TLS "clients = none\nclient_ca = c\n", "t.conf:13: [listen b] client_ca is not used with clients = none"},
 	{BASE LISTEN "serves = kiosk\nplain = yes\n", "t.conf:9: [listen b] plain has to be empty or beyond loopback"},
 	{BASE LISTEN "serves = kiosk\nconnections = 0\n", "t.conf:9: [listen b] connections has to be from 1 to 100000"},
 	{BASE "[listen b]\naddress = 192.0.2.1:80\nserves = kiosk\n",
@@ -246,6 +248,13 @@ static const struct {
 	{HOUSE "[feed f]\nfacility = H77\n", "t.conf:8: [feed f] facility H77 has no section"},
 	{HOUSE "[feed visitbill]\nfacility = H01\n", "t.conf:7: [feed visitbill] the name is taken by the daemon itself"},
 	{HOUSE "[feed f]\nfacility = H01\ntoken = short\n", "t.conf:9: [feed f] token is shorter than 16 characters"},
+	{HOUSE "[feed f]\nfacility = H01\ncertificate = subject CN=x\n",
+	    "t.conf:9: [feed f] certificate no listener for feeds asks for one: client_ca is missing there"},
+	{HOUSE "[token t]\ncertificate = subject CN=x\n" TOKEN_TAIL,
+	    "t.conf:8: [token t] certificate no listener asks for one: client_ca is missing there"},
+	{HOUSE "[feed f]\nfacility = H01\ncharset = GB-18030\n", "t.conf:9: [feed f] charset is not a character set that we know"},
+	{HOUSE "[feed f]\nfacility = H01\napplication = A\n[feed g]\nfacility = H01\napplication = A\n",
+	    "t.conf:12: [feed g] application is that of [feed f] at the same sending_facility already"},
 	{HOUSE "[feed f]\nfacility = H01\ncertificate = CN=x\n", "t.conf:9: [feed f] certificate has to be fingerprint …, subject … or san …"},
 	{HOUSE "[feed f]\nfacility = H01\ncertificate = subject\n", "t.conf:9: [feed f] certificate has to be fingerprint …, subject … or san …"},
 	{HOUSE "[feed f]\nfacility = H01\ncertificate = fingerprint AB\n",
@@ -319,11 +328,12 @@ static const char *const taken[] = {
 	BASE "[listen b]\naddress = 0.0.0.0:443\nserves = kiosk\n" TLS,
 	BASE "[listen b]\naddress = [::]:80\nserves = kiosk\nplain = beyond loopback\n",
 	BASE "[listen b]\naddress = 192.0.2.1:443\nserves = mllp\n" TLS "client_ca = a\nrevoked = r\nclients = optional\nmsh_identity = yes\n",
-	HOUSE "[feed f]\nfacility = H01\ncertificate = subject CN=lab, O=医院\n[feed g]\nfacility = H01\ncertificate = san dns:lab.example\n",
-	HOUSE "[feed f]\nfacility = H01\ncertificate = fingerprint " HEX64 "\n",
-	HOUSE "[feed f]\nfacility = H01\ncertificate = fingerprint 01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF\n",
+	HOUSE ASKS "[feed f]\nfacility = H01\ncertificate = subject CN=lab, O=医院\n[feed g]\nfacility = H01\ncertificate = san dns:lab.example\n",
+	HOUSE ASKS "[feed f]\nfacility = H01\ncertificate = fingerprint " HEX64 "\n",
+	HOUSE ASKS "[feed f]\nfacility = H01\ncertificate = fingerprint 01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF\n",
 	HOUSE "[feed f]\nfacility = H01\ntoken =\n[feed g]\nfacility = H01\ntoken =\n",	/* none is not one token twice */
-	HOUSE "[token t]\ncertificate = subject CN=kiosk\n" TOKEN_TAIL,
+	HOUSE ASKS "[token t]\ncertificate = subject CN=kiosk\n" TOKEN_TAIL,
+	HOUSE "[feed f]\nfacility = H01\napplication = A\ncharset = gb 18030-2000\n[feed g]\nfacility = H01\napplication = A\nsending_facility = X\n",
 	HOUSE "[facility H02]\n[token t]\nsecret = 0123456789abcdef\nrole = desk\nfacilities = H01\tH02\n",
 	HOUSE "[token a-1_b.C]\nsecret = 0123456789abcdef\nrole = desk\nfacilities = H01\n",
 	BASE MERCHANT "notify_url = https://h.example:8443/pay\napi_url = http://127.0.0.1:1\n",
@@ -340,7 +350,7 @@ START_TEST(values_are_what_was_written)
 	struct config *c = must_parse(BASE
 	    "[facility H01]\nname = a;b ; not this\ngrace = 90s\noutpatient_limit = 12.5\n[http]\nbody_bytes = 3M\nheader_bytes = 2000\n[hospital]\nutc_offset = -03:30\n"
 	    "[listen b]\naddress = [::1]:8443\nserves = kiosk notify\n" TLS "client_ca = a\nconnections = 7\naddress_connections = 3\n"
-	    "[listen c]\naddress = [::1]:8444\nserves = mllp2\n" TLS "client_ca = a\nclients = none\n");
+	    "[listen c]\naddress = [::1]:8444\nserves = mllp2\n" TLS "clients = none\n");
 
 	ck_assert_str_eq(c->facilities[0].name, "a;b");
 	ck_assert_int_eq(c->facilities[0].grace_ms, 90000);

@@ -93,8 +93,6 @@ START_TEST(test_names_and_ids)
 	ck_assert_ptr_eq(directory_feed_by_id(d, 12), lab);
 	ck_assert_ptr_null(directory_feed_by_id(d, 99));
 	ck_assert_ptr_null(directory_feed_named(d, "xray"));
-	ck_assert_int_eq(directory_facility(d, VIEW_LITERAL("H02")), 2);
-	ck_assert_int_eq(directory_facility(d, VIEW_LITERAL("H0")), 0);
 	ck_assert(directory_knows(d, identity_of(CLINIC_SUBJECT, "")));
 	ck_assert(!directory_knows(d, identity_of("CN=card", "")));	/* a token's, not a feed's */
 	ck_assert(!directory_knows(d, NULL));
@@ -119,7 +117,6 @@ START_TEST(test_reload)
 	ck_assert_ptr_null(directory_feed_named(d, "clinic"));
 	ck_assert(!directory_knows(d, identity_of(CLINIC_SUBJECT, "")));
 	ck_assert_ptr_eq(directory_feed_by_id(d, 11), clinic);
-	ck_assert_int_eq(directory_facility(d, VIEW_LITERAL("H02")), 0);
 	config_release(other);
 }
 END_TEST
@@ -132,7 +129,6 @@ START_TEST(test_ids_that_do_not_fit)
 	};
 
 	ck_assert_int_eq(directory_apply(d, config, ids[_i]), -1);
-	ck_assert_int_eq(directory_facility(d, VIEW_LITERAL("H02")), 2);	/* as before */
 	ck_assert(directory_feed_named(d, "lab")->active);
 }
 END_TEST
