@@ -10,7 +10,8 @@
 #define IDS "{\"facilities\": {\"H01\": 1, \"H02\": 2}, \"feeds\": {\"clinic\": 11, \"lab\": 12, \"any\": 13, \"api\": 14, \"both\": 15}}"
 
 static const char house[] =
-    "[database]\nconninfo = x\n[listen a]\naddress = 127.0.0.1:0\nserves = mllp\n[facility H01]\n[facility H02]\n"
+    "[database]\nconninfo = x\n[listen a]\naddress = 127.0.0.1:0\nserves = mllp\ntls = yes\ncertificate = c\nkey = k\nclient_ca = c\n"
+    "[listen b]\naddress = 127.0.0.1:0\nserves = kiosk\ntls = yes\ncertificate = c\nkey = k\nclient_ca = c\n[facility H01]\n[facility H02]\n"
     "[feed clinic]\nfacility = H01\napplication = CLINIC\ncertificate = subject " CLINIC_SUBJECT "\n"
     "[feed lab]\nfacility = H02\napplication = LAB\nsending_facility = LABS\n"
     "[feed any]\nfacility = H02\napplication = *\nsending_facility = *\n"
