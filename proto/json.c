@@ -272,7 +272,7 @@ void
 json_begin(struct json_reading *r, struct view text, struct arena *a)
 {
 	r->start = r->p = text.p;
-	r->end = text.p + text.n;
+	r->end = text.n > 0 ? text.p + text.n : text.p;	/* nothing may be added to NULL, not even nothing */
 	r->a = a;
 	r->complaint = NULL;
 	r->values_left = JSON_VALUES + text.n / JSON_BYTES;

@@ -156,7 +156,7 @@ static const struct {
 	{"{\"lines\":[]}", NULL, NULL, false}, {"{\"as_of\":null,\"lines\":[]}", NULL, NULL, false},
 	{"{}", "field_missing", "/lines", false}, {"{\"lines\":null}", "field_missing", "/lines", false}, {"{\"lines\":{}}", "field_invalid", "/lines", false},
 	{"{\"as_of\":\"soon\",\"lines\":[]}", "date_absurd", "/as_of", false}, {"{\"as_of\":7,\"lines\":[]}", "field_invalid", "/as_of", false},
-	{"", "json_invalid", "", false}, {"[]", "json_invalid", "", false}, {"{\"lines\":[", "json_invalid", "", false},
+	{NULL, "json_invalid", "", false}, {"", "json_invalid", "", false}, {"[]", "json_invalid", "", false}, {"{\"lines\":[", "json_invalid", "", false},
 };
 
 START_TEST(a_request_is_read_or_refused_as_a_whole)
