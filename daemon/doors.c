@@ -181,7 +181,7 @@ doors_open(struct core *core, struct api *api, struct feed_server *feeds, const 
 	for (size_t i = 0; i < c->n_listens && !failed; i++) {
 		const struct config_listen *l = &c->listens[i];
 		struct door *door = &d->list[d->n++];
-		const struct listener_config config = {l->name, l->address, door_most(d, c, i), (unsigned)l->address_connections, keys->tls[i]};
+		const struct listener_config config = {l->name, l->address, door_most(d, c, i), (unsigned)l->address_connections, keys->tls[i], (unsigned)i};
 		*door = (struct door){.doors = d, .serves = l->serves, .msh_identity = l->msh_identity};
 		if (l->tls)
 			door->anteroom = anteroom_new(core->base, (int)((l->serves & SERVES_HTTP) != 0 ? c->http.first_byte_ms : c->mllp.first_byte_ms), on_enter,

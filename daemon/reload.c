@@ -92,13 +92,22 @@ has_account(const struct config *c, const struct config_merchant *m)
 	return true;
 }
 
-static bool
-has_feed(const struct config *c, const char *name)
+static const struct config_feed *
+feed_named(const struct config *c, const char *name)
 {
 	for (size_t i = 0; i < c->n_feeds; i++)
 		if (strcmp(c->feeds[i].name, name) == 0)
-			return true;
-	return false;
+			return &c->feeds[i];
+	return NULL;
+}
+
+/* Under the same name, at the same facility: what waits at another one would never find its original. */
+static bool
+has_feed(const struct config *c, const struct config_feed *f)
+{
+	const struct config_feed *same = feed_named(c, f->name);
+
+	return same != NULL && strcmp(same->facility, f->facility) == 0;
 }
 
 static bool
@@ -108,7 +117,7 @@ lacks_sections(const struct config *old, const struct config *fresh)
 		if (!has_merchant(fresh, &old->merchants[i]))
 			return true;
 	for (size_t i = 0; i < old->n_feeds; i++)
-		if (!has_feed(fresh, old->feeds[i].name))
+		if (!has_feed(fresh, &old->feeds[i]))
 			return true;
 	return false;
 }
@@ -120,7 +129,7 @@ is_made_here(const struct reload *r, const char *kind, const char *name)
 	const struct config *old = r->core->config;
 
 	if (strcmp(kind, "feed") == 0)
-		return has_feed(old, name) && !has_feed(r->fresh, name);
+		return feed_named(old, name) != NULL && !has_feed(r->fresh, feed_named(old, name));
 	for (size_t i = 0; i < old->n_merchants; i++)
 		if (strcmp(old->merchants[i].name, name) == 0)
 			return !has_merchant(r->fresh, &old->merchants[i]);

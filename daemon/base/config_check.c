@@ -4,6 +4,7 @@
 
 #include <openssl/crypto.h>
 #include <string.h>
+#include <strings.h>
 
 #include "log.h"
 #include "proto/hl7_charset.h"
@@ -55,10 +56,10 @@ check_single(struct reading *r)
 		WRONG("log", 0, "level", "has to be debug, info, warn or error");
 	if (strspn(c->mllp.processing, "PTD") != strlen(c->mllp.processing) || c->mllp.processing[0] == '\0')
 		WRONG("mllp", 0, "processing", "has to be letters of P, T and D");
-	if (c->limits.memory_bytes < c->mllp.frame_bytes)
-		WRONG("limits", 0, "memory", "has to be at least [mllp] frame_bytes");
-	if (c->limits.memory_bytes < c->http.body_bytes)
-		WRONG("limits", 0, "memory", "has to be at least [http] body_bytes");
+	if (c->limits.memory_bytes < 6 * c->mllp.frame_bytes)
+		WRONG("limits", 0, "memory", "has to be at least six times [mllp] frame_bytes: what a message is made of counts, too");
+	if (c->limits.memory_bytes < 4 * c->http.body_bytes)
+		WRONG("limits", 0, "memory", "has to be at least four times [http] body_bytes: what a body is made of counts, too");
 	if (c->limits.strangers_bytes > c->limits.memory_bytes)
 		WRONG("limits", 0, "strangers", "may not be more than memory");
 	return 0;
@@ -73,6 +74,23 @@ has_facility(const struct config *c, struct view code)
 	return false;
 }
 
+/* Does it begin like a distinguished name (RFC 4514): a type in capitals, or its numbers, and =? */
+static bool
+is_name(const char *text)
+{
+	size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.");
+
+	return n > 0 && text[n] == '=' && (text[0] < 'a' || text[0] > 'z' || n > 3);
+}
+
+/* Like an alternative name, as TLS shows it to us? */
+static bool
+is_alternative(const char *text)
+{
+	return (strncasecmp(text, "DNS:", 4) == 0 && text[4] != '\0') || (strncmp(text, "email:", 6) == 0 && text[6] != '\0')
+	    || (strncmp(text, "URI:", 4) == 0 && text[4] != '\0');
+}
+
 /* What is wrong with the description of a client certificate, or NULL. */
 static const char *
 certificate_wrong(const char *text)
@@ -81,7 +99,9 @@ certificate_wrong(const char *text)
 	struct view kind = next_word(&rest);
 	size_t digits = 0;
 
-	rest += strspn(rest, " \t");
+	if (rest[0] != '\0' && (rest[0] != ' ' || rest[1] == ' ' || rest[1] == '\t'))
+		return "has to have one blank after its first word";
+	rest += rest[0] != '\0';
 	if (view_is(kind, "fingerprint")) {
 		for (const char *p = rest; *p != '\0'; p++) {
 			if (strchr("0123456789abcdefABCDEF", *p) != NULL)
@@ -91,8 +111,12 @@ certificate_wrong(const char *text)
 		}
 		return digits == 64 ? NULL : "has to be fingerprint and the 64 hex digits of a SHA-256, which colons may part";
 	}
-	if ((view_is(kind, "subject") || view_is(kind, "san")) && *rest != '\0')
-		return NULL;
+	if (*rest == '\0')
+		return "has to be fingerprint …, subject … or san …";
+	if (view_is(kind, "subject"))
+		return is_name(rest) ? NULL : "has to be subject and the name as openssl x509 -subject -nameopt RFC2253 shows it, such as CN=lab,O=Hospital";
+	if (view_is(kind, "san"))
+		return is_alternative(rest) ? NULL : "has to be san and DNS:…, email:… or URI:…";
 	return "has to be fingerprint …, subject … or san …";
 }
 
@@ -130,10 +154,12 @@ check_feeds(struct reading *r)
 			WRONG("feed", i, "facility", "%.*s has no section", WORD_SHOWN, f->facility);
 		if (wrong != NULL)
 			WRONG("feed", i, "certificate", "%s", wrong);
-		if (f->certificate[0] != '\0' && !is_asked_for(c, SERVES_MLLP | SERVES_MLLP2 | SERVES_FEEDS))
-			WRONG("feed", i, "certificate", "no listener for feeds asks for one: client_ca is missing there");
+		/* without an application it speaks JSON alone */
+		if (f->certificate[0] != '\0' && !is_asked_for(c, f->application[0] != '\0' ? SERVES_MLLP | SERVES_MLLP2 | SERVES_FEEDS : SERVES_FEEDS))
+			WRONG("feed", i, "certificate", "is asked for by no listener that serves %s: those have no client_ca",
+			    f->application[0] != '\0' ? "mllp, mllp2 or feeds" : "feeds");
 		if (f->charset[0] != '\0' && !hl7_charset_is_known(view_of(f->charset)))
-			WRONG("feed", i, "charset", "is not a character set that we know");
+			WRONG("feed", i, "charset", "has to be UTF-8, GB 18030-2000, GBK, GB2312, BIG-5 or 8859/1 to 8859/15");
 		for (size_t k = 0; k < i; k++)
 			if (is_same_sender(f, &c->feeds[k]))
 				WRONG("feed", i, "application", "is that of [feed %s] at the same sending_facility already", c->feeds[k].name);
@@ -179,7 +205,7 @@ check_tokens(struct reading *r)
 			WRONG("token", i, "role", "has to be kiosk, desk or ops");
 		t->role = (enum config_role)role;
 		if (t->certificate[0] != '\0' && !is_asked_for(c, SERVES_HTTP))
-			WRONG("token", i, "certificate", "no listener asks for one: client_ca is missing there");
+			WRONG("token", i, "certificate", "is asked for by no listener that serves HTTP: those have no client_ca");
 		if (check_facilities(r, i) != 0)
 			return -1;
 		for (size_t k = 0; k < c->n_feeds; k++)

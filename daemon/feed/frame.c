@@ -128,7 +128,11 @@ frame_submit(struct frame *f, struct message *m, bool affordable)
 	if (message_is_ack(m)) {	/* never answered, nothing to book */
 		metric_add(s->server->acks_in, 1);
 		m->finished = true;
+	} else if (!affordable && message_is_lost_cause(m)) {	/* it would be refused whenever it came, and is not kept */
+		m->result = BOOKING_DONE;
+		m->finished = true;
 	} else if (!core->configured || !affordable) {
+		m->short_of_memory = !affordable;
 		m->result = BOOKING_UNAVAILABLE;
 		m->finished = true;
 	} else {

@@ -100,6 +100,19 @@ context_of(const struct message *m)
 	return (struct hl7_context){clock_now(), (int)m->settings->hospital.utc_offset, (size_t)m->settings->mllp.message_lines};
 }
 
+bool
+message_is_lost_cause(struct message *m)
+{
+	struct intake *in = &m->job.intake;
+
+	if (m->job.feed == NULL && m->stranger != NULL) {
+		in->refused = (struct refusal){0};
+		refuse_all(in, stranger(m->stranger));
+		return true;
+	}
+	return in->refused.reason != NULL && strcmp(in->refused.reason, "not_hl7") == 0;
+}
+
 /* The body is read: whose it is goes into it. */
 static void
 finish(struct message *m, const char *why_stranger)
@@ -126,6 +139,7 @@ read_at_once(struct message *m, struct core *core, const struct sender *sender, 
 	enum charset_result charset = hl7_to_utf8(m->job.bytes, fallback, &in->arena, &text);
 	bool goes_on = read_header(m, charset, text);
 	m->job.feed = feed_of(core, &m->header, sender, feed_id, &why_stranger);
+	m->stranger = m->job.feed == NULL ? why_stranger : NULL;
 	if (!goes_on)
 		return;
 	struct hl7_context context = context_of(m);
@@ -293,14 +307,15 @@ collect_errors(struct message *m, const struct refusal **ret)
 struct message_reply
 message_reply(struct message *m, bool brief)
 {
-	static const struct refusal unavailable = {"unavailable", "the database cannot be reached; send again", "MSH^1"};
+	static const struct refusal unavailable = {"unavailable", "the database does not book it now; send again", "MSH^1"};
+	static const struct refusal busy = {"unavailable", "there is no memory for a message of this size now; send again", "MSH^1"};
 	static uint64_t sequence;
 	struct arena *a = &m->job.intake.arena;
 	struct message_reply reply = {.verdict = ACK_ACCEPT};
 	struct ack_content content = {.now = clock_now(), .offset = (int)m->settings->hospital.utc_offset, .brief = brief};
 
 	if (m->result == BOOKING_UNAVAILABLE) {
-		content.errors = &unavailable;
+		content.errors = m->short_of_memory ? &busy : &unavailable;
 		content.n_errors = 1;
 		reply.verdict = ACK_REJECT;
 	} else {

@@ -16,6 +16,8 @@ struct message {
 	struct hl7_header header;
 	void *owner;			/* the session's frame, or the replay */
 	struct message_reading *reading;	/* NULL: it is read */
+	const char *stranger;		/* why its sender is no feed: a name of reason.h; NULL: it is one, or nothing can be told */
+	bool short_of_memory;		/* so it is unavailable for that, and not for the database */
 	bool finished;
 	size_t counted;			/* of its memory, in the frame's account */
 	enum booking_result result;
@@ -31,6 +33,8 @@ void message_free(struct message *m);
 
 /* Refuses it as a whole, whatever else is wrong with it. */
 void message_refuse(struct message *m, const char *reason, const char *detail);
+/* There is no memory for its body, only for its header. True when that alone says that it can never be booked: then it is refused for that. */
+bool message_is_lost_cause(struct message *m);
 
 /* True when the message is an acknowledgement itself: nothing is booked and nothing is answered. */
 bool message_is_ack(const struct message *m);

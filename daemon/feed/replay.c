@@ -21,14 +21,18 @@ struct replay {
 	replay_fn fn;
 	void *arg;
 	char outcome[40];
-	struct message *message;	/* being read */
+	struct message *message;	/* being read, as HL7 */
+	struct json_job *json;		/* or as JSON */
 	struct turn_task again;
 };
 
 struct json_job {
 	struct booking_job job;		/* first */
 	struct replay *replay;
+	struct api_charges *reading;
 };
+
+enum { STEP = 8192 };	/* bytes of a large body between two looks at the clock */
 
 static void
 replay_end(struct replay *r, bool resolved)
@@ -152,6 +156,33 @@ bind_facilities(struct intake *in, const struct feed *feed)
 }
 
 static void
+replay_submit_json(struct replay *r)
+{
+	struct json_job *j = r->json;
+	struct intake *in = &j->job.intake;
+
+	keep_line(in, r->ordinal);
+	bind_facilities(in, j->job.feed);
+	for (size_t i = 0; in->refused.reason != NULL && i < in->n_lines; i++)
+		in->lines[i].refused = in->refused;
+	booking_submit(r->core->booking, &j->job);
+}
+
+static void
+replay_read_json(void *arg)
+{
+	struct replay *r = arg;
+
+	while (!api_charges_step(r->json->reading, STEP))
+		if (turn_is_long(r->core->shared.turn)) {
+			r->again = (struct turn_task){.run = replay_read_json, .arg = r};
+			turn_later(r->core->shared.turn, &r->again, TURN_KNOWN);
+			return;
+		}
+	replay_submit_json(r);
+}
+
+static void
 replay_json(struct replay *r, struct view bytes, struct feed *feed)
 {
 	struct arena arena;
@@ -169,15 +200,14 @@ replay_json(struct replay *r, struct view bytes, struct feed *feed)
 	j->job.replay = true;
 	j->job.done = on_json;
 	context.facility = view_of(feed->facility);
-	if (r->ordinal > 0)
-		api_charges_parse(j->job.bytes, &context, in);
-	else
+	r->json = j;
+	if (r->ordinal > 0) {
+		j->reading = api_charges_begin(j->job.bytes, &context, in);
+		replay_read_json(r);
+	} else {
 		api_visit_parse(j->job.bytes, &context, in);
-	keep_line(in, r->ordinal);
-	bind_facilities(in, feed);
-	for (size_t i = 0; in->refused.reason != NULL && i < in->n_lines; i++)
-		in->lines[i].refused = in->refused;
-	booking_submit(r->core->booking, &j->job);
+		replay_submit_json(r);
+	}
 }
 
 static void

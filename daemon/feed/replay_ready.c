@@ -15,12 +15,13 @@ struct ready_run {
 	job_over_fn over;
 	void *job;
 	int waiting;
+	bool resolved;		/* one of them was: there may be more that were not in this run */
 };
 
 static void
 ready_end(struct ready_run *r)
 {
-	r->over(r->job, false);
+	r->over(r->job, r->resolved);
 	free(r);
 }
 
@@ -29,7 +30,8 @@ on_replayed(void *arg, struct view outcome, bool resolved)
 {
 	struct ready_run *r = arg;
 
-	(void)outcome, (void)resolved;
+	(void)outcome;
+	r->resolved = r->resolved || resolved;
 	if (--r->waiting == 0)
 		ready_end(r);
 }

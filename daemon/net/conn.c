@@ -194,6 +194,9 @@ conn_on_event(struct bufferevent *bev, short what, void *arg)
 
 	assert(c->magic == CONN_MAGIC);
 	turn_begin(c->shared->turn);
+	/* at the end of the peer's stream libevent stops the writing of a TLS one, too; but who sends no more may still wait for answers */
+	if ((what & BEV_EVENT_EOF) != 0 && c->ssl != NULL && c->state != STATE_HANDSHAKE)
+		bufferevent_enable(bev, EV_WRITE);
 	if ((what & BEV_EVENT_CONNECTED) != 0) {
 		conn_handshake_done(c);
 	} else if ((what & BEV_EVENT_EOF) != 0 && c->state == STATE_OPEN) {

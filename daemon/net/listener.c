@@ -41,7 +41,7 @@ struct listener {
 	struct peers *peers;
 	listener_fn fn;
 	void *arg;
-	unsigned count, most, most_of_address;
+	unsigned count, most, most_of_address, slot;
 	bool draining, shown[2];
 	int spare;			/* a descriptor to give up when there are no others */
 	struct tls *tls;
@@ -78,7 +78,7 @@ place_new(struct listener *l, const struct sockaddr *address)
 
 	p->magic = MAGIC;
 	p->listener = l;
-	p->peer = peer_enter(l->peers, address);
+	p->peer = peer_enter(l->peers, address, l->slot);
 	peer_address_text(address, p->text);
 	TAILQ_INSERT_TAIL(&l->strangers, p, link);
 	l->count++;
@@ -110,7 +110,7 @@ place_leave(struct place *p)
 	if (!p->named && !p->leaving)
 		TAILQ_REMOVE(&p->listener->strangers, p, link);
 	p->listener->count--;
-	peer_leave(p->peer);
+	peer_leave(p->peer, p->listener->slot);
 	p->magic = 0;
 	free(p);
 }
@@ -143,7 +143,7 @@ listener_on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockadd
 
 	(void)ev, (void)len;
 	struct place *p = place_new(l, sa);
-	bool crowded = peer_connections(p->peer) > l->most_of_address;
+	bool crowded = peer_connections(p->peer, l->slot) > l->most_of_address;
 	if (crowded || l->count > l->most) {
 		if (!evict_one(l, crowded ? p->peer : NULL)) {
 			metric_add(l->refused[crowded ? OF_ADDRESS : OF_PLACES], 1);
@@ -307,6 +307,7 @@ listener_new(struct event_base *base, const struct listener_config *config, int 
 	l->fn = fn;
 	l->arg = arg;
 	l->most = config->most;
+	l->slot = config->slot % PEER_SLOTS;
 	l->most_of_address = config->most_of_address;
 	l->tls = tls_hold(config->tls);
 	TAILQ_INIT(&l->strangers);

@@ -22,6 +22,7 @@ struct listener_config {
 	const char *address;		/* "host:port", port 0 for a free one, "[::1]:port" for IPv6 */
 	unsigned most, most_of_address;	/* open connections: of all, of one peer address */
 	struct tls *tls;		/* held; NULL for plain text */
+	unsigned slot;			/* which listener it is, from 0: an address's connections are counted at each */
 };
 
 /* inherited: a socket of the service manager's, else -1. Who connects waits until listener_begin. Returns NULL and logs why when it cannot listen. */

@@ -31,7 +31,7 @@ struct peer {
 	struct peers *table;
 	unsigned magic;
 	unsigned char key[KEY_BYTES];	/* IPv4 as ::ffff:a.b.c.d */
-	unsigned connections;
+	unsigned connections, at[PEER_SLOTS];	/* in all; at each listener */
 	int64_t failed_us[PEER_LIMITS];	/* failures, each worth its part of a minute; drained by time */
 	int64_t counted_at[PEER_LIMITS];
 	SLIST_HEAD(, said) said;
@@ -212,7 +212,7 @@ peers_set_repeat(struct peers *p, int64_t repeat_us)
 }
 
 struct peer *
-peer_enter(struct peers *p, const struct sockaddr *address)
+peer_enter(struct peers *p, const struct sockaddr *address, unsigned slot)
 {
 	unsigned char key[KEY_BYTES];
 	struct peer *peer;
@@ -231,21 +231,23 @@ peer_enter(struct peers *p, const struct sockaddr *address)
 		p->n++;
 	}
 	peer->connections++;
+	peer->at[slot]++;
 	return peer;
 }
 
 void
-peer_leave(struct peer *peer)
+peer_leave(struct peer *peer, unsigned slot)
 {
 	assert(peer->magic == MAGIC);
-	assert(peer->connections > 0);
+	assert(peer->connections > 0 && peer->at[slot] > 0);
 	peer->connections--;
+	peer->at[slot]--;
 }
 
 unsigned
-peer_connections(const struct peer *peer)
+peer_connections(const struct peer *peer, unsigned slot)
 {
-	return peer->connections;
+	return peer->at[slot];
 }
 
 bool

@@ -11,7 +11,7 @@
 struct peers;
 struct peer;
 
-enum { PEER_TEXT = 64 };
+enum { PEER_TEXT = 64, PEER_SLOTS = 16 };
 
 /* What an address may do only so often a minute. */
 enum peer_limit { PEER_LOGINS, PEER_NOTIFICATIONS, PEER_LIMITS };
@@ -21,10 +21,10 @@ struct peers *peers_new(struct event_base *base, int64_t repeat_us);
 void peers_free(struct peers *p);
 void peers_set_repeat(struct peers *p, int64_t repeat_us);
 
-/* The place of an address, for one more connection; given back with peer_leave. */
-struct peer *peer_enter(struct peers *p, const struct sockaddr *address);
-void peer_leave(struct peer *peer);
-unsigned peer_connections(const struct peer *peer);
+/* The place of an address, for one more connection; given back with peer_leave. slot: where it is counted, below PEER_SLOTS: each listener has its own. */
+struct peer *peer_enter(struct peers *p, const struct sockaddr *address, unsigned slot);
+void peer_leave(struct peer *peer, unsigned slot);
+unsigned peer_connections(const struct peer *peer, unsigned slot);
 
 /* Is there room left for another failure of this kind, at so many a minute? */
 bool peer_may_fail(const struct peer *peer, enum peer_limit limit, int64_t a_minute);

@@ -79,11 +79,14 @@ create or replace view quarantine_open as
     select q.*, m.content_type, m.peer from quarantine q join quarantine_message m using (message_id)
      where not exists (select 1 from quarantine_resolution r where r.quarantine_id = q.quarantine_id);
 
--- Held reversals whose original has arrived since, oldest first, with the bytes to replay.
+-- Held reversals whose original has arrived since, oldest first, with the bytes to replay: of so many only as few as have a megabyte together, and
+-- one at least. (The length of what is stored apart is known without reading it.)
 create or replace function quarantine_ready(p_limit int)
 returns table (quarantine_id bigint, feed_id int, content_type text, bytes bytea, ordinal int)
 language sql stable security definer set search_path from current as $$
-    select q.quarantine_id, q.feed_id, m.content_type, m.bytes, q.ordinal
+    select quarantine_id, feed_id, content_type, bytes, ordinal from (
+    select q.quarantine_id, q.feed_id, m.content_type, m.bytes, q.ordinal,
+           sum(octet_length(m.bytes)) over (order by q.quarantine_id) - octet_length(m.bytes) as before
       from quarantine q join quarantine_message m using (message_id)
      where q.awaits_line is not null
        and not exists (select 1 from quarantine_resolution r where r.quarantine_id = q.quarantine_id)
@@ -91,7 +94,8 @@ language sql stable security definer set search_path from current as $$
                      join charge c on c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id
                                   and c.source_line = case when v.merged_into is null then q.awaits_line else q.awaits_line || '@' || q.visit_no end
                     where f.code = q.facility_code and v.visit_no = q.visit_no)
-     order by q.quarantine_id limit p_limit
+     order by q.quarantine_id limit p_limit) ready
+     where before < 1000000 order by quarantine_id
 $$;
 
 create or replace function quarantine_bytes(p_id bigint, p_scope text[])

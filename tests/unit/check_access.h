@@ -11,7 +11,7 @@
 
 static const char house[] =
     "[database]\nconninfo = x\n[listen a]\naddress = 127.0.0.1:0\nserves = mllp\ntls = yes\ncertificate = c\nkey = k\nclient_ca = c\n"
-    "[listen b]\naddress = 127.0.0.1:0\nserves = kiosk\ntls = yes\ncertificate = c\nkey = k\nclient_ca = c\n[facility H01]\n[facility H02]\n"
+    "[listen b]\naddress = 127.0.0.1:0\nserves = kiosk feeds\ntls = yes\ncertificate = c\nkey = k\nclient_ca = c\n[facility H01]\n[facility H02]\n"
     "[feed clinic]\nfacility = H01\napplication = CLINIC\ncertificate = subject " CLINIC_SUBJECT "\n"
     "[feed lab]\nfacility = H02\napplication = LAB\nsending_facility = LABS\n"
     "[feed any]\nfacility = H02\napplication = *\nsending_facility = *\n"

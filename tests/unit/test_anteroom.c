@@ -32,7 +32,7 @@ on_connection(void *arg, evutil_socket_t fd, struct place *place)
 static void
 open_room(int first_byte_ms, unsigned most)
 {
-	const struct listener_config config = {"tls", "127.0.0.1:0", most, most, NULL};
+	const struct listener_config config = {"tls", "127.0.0.1:0", most, most, NULL, 0};
 
 	world_open(&w);
 	entered = 0;

@@ -55,7 +55,7 @@ leave(struct held *h)
 static void
 open_listener(unsigned most, unsigned most_of_address)
 {
-	const struct listener_config config = {"feeds", "127.0.0.1:0", most, most_of_address, NULL};
+	const struct listener_config config = {"feeds", "127.0.0.1:0", most, most_of_address, NULL, 0};
 
 	l = listener_new(w.base, &config, -1, peers, w.metrics, on_connection, NULL);
 	ck_assert_ptr_nonnull(l);
@@ -145,7 +145,7 @@ START_TEST(test_places)
 	ck_assert_uint_eq(listener_count(l), 2);
 	ck_assert_int_eq(strncmp(place_text(held[1].place), "127.0.0.2:", 10), 0);
 	ck_assert_ptr_eq(place_listener(held[0].place), l);
-	ck_assert_uint_eq(peer_connections(place_peer(held[0].place)), 1);
+	ck_assert_uint_eq(peer_connections(place_peer(held[0].place), 0), 1);
 	leave(&held[0]);
 	ck_assert_uint_eq(listener_count(l), 1);
 }
@@ -299,7 +299,7 @@ END_TEST
 START_TEST(test_cannot_listen)
 {
 	static const char *const addresses[] = {"127.0.0.1:x", "nowhere:80", "192.0.2.1:9"};
-	const struct listener_config config = {"feeds", addresses[_i], 10, 10, NULL};
+	const struct listener_config config = {"feeds", addresses[_i], 10, 10, NULL, 0};
 	struct log_file log;
 
 	log_file_open(&log);

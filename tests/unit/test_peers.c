@@ -40,7 +40,7 @@ enter(const char *address)
 	int len = sizeof(sa);
 
 	ck_assert_int_eq(evutil_parse_sockaddr_port(address, (struct sockaddr *)&sa, &len), 0);
-	return peer_enter(peers, (struct sockaddr *)&sa);
+	return peer_enter(peers, (struct sockaddr *)&sa, 0);
 }
 
 START_TEST(test_connections_of_an_address)
@@ -49,10 +49,10 @@ START_TEST(test_connections_of_an_address)
 
 	ck_assert_ptr_eq(a, b);
 	ck_assert_ptr_ne(a, c);
-	ck_assert_uint_eq(peer_connections(a), 2);
-	ck_assert_uint_eq(peer_connections(c), 1);
-	peer_leave(a);
-	ck_assert_uint_eq(peer_connections(a), 1);
+	ck_assert_uint_eq(peer_connections(a, 0), 2);
+	ck_assert_uint_eq(peer_connections(c, 0), 1);
+	peer_leave(a, 0);
+	ck_assert_uint_eq(peer_connections(a, 0), 1);
 	ck_assert_ptr_eq(enter("[::ffff:127.0.0.1]:5"), a);	/* the same machine */
 }
 END_TEST
@@ -161,8 +161,8 @@ START_TEST(test_sweep)
 	peer_log(p, "login.failed", "n=2");
 	peer_log(p, "login.failed", "n=3");
 	peer_failed(b, PEER_LOGINS, 1);
-	peer_leave(p);
-	peer_leave(b);
+	peer_leave(p, 0);
+	peer_leave(b, 0);
 	clock_go(REPEAT_US);
 	event_base_loopexit(base, &wait);
 	event_base_dispatch(base);

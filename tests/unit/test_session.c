@@ -210,19 +210,25 @@ END_TEST
 /* Where there is no memory for a message, its header is enough to say so, at once. */
 START_TEST(test_no_memory)
 {
+	static const struct { const char *begins, *answer, *why; } kinds[] = {
+		{SB STRANGER("M1"), "MSA|AE|M1", "MSH-4 is not a facility here"},	/* it would be refused whenever it came */
+		{SB MSH("M2"), "MSA|AR|M2", "there is no memory for a message of this size now"},
+	};
 	char text[3000];
-	int64_t began;
 
 	w.core.configured = true;
-	w.core.budget.strangers_limit = 7000;
-	memset(text, 'x', sizeof(text) - 1);
-	text[sizeof(text) - 1] = '\0';
-	memcpy(text, SB STRANGER("M1"), strlen(SB STRANGER("M1")));
-	memcpy(text + sizeof(text) - 4, "\r" EB, 3);
-	began = clock_monotonic();
-	send_text(text);
-	core_world_await(&w, "MSA|AR|M1");
-	ck_assert_int_lt(clock_monotonic() - began, 900000);	/* it did not wait for the database */
+	w.core.budget.limit = w.core.budget.strangers_limit = 7000;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		int64_t began = clock_monotonic();
+		memset(text, 'x', sizeof(text) - 1);
+		text[sizeof(text) - 1] = '\0';
+		memcpy(text, kinds[i].begins, strlen(kinds[i].begins));
+		memcpy(text + sizeof(text) - 4, "\r" EB, 3);
+		send_text(text);
+		core_world_await(&w, kinds[i].answer);
+		ck_assert_ptr_nonnull(strstr(w.text, kinds[i].why));
+		ck_assert_int_lt(clock_monotonic() - began, 900000);	/* it did not wait for the database */
+	}
 }
 END_TEST
 
