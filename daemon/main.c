@@ -13,17 +13,19 @@
 
 #include "access/token_sync.h"
 #include "base/clock.h"
-#include "base/config_setup.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/turn.h"
 #include "core/booking.h"
 #include "core/captures.h"
 #include "core/channels.h"
+#include "core/gauges.h"
+#include "core/health.h"
 #include "core/watch.h"
 #include "doors.h"
 #include "jobs/jobs.h"
 #include "reload.h"
+#include "setup.h"
 
 struct daemon {
 	struct core core;
@@ -33,12 +35,11 @@ struct daemon {
 	struct feed_server *feeds;
 	struct jobs *jobs;
 	struct reload *reload;
+	struct setup *setup;
 	struct event *term, *intr, *hup, *drain_poll, *watchdog, *patience, *almost_ready;
-	bool setting_up, setup_wanted, announced, ending;
+	bool announced, ending;
 	int64_t started, drain_deadline;
 };
-
-static void daemon_setup(struct daemon *d);
 
 static void
 notify_manager(const char *state)
@@ -50,7 +51,7 @@ notify_manager(const char *state)
 #endif
 }
 
-/* ------- feeds and facilities into the database */
+/* ------- the beginning of service */
 
 /* Everyone is let in, once the lanes are connected, too. */
 static void
@@ -60,7 +61,7 @@ on_almost_ready(evutil_socket_t fd, short events, void *arg)
 	struct timeval soon = {0, 10000};
 
 	(void)fd, (void)events;
-	if (!booking_is_available(d->core.booking)) {
+	if (!booking_is_available(d->core.booking) || !health_is_good(d->core.health)) {
 		event_add(d->almost_ready, &soon);
 		return;
 	}
@@ -90,43 +91,15 @@ on_patience(evutil_socket_t fd, short events, void *arg)
 }
 
 static void
-on_setup(void *arg, const struct pg_outcome *outcome, const PGresult *result)
+on_setup(void *arg)
 {
 	struct daemon *d = arg;
 
-	d->setting_up = false;
-	if (outcome->verdict != PG_DONE) {
-		log_error("setup", "sqlstate=%s why=\"%s\"", outcome->sqlstate, outcome->message);
-		d->setup_wanted = true;		/* when a connection is ready again */
+	if (d->announced)
 		return;
-	}
-	if (directory_apply(d->core.directory, d->core.config, PQgetvalue(result, 0, 0)) != 0) {
-		log_error("setup", "why=\"the database does not know the feeds of the configuration\"");
-		return;
-	}
-	d->core.configured = true;
-	if (!d->announced) {
-		d->announced = true;
-		tokens_refresh(d->core.tokens, d->core.pool, on_first_tokens, d);
-	}
-	if (d->setup_wanted)
-		daemon_setup(d);
-}
-
-static void
-daemon_setup(struct daemon *d)
-{
-	char *json;
-
-	if (d->setting_up) {
-		d->setup_wanted = true;
-		return;
-	}
-	json = config_setup_json(d->core.config);
-	struct pg_param params[] = {{view_of(json), false}};
-	d->setting_up = pool_call(d->core.pool, SQL_SETUP_APPLY, params, 1, on_setup, d) == 0;
-	d->setup_wanted = !d->setting_up;
-	free(json);
+	d->announced = true;
+	health_begin(d->core.health);
+	tokens_refresh(d->core.tokens, d->core.pool, on_first_tokens, d);
 }
 
 static void
@@ -134,8 +107,8 @@ on_pool_ready(void *arg)
 {
 	struct daemon *d = arg;
 
-	if (!d->core.configured || d->setup_wanted)
-		daemon_setup(d);
+	if (!d->core.configured)
+		setup_apply(d->setup);
 }
 
 /* ------- signals */
@@ -158,7 +131,7 @@ on_reloaded(void *arg, const struct config *fresh, struct channels *channels, co
 	doors_update(d->doors, fresh, keys);
 	feed_server_check_certificates(d->feeds);
 	api_check_certificates(d->api);
-	daemon_setup(d);
+	setup_apply(d->setup);
 }
 
 static void
@@ -224,6 +197,24 @@ on_watchdog(evutil_socket_t fd, short events, void *arg)
 
 /* ------- start and end */
 
+/* Which servers there are, and how every connection to them behaves. Where several are named, each is looked at before anything is booked. */
+static void
+database_start(struct core *core)
+{
+	const struct config *c = core->config;
+	char error[512];
+
+	core->servers = servers_new(c->database.conninfo);
+	if (core->servers == NULL)	/* libpq's own words would quote it, password and all */
+		fatal("[database] conninfo is not a connection string");
+	if (servers_survey(core->servers, "visitbilld", c->database.connect_ms, error, sizeof(error)) != 0)
+		fatal("[database] %s", error);
+	core->database = (struct pg_config){
+		.servers = core->servers, .schema = c->database.schema, .utc_offset = (int)c->hospital.utc_offset, .turn = core->shared.turn,
+		.answer_ms = c->database.answer_ms, .connect_ms = c->database.connect_ms, .lock_ms = c->database.answer_ms * 2 / 5,
+	};
+}
+
 /* What everything above the loop stands on. */
 static void
 core_start(struct daemon *d)
@@ -238,7 +229,7 @@ core_start(struct daemon *d)
 	core->metrics = metrics_new();
 	core->budget = (struct budget){.limit = (size_t)c->limits.memory_bytes, .strangers_limit = (size_t)c->limits.strangers_bytes};
 	core->shared = (struct conn_shared){core->base, &core->budget, turn_new(core->base, core->metrics)};
-	const struct pg_config pg = {c->database.conninfo, c->database.schema, (int)c->hospital.utc_offset, core->shared.turn};
+	database_start(core);
 	core->peers = peers_new(core->base, c->log.repeat_ms * 1000);
 	core->directory = directory_new(core->metrics);
 	core->tokens = tokens_new();
@@ -246,10 +237,12 @@ core_start(struct daemon *d)
 	core->channels = channels_new(core, c, error, sizeof(error));
 	if (core->http == NULL || core->channels == NULL)
 		fatal("%s", core->http == NULL ? "no HTTP client" : error);
-	core->pool = pool_new(core->base, &pg, "pool", (unsigned)c->database.pool, on_pool_ready, d);
-	core->ops_pool = pool_new(core->base, &pg, "ops", 1, NULL, NULL);
+	core->pool = pool_new(core->base, &core->database, "pool", (unsigned)c->database.pool, on_pool_ready, d);
+	core->ops_pool = pool_new(core->base, &core->database, "ops", 2, NULL, NULL);
 	core->booking = booking_new(core);
 	core->captures = captures_new(core);
+	core->gauges = gauges_new(core);
+	core->health = health_new(core);
 	core->watch = watch_new(core);
 }
 
@@ -273,6 +266,7 @@ daemon_start(struct daemon *d)
 
 	config_log_plain_secrets(core->config);
 	core_start(d);
+	d->setup = setup_new(core, on_setup, d);
 	if (door_keys_load(core->config, &keys, error, sizeof(error)) != 0)
 		fatal("%s", error);
 	d->feeds = feed_server_new(core);
@@ -306,9 +300,13 @@ daemon_end(struct daemon *d)
 	pool_free(core->pool);
 	pool_free(core->ops_pool);
 	reload_free(d->reload);
+	setup_free(d->setup);
 	booking_free(core->booking);
 	captures_free(core->captures);
+	gauges_free(core->gauges);
+	health_free(core->health);
 	watch_free(core->watch);
+	servers_free(core->servers);
 	doors_free(d->doors);
 	api_free(d->api);
 	feed_server_free(d->feeds);

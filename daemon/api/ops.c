@@ -1,11 +1,12 @@
 /* For the operator: health, readiness, metrics. */
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "api/api.h"
 #include "base/clock.h"
 #include "core/booking.h"
+#include "core/gauges.h"
+#include "core/health.h"
 #include "core/watch.h"
 
 void
@@ -17,7 +18,8 @@ api_get_healthz(struct call *c)
 void
 api_get_readyz(struct call *c)
 {
-	bool ready = c->core->configured && pool_is_ready(c->core->pool) && booking_is_available(c->core->booking) && !c->core->draining;
+	const struct core *core = c->core;
+	bool ready = core->configured && pool_is_ready(core->pool) && booking_is_available(core->booking) && health_is_good(core->health) && !core->draining;
 
 	http_reply(c->request, ready ? 200 : 503, "text/plain", ready ? NULL : "Retry-After: 2\r\n", ready ? VIEW_LITERAL("ready\n")
 	    : c->core->draining ? VIEW_LITERAL("draining\n") : VIEW_LITERAL("waiting for the database\n"));
@@ -30,51 +32,6 @@ set_gauge(struct core *core, const char *family, const char *help, const char *l
 }
 
 static void
-gauge_objects(struct core *core, struct json_object *doc, const char *key, const char *family, const char *help, const char *label)
-{
-	struct json_object *group;
-	char labels[160];
-
-	if (!json_object_object_get_ex(doc, key, &group))
-		return;
-	metrics_reset(core->metrics, family);
-	json_object_object_foreach(group, name, n) {
-		snprintf(labels, sizeof(labels), "%s=\"%s\"", label, name);
-		set_gauge(core, family, help, labels, json_object_get_int64(n));
-	}
-}
-
-/* What only the database knows. */
-static void
-gauges_of_database(struct core *core, const char *text)
-{
-	struct json_object *doc = json_tokener_parse(text), *list;
-	char labels[160];
-
-	if (doc == NULL)
-		return;
-	gauge_objects(core, doc, "visits", "visitbill_visits", "Visits by state.", "state");
-	gauge_objects(core, doc, "quarantine", "visitbill_quarantine", "Unresolved quarantine entries by reason.", "reason");
-	metrics_reset(core->metrics, "visitbill_payments");
-	if (json_object_object_get_ex(doc, "payments", &list))
-		for (size_t i = 0; i < json_object_array_length(list); i++) {
-			struct json_object *p = json_object_array_get_idx(list, i);
-			snprintf(labels, sizeof(labels), "channel=\"%s\",state=\"%s\"", json_object_get_string(json_object_object_get(p, "channel")),
-			    json_object_get_string(json_object_object_get(p, "state")));
-			set_gauge(core, "visitbill_payments", "Payments by channel and state.", labels, json_object_get_int64(json_object_object_get(p, "count")));
-		}
-	if (json_object_object_get_ex(doc, "feeds", &list))
-		for (size_t i = 0; i < json_object_array_length(list); i++) {
-			struct json_object *f = json_object_array_get_idx(list, i), *lag = json_object_object_get(f, "lag_seconds");
-			if (lag == NULL)
-				continue;
-			snprintf(labels, sizeof(labels), "feed=\"%s\"", json_object_get_string(json_object_object_get(f, "feed")));
-			set_gauge(core, "visitbill_feed_watermark_lag", "Seconds since a feed's watermark.", labels, json_object_get_int64(lag));
-		}
-	json_object_put(doc);
-}
-
-static void
 reply_metrics(struct call *c)
 {
 	char *text = NULL;
@@ -82,7 +39,7 @@ reply_metrics(struct call *c)
 	FILE *out = open_memstream(&text, &n);
 	struct core *core = c->core;
 
-	set_gauge(core, "visitbill_database_up", "1 while connections are ready.", "", pool_is_ready(core->pool) && booking_is_available(core->booking));
+	health_report(core->health);
 	set_gauge(core, "visitbill_database_connections", "Ready connections of the pool.", "", pool_ready_count(core->pool));
 	set_gauge(core, "visitbill_queue_lines", "Lines and events in work.", "", (int64_t)booking_weight(core->booking));
 	set_gauge(core, "visitbill_queue_calls", "Database calls in flight outside the lanes.", "", (int64_t)pool_depth(core->pool));
@@ -99,19 +56,15 @@ reply_metrics(struct call *c)
 }
 
 static void
-on_status(void *arg, const struct pg_outcome *outcome, const PGresult *result)
+on_gauges(void *arg)
 {
-	struct call *c = arg;
-
-	if (outcome->verdict == PG_DONE && PQntuples(result) == 1)
-		gauges_of_database(c->core, PQgetvalue(result, 0, 0));
-	reply_metrics(c);
+	reply_metrics(arg);
 }
 
 void
 api_get_metrics(struct call *c)
 {
-	/* without the database the daemon's own figures still come */
-	if (pool_call(c->core->ops_pool, SQL_STATUS_DOC, NULL, 0, on_status, c) != 0)
-		reply_metrics(c);
+	struct gauges_waiter *w = arena_alloc(c->arena, sizeof(*w));
+
+	gauges_refresh(c->core->gauges, w, on_gauges, c);
 }

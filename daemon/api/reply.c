@@ -35,7 +35,9 @@ api_problem(struct call *c, const char *reason, const char *detail, const char *
 void
 api_reply_database(struct call *c, const struct pg_outcome *outcome)
 {
-	if (outcome->verdict == PG_FAILED && !pg_is_transient(outcome)) {
+	enum pg_cause cause = pg_cause_of(outcome);
+
+	if (cause == PG_CAUSE_DATA || cause == PG_CAUSE_OTHER) {
 		log_error("api.database", "sqlstate=%s why=\"%s\"", outcome->sqlstate, outcome->message);
 		api_problem(c, "internal", NULL, NULL);
 	} else {

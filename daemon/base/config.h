@@ -80,7 +80,7 @@ struct config_merchant {
 
 struct config {
 	unsigned references;	/* config.c's own: plain, as one thread has all snapshots */
-	struct { char *conninfo, *owner_conninfo, *schema, *role; int64_t pool, lanes, batch_lines, hold_ms; } database;
+	struct { char *conninfo, *owner_conninfo, *schema, *role; int64_t pool, lanes, batch_lines, hold_ms, answer_ms, connect_ms; } database;
 	struct { int64_t header_bytes, body_bytes, first_byte_ms, request_ms, idle_ms, io_ms; } http;
 	struct {
 		char *processing;

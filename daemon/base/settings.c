@@ -20,7 +20,7 @@
 #define GIB (1024LL * MIB)
 
 const struct setting settings[] = {
-	ONE("database", "conninfo", SETTING_SECRET, database.conninfo, NULL, 0, 0, false, "libpq connection string of the daemon's role"),
+	ONE("database", "conninfo", SETTING_SECRET, database.conninfo, NULL, 0, 0, false, "libpq connection string of the daemon's role; several hosts with commas: the writable one of the newest timeline is used"),
 	ONE("database", "owner_conninfo", SETTING_SECRET, database.owner_conninfo, "", 0, 0, true,
 	    "of the schema's owner, for visitbillctl migrate; empty: conninfo"),
 	ONE("database", "schema", SETTING_TEXT, database.schema, "hospital", 0, 0, false, "one hospital is one schema: lower case letters, digits, _"),
@@ -29,7 +29,11 @@ const struct setting settings[] = {
 	ONE("database", "lanes", SETTING_INT, database.lanes, "2", 1, 32, false, "connections that book charge lines, one batch in flight on each"),
 	ONE("database", "batch_lines", SETTING_INT, database.batch_lines, "1000", 1, 20000, false, "most lines in a batch; a larger message goes alone"),
 	ONE("database", "hold", SETTING_DURATION, database.hold_ms, "5s", 0, 10 * MINUTE, false,
-	    "how long messages wait for a lost database before they are answered \"send again\""),
+	    "how long messages wait for a database that does not book them before they are answered \"send again\""),
+	ONE("database", "answer_time", SETTING_DURATION, database.answer_ms, "5s", 500, 10 * MINUTE, false,
+	    "what a server has not answered in this time is given up, ended there, and answered \"send again\""),
+	ONE("database", "connect_time", SETTING_DURATION, database.connect_ms, "3s", 100, MINUTE, false,
+	    "a server that does not let us in within this time is passed over for the next one of conninfo"),
 
 	ONE("http", "header_bytes", SETTING_SIZE, http.header_bytes, "16K", KIB, MIB, false, "request line and header fields"),
 	ONE("http", "body_bytes", SETTING_SIZE, http.body_bytes, "8M", KIB, 256 * MIB, false, "request body"),

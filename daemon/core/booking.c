@@ -16,7 +16,11 @@ struct route {
 	unsigned lane, in_work;
 };
 
-enum { PARK_BYTES = 4096, ROUTES = 4096 /* a power of two */ };
+enum {
+	PARK_BYTES = 4096,
+	ROUTES = 4096,		/* a power of two */
+	LOCK_MS = 1000,		/* a batch waits for a visit that somebody else has; then each of its parts goes alone */
+};
 
 struct booking {
 	struct core *core;
@@ -103,13 +107,17 @@ choose_lane(const struct booking *b, size_t weight)
 {
 	unsigned best = 0;
 
+	while (best + 1 < b->n_lanes && lane_is_slow(b->lanes[best]))	/* its batch waits for something: new work need not */
+		best++;
+	if (lane_is_slow(b->lanes[best]))
+		best = 0;
 	/* what is a batch by itself takes the database a while: all of that in one lane leaves the others to who sends a line at a time */
 	if (weight > b->heavy)
 		return b->n_lanes - 1;
-	if (lane_weight(b->lanes[0]) < b->spill)
-		return 0;
-	for (unsigned i = 1; i < b->n_lanes; i++)
-		if (lane_weight(b->lanes[i]) < lane_weight(b->lanes[best]))
+	if (lane_weight(b->lanes[best]) < b->spill)
+		return best;
+	for (unsigned i = best + 1; i < b->n_lanes; i++)
+		if (!lane_is_slow(b->lanes[i]) && lane_weight(b->lanes[i]) < lane_weight(b->lanes[best]))
 			best = i;
 	return best;
 }
@@ -122,7 +130,7 @@ push(struct booking *b, struct posting *p, uint64_t hash)
 	if (r->in_work++ == 0)
 		r->lane = choose_lane(b, p->item.weight);
 	p->job->pending++;
-	p->hash = hash;
+	p->hash = p->item.key = hash;
 	lane_push(b->lanes[r->lane], &p->item);
 }
 
@@ -258,9 +266,10 @@ booking_new(struct core *core)
 {
 	struct booking *b = memory_new(sizeof(*b));
 	const struct config *c = core->config;
-	struct pg_config pg = {c->database.conninfo, c->database.schema, (int)c->hospital.utc_offset, core->shared.turn};
+	struct pg_config pg = core->database;
 	struct lane_limits limits = {(size_t)c->database.batch_lines, c->database.hold_ms * 1000};
 
+	pg.lock_ms = LOCK_MS;
 	b->core = core;
 	b->n_lanes = (unsigned)c->database.lanes;
 	b->spill = (size_t)c->database.batch_lines / 4;
@@ -335,6 +344,17 @@ booking_is_available(const struct booking *b)
 		if (lane_is_ready(b->lanes[i]))
 			return true;
 	return false;
+}
+
+int64_t
+booking_oldest(const struct booking *b)
+{
+	int64_t oldest = 0;
+
+	for (unsigned i = 0; i < b->n_lanes; i++)
+		if (lane_oldest(b->lanes[i]) > oldest)
+			oldest = lane_oldest(b->lanes[i]);
+	return oldest;
 }
 
 size_t

@@ -35,6 +35,8 @@ void booking_submit(struct booking *b, struct booking_job *job);
 /* True when at least one lane can reach the database. While it is false, feeds are answered "send again" at once. */
 bool booking_is_available(const struct booking *b);
 /* Lines and events in work: the measure for back-pressure. */
+/* How long the oldest part in work has waited, microseconds; 0 where nothing is. */
+int64_t booking_oldest(const struct booking *b);
 size_t booking_weight(const struct booking *b);
 /* Called whenever work was finished, so that paused feeds can be resumed. */
 void booking_on_progress(struct booking *b, void (*fn)(void *arg), void *arg);

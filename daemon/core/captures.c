@@ -7,8 +7,10 @@
 #include "base/memory.h"
 #include "db/column.h"
 #include "proto/arena.h"
+#include "proto/hash.h"
 
-enum { BATCH = 200 };
+/* A channel waits five seconds for its answer: it has to have one before that, whatever happens. */
+enum { BATCH = 200, HOLD_MS = 2500, LOCK_MS = 500 };
 
 struct captures {
 	struct lane *lane;
@@ -107,8 +109,12 @@ captures_new(struct core *core)
 	static const struct lane_ops ops = {captures_send, captures_done, captures_failed};
 	struct captures *c = memory_new(sizeof(*c));
 	const struct config *config = core->config;
-	struct pg_config pg = {config->database.conninfo, config->database.schema, (int)config->hospital.utc_offset, core->shared.turn};
-	struct lane_limits limits = {BATCH, config->database.hold_ms * 1000};
+	struct pg_config pg = core->database;
+	int64_t hold_ms = config->database.hold_ms < HOLD_MS ? config->database.hold_ms : HOLD_MS;
+	struct lane_limits limits = {BATCH, hold_ms * 1000};
+
+	pg.answer_ms = pg.answer_ms < HOLD_MS ? pg.answer_ms : HOLD_MS;
+	pg.lock_ms = LOCK_MS;
 
 	c->lane = lane_new(core->base, &pg, "captures", &limits, &ops, c);
 	return c;
@@ -130,6 +136,7 @@ captures_add(struct captures *c, const struct capture *capture, capture_fn fn, v
 
 	arena_init(&x->arena, 1024);
 	x->item.weight = 1;
+	x->item.key = hash_text(view_of(capture->out_trade_no), 0);
 	x->capture = *capture;
 	x->capture.channel = arena_copy(&x->arena, capture->channel, strlen(capture->channel)).p;
 	x->capture.merchant = arena_copy(&x->arena, capture->merchant, strlen(capture->merchant)).p;

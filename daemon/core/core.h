@@ -17,13 +17,17 @@ struct booking;
 struct watch;
 struct channels;
 struct captures;
+struct gauges;
+struct health;
 
 struct core {
 	struct event_base *base;
 	const struct config *config;	/* the current snapshot, held; a reload replaces it, and who needs this one for longer holds it, too */
 	struct metrics *metrics;
+	struct servers *servers;
+	struct pg_config database;	/* of every connection */
 	struct pool *pool;
-	struct pool *ops_pool;		/* one connection for scrapes, which payments and reads never wait for */
+	struct pool *ops_pool;		/* for scrapes and heartbeats, which payments and reads never wait for */
 	struct booking *booking;
 	struct directory *directory;
 	struct tokens *tokens;
@@ -33,6 +37,8 @@ struct core {
 	struct http_client *http;
 	struct channels *channels;
 	struct captures *captures;
+	struct gauges *gauges;
+	struct health *health;
 	struct watch *watch;
 	bool configured;		/* setup_apply has run: feeds and facilities have ids */
 	bool draining;

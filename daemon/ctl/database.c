@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "bundle.h"
+#include "db/servers.h"
+
+enum { CONNECT_MS = 10000 };	/* each server */
 
 /* PostgreSQL's messages may have several lines; ours have one. */
 static const char *
@@ -52,25 +55,20 @@ on_notice(void *arg, const PGresult *r)
 static PGconn *
 connect_to(const char *conninfo)
 {
-	const char *keys[] = {"fallback_application_name", "connect_timeout", "client_encoding", "dbname", NULL};
-	const char *values[] = {"visitbillctl", "10", "UTF8", conninfo, NULL};
-	PQconninfoOption *parts = PQconninfoParse(conninfo, NULL);
-	char buf[1024];
+	struct servers *servers = servers_new(conninfo);
+	char error[1024] = "", buf[1024];
 
-	if (parts == NULL) {	/* libpq's own words quote it, password and all */
+	if (servers == NULL) {	/* libpq's own words quote it, password and all */
 		ctl_failed("a conninfo of [database] is not a connection string");
 		return NULL;
 	}
-	PQconninfoFree(parts);
-	PGconn *db = PQconnectdbParams(keys, values, 1);
-
-	if (PQstatus(db) == CONNECTION_OK) {
+	PGconn *db = servers_open(servers, "visitbillctl", CONNECT_MS, error, sizeof(error));
+	if (db != NULL)
 		PQsetNoticeReceiver(db, on_notice, NULL);
-		return db;
-	}
-	ctl_failed("%s", one_line(PQerrorMessage(db), buf, sizeof(buf)));
-	PQfinish(db);
-	return NULL;
+	else
+		ctl_failed("%s", one_line(error, buf, sizeof(buf)));
+	servers_free(servers);
+	return db;
 }
 
 /* The temporary schema comes last: first, by default, it would let anyone who may make temporary tables stand in for ours. */

@@ -1,14 +1,23 @@
-/* The lane: a queue, a batch in flight, and what to do when it fails. */
+/* The lane: a queue, a batch in flight, what is set aside, and what to do when a batch fails. */
 #include "lane.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 
-enum { RETRIES = 20, HOLD_CHECK_MS = 200 };
+enum {
+	RETRIES = 20,			/* of a batch that met a deadlock */
+	OTHER_RETRIES = 3,		/* of one that failed for no reason of its own */
+	WATCH_MS = 100, PAUSE_US = 100000, PAUSE_MAX_US = 1000000,
+	ASIDE_US = 250000,		/* between two tries of what is set aside */
+	SLOW_US = 300000,
+};
+
+#define BRIEF_MS "50"			/* how long an item that is alone waits for a lock */
 
 struct lane {
 	const char *name;
@@ -18,12 +27,18 @@ struct lane {
 	struct pg *pg;
 	struct event *kick, *watch;
 	struct lane_list queue, flight;
+	struct lane_list aside;		/* could not be done for now; what comes with the same keys is behind it */
 	size_t weight;
-	bool in_flight;
+	bool in_flight, is_aside;	/* is_aside: the batch in flight is from there */
 	int64_t sent_at;		/* of the batch in flight */
-	unsigned retries;		/* of the batch in flight, after transient errors */
+	int64_t not_before;		/* the next batch; monotonic, microseconds */
+	int64_t pause_us, aside_at;	/* how long the next pause is; when what is aside is tried */
+	int64_t moved_at;		/* when a batch was committed, or work came to an idle lane */
+	unsigned retries;		/* of the batch in flight */
+	size_t alone_left;		/* items still to be sent one by one */
 	size_t split_items;		/* while looking for a bad item: batches of at most this many */
 	size_t split_left;		/* items of the failed batch still to go */
+	size_t aside_most;		/* items of what is aside in a batch, at most; 0: any */
 };
 
 static size_t
@@ -39,14 +54,70 @@ list_count(const struct lane_list *list)
 
 static void lane_kick(struct lane *lane);
 
-/* The batch goes back to the front of the queue, in order. */
+/* The batch goes back to the front of where it came from, in order. */
 static void
 lane_requeue(struct lane *lane)
 {
-	STAILQ_CONCAT(&lane->flight, &lane->queue);
-	STAILQ_CONCAT(&lane->queue, &lane->flight);
+	struct lane_list *from = lane->is_aside ? &lane->aside : &lane->queue;
+
+	STAILQ_CONCAT(&lane->flight, from);
+	STAILQ_CONCAT(from, &lane->flight);
 }
 
+static struct lane_item *
+take_first(struct lane_list *list)
+{
+	struct lane_item *item = STAILQ_FIRST(list);
+
+	STAILQ_REMOVE_HEAD(list, link);
+	return item;
+}
+
+static bool
+has_key(const struct lane_list *list, uint64_t key)
+{
+	const struct lane_item *i;
+
+	STAILQ_FOREACH(i, list, link)
+		if (i->key == key)
+			return true;
+	return false;
+}
+
+/* Takes the items of a key off a list, in order. */
+static struct lane_list
+take_key(struct lane_list *list, uint64_t key)
+{
+	struct lane_list kept = STAILQ_HEAD_INITIALIZER(kept), taken = STAILQ_HEAD_INITIALIZER(taken);
+
+	while (!STAILQ_EMPTY(list)) {
+		struct lane_item *item = take_first(list);
+		if (item->key == key)
+			STAILQ_INSERT_TAIL(&taken, item, link);
+		else
+			STAILQ_INSERT_TAIL(&kept, item, link);
+	}
+	STAILQ_CONCAT(list, &kept);
+	return taken;
+}
+
+/* The batch is of one key. It waits aside, and after it what else is of that key. */
+static void
+lane_set_aside(struct lane *lane, const struct pg_outcome *outcome)
+{
+	bool again = lane->is_aside;
+	struct lane_list more = take_key(again ? &lane->aside : &lane->queue, STAILQ_FIRST(&lane->flight)->key);
+
+	STAILQ_CONCAT(&lane->aside, &lane->flight);
+	STAILQ_CONCAT(&lane->aside, &more);
+	if (!again && lane->alone_left > 0)
+		lane->alone_left--;
+	if (!again)
+		log_warn("lane.aside", "lane=%s sqlstate=%s why=\"%s\"", lane->name, outcome->sqlstate, outcome->message);
+	lane->aside_at = clock_monotonic() + ASIDE_US;
+}
+
+/* The data of something in the batch: halves, down to the one item. */
 static void
 lane_split(struct lane *lane, const struct pg_outcome *outcome)
 {
@@ -58,15 +129,73 @@ lane_split(struct lane *lane, const struct pg_outcome *outcome)
 		struct lane_item *item = STAILQ_FIRST(&lane->flight);
 		STAILQ_INIT(&lane->flight);
 		lane->weight -= item->weight;
-		if (lane->split_left > 0)
+		if (!lane->is_aside && lane->split_left > 0)
 			lane->split_left--;
 		lane->ops->failed(lane->ctx, item, LANE_REFUSED, outcome->message);
+		return;
+	}
+	if (lane->is_aside) {		/* of one key: its items one after the other */
+		STAILQ_CONCAT(&lane->flight, &lane->aside);
+		STAILQ_CONCAT(&lane->aside, &lane->flight);
+		lane->aside_most = n / 2;
 		return;
 	}
 	lane->split_items = n / 2;
 	if (lane->split_left < n)
 		lane->split_left = n;
 	lane_requeue(lane);
+}
+
+/* One of the batch cannot be done for now: each is sent by itself, and that one is found. */
+static void
+lane_separate(struct lane *lane, const struct pg_outcome *outcome)
+{
+	size_t n = list_count(&lane->flight);
+
+	if (n == 1 || lane->is_aside) {
+		lane_set_aside(lane, outcome);
+		return;
+	}
+	log_warn("lane.batch_failed", "lane=%s items=%zu sqlstate=%s why=\"%s\"", lane->name, n, outcome->sqlstate, outcome->message);
+	if (lane->alone_left < n)
+		lane->alone_left = n;
+	lane_requeue(lane);
+}
+
+/* All of it again, after a while. */
+static void
+lane_pause(struct lane *lane, const struct pg_outcome *outcome)
+{
+	if (lane->pause_us == 0)
+		log_error("lane.waits", "lane=%s sqlstate=%s why=\"%s\"", lane->name, outcome->sqlstate, outcome->message);
+	lane->pause_us = lane->pause_us == 0 ? PAUSE_US : lane->pause_us * 2 < PAUSE_MAX_US ? lane->pause_us * 2 : PAUSE_MAX_US;
+	lane->not_before = clock_monotonic() + lane->pause_us;
+	lane_requeue(lane);
+}
+
+static void
+lane_failed(struct lane *lane, const struct pg_outcome *outcome)
+{
+	switch (pg_cause_of(outcome)) {
+	case PG_CAUSE_DATA:
+		lane_split(lane, outcome);
+		break;
+	case PG_CAUSE_LOCK:
+		if (strncmp(outcome->sqlstate, "40", 2) == 0 && lane->retries++ < RETRIES)
+			lane_requeue(lane);
+		else
+			lane_separate(lane, outcome);
+		break;
+	case PG_CAUSE_SERVER:
+		lane_pause(lane, outcome);
+		break;
+	case PG_CAUSE_OTHER:
+		if (lane->retries++ < OTHER_RETRIES)
+			lane_pause(lane, outcome);
+		else
+			lane_separate(lane, outcome);
+		break;
+	}
 }
 
 static void lane_dispatch(struct lane *lane);
@@ -82,13 +211,21 @@ lane_committed(struct lane *lane)
 	int64_t took_us = clock_monotonic() - lane->sent_at;
 
 	lane->retries = 0;
+	lane->pause_us = 0;
+	lane->moved_at = clock_monotonic();
 	STAILQ_CONCAT(&done, &lane->flight);
 	STAILQ_FOREACH(i, &done, link) {
 		weight += i->weight;
 		n++;
 	}
 	lane->weight -= weight;
-	lane->split_left = lane->split_left > n ? lane->split_left - n : 0;
+	if (lane->is_aside) {
+		lane->aside_at = 0;	/* where one could be done, the others may be */
+		lane->aside_most = 0;
+	} else {
+		lane->split_left = lane->split_left > n ? lane->split_left - n : 0;
+		lane->alone_left = lane->alone_left > n ? lane->alone_left - n : 0;
+	}
 	if (lane->weight * 2 >= weight)
 		lane_dispatch(lane);
 	lane->ops->done(lane->ctx, &done, took_us);
@@ -104,32 +241,62 @@ lane_on_done(void *arg, const struct pg_outcome *outcome)
 		lane_committed(lane);
 	else if (outcome->verdict == PG_LOST)
 		lane_requeue(lane);
-	else if (pg_is_transient(outcome) && lane->retries++ < RETRIES)
-		lane_requeue(lane);
 	else
-		lane_split(lane, outcome);
+		lane_failed(lane, outcome);
 	lane_kick(lane);
 }
 
+/* A batch of what is next in the queue. */
 static void
-lane_dispatch(struct lane *lane)
+fill_from_queue(struct lane *lane)
 {
 	struct lane_item *item;
 	size_t weight = 0, n = 0;
-	size_t most = lane->split_left > 0 ? lane->split_items : SIZE_MAX;
+	size_t most = lane->alone_left > 0 ? 1 : lane->split_left == 0 ? SIZE_MAX : lane->split_items > 0 ? lane->split_items : 1;
 
-	if (lane->in_flight || STAILQ_EMPTY(&lane->queue) || !pg_is_ready(lane->pg))
-		return;
-	if (most == 0)
-		most = 1;
 	while ((item = STAILQ_FIRST(&lane->queue)) != NULL && n < most && (n == 0 || weight + item->weight <= lane->limits.batch_weight)) {
 		STAILQ_REMOVE_HEAD(&lane->queue, link);
 		STAILQ_INSERT_TAIL(&lane->flight, item, link);
 		weight += item->weight;
 		n++;
 	}
+}
+
+/* One key of what is aside, the next one each time. */
+static void
+fill_from_aside(struct lane *lane)
+{
+	struct lane_list same = take_key(&lane->aside, STAILQ_FIRST(&lane->aside)->key);
+	size_t weight = 0, n = 0, most = lane->aside_most > 0 ? lane->aside_most : SIZE_MAX;
+
+	while (!STAILQ_EMPTY(&same) && n < most && (n == 0 || weight + STAILQ_FIRST(&same)->weight <= lane->limits.batch_weight)) {
+		struct lane_item *item = take_first(&same);
+		STAILQ_INSERT_TAIL(&lane->flight, item, link);
+		weight += item->weight;
+		n++;
+	}
+	STAILQ_CONCAT(&same, &lane->aside);
+	STAILQ_CONCAT(&lane->aside, &same);
+}
+
+static void
+lane_dispatch(struct lane *lane)
+{
+	static const struct pg_param brief = {VIEW_LITERAL(BRIEF_MS), false};
+	int64_t now = clock_monotonic();
+	bool aside_due = !STAILQ_EMPTY(&lane->aside) && now >= lane->aside_at;
+
+	if (lane->in_flight || (!aside_due && STAILQ_EMPTY(&lane->queue)) || now < lane->not_before || !pg_is_ready(lane->pg))
+		return;
+	lane->is_aside = aside_due;
+	if (aside_due)
+		fill_from_aside(lane);
+	else
+		fill_from_queue(lane);
 	lane->in_flight = true;
-	lane->sent_at = clock_monotonic();
+	lane->sent_at = now;
+	if ((lane->is_aside || lane->alone_left > 0) && pg_call(lane->pg, SQL_LOCK_BRIEFLY, &brief, 1, NULL, NULL) != 0)
+		log_warn("lane.send", "lane=%s why=\"the connection was not ready\"", lane->name);
 	if (lane->ops->send(lane->ctx, lane->pg, &lane->flight) != 0)
 		log_warn("lane.send", "lane=%s why=\"the connection was not ready\"", lane->name);
 	pg_commit(lane->pg, lane_on_done, lane);
@@ -161,22 +328,33 @@ lane_on_state(void *arg, bool ready)
 		lane_kick(lane);
 }
 
-/* While the database is away, items that have waited for too long are given back. */
+static void
+give_back(struct lane *lane, struct lane_list *list, int64_t before)
+{
+	struct lane_item *item;
+
+	while ((item = STAILQ_FIRST(list)) != NULL && item->queued_at < before) {
+		STAILQ_REMOVE_HEAD(list, link);
+		lane->weight -= item->weight;
+		lane->ops->failed(lane->ctx, item, LANE_UNAVAILABLE, "the database has not done it in time");
+	}
+}
+
+/* What has waited for too long is given back: what is aside by itself; what is queued where nothing at all was done meanwhile. */
 static void
 lane_on_watch(evutil_socket_t fd, short events, void *arg)
 {
 	struct lane *lane = arg;
-	struct lane_item *item;
-	int64_t now = clock_monotonic();
+	int64_t before = clock_monotonic() - lane->limits.hold_us;
 
 	(void)fd, (void)events;
-	if (pg_is_ready(lane->pg))
-		return;
-	while (!lane->in_flight && (item = STAILQ_FIRST(&lane->queue)) != NULL && now - item->queued_at > lane->limits.hold_us) {
-		STAILQ_REMOVE_HEAD(&lane->queue, link);
-		lane->weight -= item->weight;
-		lane->ops->failed(lane->ctx, item, LANE_UNAVAILABLE, "the database is away");
+	if (!lane->in_flight || !lane->is_aside)
+		give_back(lane, &lane->aside, before);
+	if (!lane->in_flight && lane->moved_at < before) {
+		give_back(lane, &lane->queue, before);
+		lane->alone_left = lane->split_left = 0;
 	}
+	lane_dispatch(lane);
 }
 
 struct lane *
@@ -184,7 +362,7 @@ lane_new(struct event_base *base, const struct pg_config *config, const char *na
     void *ctx)
 {
 	struct lane *lane = memory_new(sizeof(*lane));
-	struct timeval every = {0, HOLD_CHECK_MS * 1000};
+	struct timeval every = {0, WATCH_MS * 1000};
 
 	lane->name = name;
 	lane->limits = *limits;
@@ -192,6 +370,7 @@ lane_new(struct event_base *base, const struct pg_config *config, const char *na
 	lane->ctx = ctx;
 	STAILQ_INIT(&lane->queue);
 	STAILQ_INIT(&lane->flight);
+	STAILQ_INIT(&lane->aside);
 	lane->kick = evtimer_new(base, lane_on_kick, lane);
 	lane->watch = event_new(base, -1, EV_PERSIST, lane_on_watch, lane);
 	event_add(lane->watch, &every);
@@ -213,9 +392,13 @@ lane_free(struct lane *lane)
 void
 lane_push(struct lane *lane, struct lane_item *item)
 {
+	bool waits = !STAILQ_EMPTY(&lane->aside) && has_key(&lane->aside, item->key);
+
 	item->queued_at = clock_monotonic();
+	if (lane->weight == 0)
+		lane->moved_at = item->queued_at;
 	lane->weight += item->weight;
-	STAILQ_INSERT_TAIL(&lane->queue, item, link);
+	STAILQ_INSERT_TAIL(waits || (lane->in_flight && lane->is_aside && has_key(&lane->flight, item->key)) ? &lane->aside : &lane->queue, item, link);
 	lane_kick(lane);
 }
 
@@ -229,4 +412,24 @@ size_t
 lane_weight(const struct lane *lane)
 {
 	return lane->weight;
+}
+
+bool
+lane_is_slow(const struct lane *lane)
+{
+	return lane->in_flight && clock_monotonic() - lane->sent_at > SLOW_US;
+}
+
+int64_t
+lane_oldest(const struct lane *lane)
+{
+	const struct lane_list *lists[] = {&lane->flight, &lane->aside, &lane->queue};
+	int64_t now = clock_monotonic(), oldest = now;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		const struct lane_item *first = STAILQ_FIRST(lists[i]);
+		if (first != NULL && first->queued_at < oldest)
+			oldest = first->queued_at;
+	}
+	return now - oldest;
 }

@@ -1,7 +1,10 @@
 /* Group commit. A lane owns one pipelined connection and has one batch in flight. What arrives meanwhile forms the next batch: no timer, so one
- * item alone is as fast as PostgreSQL, and load makes batches larger. A batch is one transaction. One that fails is tried again when
- * the error is transient, else split until the one item that fails is found. What was in flight when the connection broke is sent again:
- * items carry their own idempotency. The lane does not know what items mean; its user does. */
+ * item alone is as fast as PostgreSQL, and load makes batches larger. A batch is one transaction.
+ *
+ * What was in flight when the connection broke is sent again: items carry their own idempotency. A batch that failed goes on by what it was about
+ * (pg_cause): the data: it is split until the one item is found that the database refuses; a lock: each item is sent alone, waiting shortly, and who has
+ * to wait longer is set aside with all that has its key, and tried again from time to time; the server: all of it again after a while; anything else: as
+ * it was a few times, then alone. What is not done after the hold, while nothing else is either, is given back as unavailable: never as refused. */
 #ifndef VB_DB_LANE_H
 #define VB_DB_LANE_H
 
@@ -14,6 +17,7 @@
 struct lane_item {
 	STAILQ_ENTRY(lane_item) link;
 	size_t weight;			/* lines, at least 1 */
+	uint64_t key;			/* what it is about: items of one key keep their order */
 	int64_t queued_at;		/* monotonic, microseconds */
 };
 STAILQ_HEAD(lane_list, lane_item);
@@ -26,13 +30,13 @@ struct lane_ops {
 	/* The batch is committed, so many microseconds after it was sent: every item has its outcome. Takes the items over. The next batch may
 	 * have been sent by then, so nothing of this one is kept in ctx. */
 	void (*done)(void *ctx, struct lane_list *batch, int64_t took_us);
-	/* This one item cannot be done: the database refused it alone, or has been away for too long. Takes it over. */
+	/* This one item cannot be done: the database refused its data, or has not done it for too long. Takes it over. */
 	void (*failed)(void *ctx, struct lane_item *item, enum lane_failure why, const char *message);
 };
 
 struct lane_limits {
 	size_t batch_weight;		/* at most this much in a batch (one heavier item goes alone) */
-	int64_t hold_us;		/* how long items wait for a lost database before they fail */
+	int64_t hold_us;		/* how long an item waits for a database that does not do it before it fails */
 };
 
 struct lane;
@@ -48,5 +52,9 @@ void lane_push(struct lane *lane, struct lane_item *item);
 
 bool lane_is_ready(const struct lane *lane);
 size_t lane_weight(const struct lane *lane);	/* queued and in flight */
+/* Has its batch been in flight for so long that new work should rather go elsewhere? */
+bool lane_is_slow(const struct lane *lane);
+/* How long the oldest item has waited, microseconds; 0 where there is none. */
+int64_t lane_oldest(const struct lane *lane);
 
 #endif

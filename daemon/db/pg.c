@@ -1,73 +1,21 @@
-/* The pipelined connection. See shared facts of libpq: a dead backend gives NULL for ever, so status is looked at first; PQreset loses
- * pipeline mode, so a lost connection is finished and made anew. It does not know what the statements mean. */
+/* Calls of a pipelined connection and their results. See shared facts of libpq: a dead backend gives NULL for ever, so status is looked at first. It does
+ * not know what the statements mean. How the connection is made is pg_connect.c's. */
 #include "pg.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "pg_inside.h"
 
-enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 3000, STUCK_SECONDS = 60, WATCH_SECONDS = 5, CONNECT_SECONDS = 10 };
+enum { WATCH_SECONDS = 1, LEAST_MS = 500, BACKOFF_FIRST_MS = 50 };
 
-enum pg_state { PG_WAITING, PG_CONNECTING, PG_PREPARING, PG_READY };
-
-struct op {
-	STAILQ_ENTRY(op) link;
-	bool is_sync, got_result;
-	pg_result_fn fn;
-	pg_done_fn done;
-	void *arg;
-	PGresult *result;
-	int64_t sent_at;
-};
-
-STAILQ_HEAD(op_list, op);
-
-struct pg {
-	struct event_base *base;
-	char *conninfo, *schema;	/* copies: the settings' snapshot that they come from may be gone when it connects again */
-	int utc_offset;
-	struct turn *turn;
-	char *name;
-	pg_state_fn on_state;
-	void *arg;
-	PGconn *conn;
-	struct event *io, *timer, *watch;
-	short io_events;
-	int fd;
-	enum pg_state state;
-	struct op_list waiting;		/* sent, unanswered */
-	struct op_list answered;	/* of the segment being read: results kept until it is committed */
-	struct op_list spare;
-	size_t depth;
-	struct pg_outcome outcome;	/* of the segment being read */
-	char *message;
-	unsigned backoff_ms;
-	unsigned prepare_left;
-	int64_t state_since;
-	bool complained;
-};
-
-static void pg_connect(struct pg *pg);
-static void pg_on_io(evutil_socket_t fd, short events, void *arg);
-
-static void
-pg_enter(struct pg *pg, enum pg_state state)
-{
-	static const char *const names[] = {"waiting", "connecting", "preparing", "ready"};
-
-	log_debug("db.state", "conn=%s from=%s to=%s", pg->name, names[pg->state], names[state]);
-	pg->state = state;
-	pg->state_since = clock_monotonic();
-}
-
-static struct op *
-op_new(struct pg *pg)
+struct op *
+pg_op_new(struct pg *pg)
 {
 	struct op *op = STAILQ_FIRST(&pg->spare);
 
@@ -87,7 +35,14 @@ op_drop(struct pg *pg, struct op *op)
 	STAILQ_INSERT_HEAD(&pg->spare, op, link);
 }
 
-static void
+void
+pg_push(struct pg *pg, struct op *op)
+{
+	STAILQ_INSERT_TAIL(&pg->waiting, op, link);
+	pg->depth++;
+}
+
+void
 pg_outcome_reset(struct pg *pg)
 {
 	free(pg->message);
@@ -96,7 +51,7 @@ pg_outcome_reset(struct pg *pg)
 }
 
 /* Ends the segment that `sync` closes: results first, then its done. The ops are off the lists before anyone is called. */
-static void
+void
 pg_end_segment(struct pg *pg, struct op *sync)
 {
 	struct op_list results = STAILQ_HEAD_INITIALIZER(results);
@@ -119,63 +74,7 @@ pg_end_segment(struct pg *pg, struct op *sync)
 	free(message);
 }
 
-/* Everything in flight is lost; then a new connection after a while, longer each time. */
-static void
-pg_lose(struct pg *pg, const char *why)
-{
-	bool was_ready = pg->state == PG_READY;
-	struct op *op;
-
-	if (!pg->complained || was_ready)
-		log_error("db.lost", "conn=%s in_flight=%zu why=\"%s\"", pg->name, pg->depth, why);
-	pg->complained = true;
-	if (pg->io != NULL)
-		event_free(pg->io);
-	pg->io = NULL;
-	pg->fd = -1;
-	pg_enter(pg, PG_WAITING);
-	if (was_ready)
-		pg->on_state(pg->arg, false);
-	/* callbacks see a connection that is not ready, and cannot add to the list */
-	struct op_list lost = STAILQ_HEAD_INITIALIZER(lost);
-	STAILQ_CONCAT(&lost, &pg->waiting);
-	pg->depth = 0;
-	while ((op = STAILQ_FIRST(&lost)) != NULL) {
-		STAILQ_REMOVE_HEAD(&lost, link);
-		if (op->is_sync) {
-			pg->outcome = (struct pg_outcome){.verdict = PG_LOST, .message = why};
-			pg_end_segment(pg, op);
-		} else {
-			STAILQ_INSERT_TAIL(&pg->answered, op, link);
-		}
-	}
-	PQfinish(pg->conn);
-	pg->conn = NULL;
-	pg_outcome_reset(pg);
-
-	unsigned ms = pg->backoff_ms / 2 + (unsigned)(random() % (long)(pg->backoff_ms / 2 + 1));
-	struct timeval delay = {ms / 1000, (ms % 1000) * 1000};
-	pg->backoff_ms = pg->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : pg->backoff_ms * 2;
-	evtimer_add(pg->timer, &delay);
-}
-
-/* Makes the event match what libpq waits for; PQsocket may change while connecting. */
-static void
-pg_wait_for(struct pg *pg, short events)
-{
-	int fd = PQsocket(pg->conn);
-
-	if (pg->io != NULL && fd == pg->fd && events == pg->io_events)
-		return;
-	if (pg->io != NULL)
-		event_free(pg->io);
-	pg->fd = fd;
-	pg->io_events = events;
-	pg->io = event_new(pg->base, fd, (short)(events | EV_PERSIST), pg_on_io, pg);
-	event_add(pg->io, NULL);
-}
-
-static int
+int
 pg_flush(struct pg *pg)
 {
 	int left = PQflush(pg->conn);
@@ -184,137 +83,6 @@ pg_flush(struct pg *pg)
 		return -1;
 	pg_wait_for(pg, left > 0 ? EV_READ | EV_WRITE : EV_READ);
 	return 0;
-}
-
-static void
-prepared_one(void *arg, const PGresult *result)
-{
-	(void)result;
-	struct pg *pg = arg;
-	pg->prepare_left--;
-}
-
-static void
-prepared_all(void *arg, const struct pg_outcome *outcome)
-{
-	struct pg *pg = arg;
-
-	if (outcome->verdict == PG_LOST)
-		return;
-	if (outcome->verdict == PG_FAILED) {
-		if (!pg->complained)
-			log_error("db.prepare", "conn=%s sqlstate=%s why=\"%s\" hint=\"run visitbillctl migrate\"", pg->name, outcome->sqlstate,
-			    outcome->message);
-		pg->complained = true;
-		/* try again later: the migration may be on its way. The socket is closed from the timer, not from inside its own callback */
-		pg_enter(pg, PG_WAITING);
-		struct timeval delay = {1, 0};
-		evtimer_add(pg->timer, &delay);
-		return;
-	}
-	pg->backoff_ms = BACKOFF_MIN_MS;
-	pg->complained = false;
-	pg_enter(pg, PG_READY);
-	pg->on_state(pg->arg, true);
-}
-
-static void
-pg_push(struct pg *pg, struct op *op)
-{
-	STAILQ_INSERT_TAIL(&pg->waiting, op, link);
-	pg->depth++;
-}
-
-/* Every statement in one pipeline: a round trip, then ready. */
-static int
-pg_prepare(struct pg *pg)
-{
-	struct op *op;
-
-	pg_enter(pg, PG_PREPARING);
-	if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1)
-		return -1;
-	for (int s = 0; s < STATEMENTS; s++) {
-		char name[16];
-		snprintf(name, sizeof(name), "s%d", s);
-		if (PQsendPrepare(pg->conn, name, statement_sql((enum statement)s), 0, NULL) != 1)
-			return -1;
-		op = op_new(pg);
-		op->fn = prepared_one;
-		op->arg = pg;
-		pg_push(pg, op);
-	}
-	if (PQpipelineSync(pg->conn) != 1)
-		return -1;
-	op = op_new(pg);
-	op->is_sync = true;
-	op->done = prepared_all;
-	op->arg = pg;
-	pg_push(pg, op);
-	return pg_flush(pg);
-}
-
-static void
-pg_poll_connect(struct pg *pg)
-{
-	switch (PQconnectPoll(pg->conn)) {
-	case PGRES_POLLING_READING:
-		pg_wait_for(pg, EV_READ);
-		break;
-	case PGRES_POLLING_WRITING:
-		pg_wait_for(pg, EV_WRITE);
-		break;
-	case PGRES_POLLING_OK:
-		if (pg_prepare(pg) != 0)
-			pg_lose(pg, PQerrorMessage(pg->conn));
-		break;
-	default:
-		pg_lose(pg, PQerrorMessage(pg->conn));
-		break;
-	}
-}
-
-static void
-pg_on_timer(evutil_socket_t fd, short events, void *arg)
-{
-	struct pg *pg = arg;
-
-	(void)fd, (void)events;
-	if (pg->conn != NULL)
-		pg_lose(pg, "reconnecting");
-	else
-		pg_connect(pg);
-}
-
-static void
-pg_connect(struct pg *pg)
-{
-	char options[400];
-	/* the later one of a repeated keyword wins, so conninfo's own settings stay */
-	const char *keys[] = {"options", "fallback_application_name", "connect_timeout", "keepalives_idle", "dbname", NULL};
-	const char *values[] = {options, "visitbilld", "10", "15", pg->conninfo, NULL};
-
-	/* a POSIX zone: its sign is the other way round */
-	int minutes = abs(pg->utc_offset) / 60;
-	char sign = pg->utc_offset < 0 ? '-' : '+';
-	/* Everything said here is a look-up by key, and plans are kept: one made while a table was empty must not read all of it later. */
-	snprintf(options, sizeof(options), "-c search_path=%s -c timezone=<%c%02d:%02d>%c%d:%02d -c jit=off -c plan_cache_mode=force_generic_plan"
-	    " -c enable_seqscan=off -c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c client_min_messages=warning",
-	    pg->schema, sign, minutes / 60, minutes % 60, sign == '-' ? '+' : '-', minutes / 60, minutes % 60);
-	pg_enter(pg, PG_CONNECTING);
-	PQconninfoOption *parts = PQconninfoParse(pg->conninfo, NULL);
-	if (parts == NULL) {	/* libpq's own words quote it, password and all */
-		pg_lose(pg, "[database] conninfo is not a connection string");
-		return;
-	}
-	PQconninfoFree(parts);
-	pg->conn = PQconnectStartParams(keys, values, 1);
-	if (pg->conn == NULL)
-		fatal("out of memory for a database connection");
-	if (PQstatus(pg->conn) == CONNECTION_BAD)
-		pg_lose(pg, PQerrorMessage(pg->conn));
-	else
-		pg_wait_for(pg, EV_WRITE);
 }
 
 static void
@@ -345,8 +113,17 @@ pg_is_outdated(const PGresult *result)
 	return state != NULL && (strcmp(state, "42883") == 0 || strcmp(state, "42703") == 0) && PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL;
 }
 
-/* Takes what libpq has, matched to our own list. False, and why, when the connection is of no more use. */
+/* It was ours, and has become a standby, or its operator has stopped its writing: another server may be ours by now. */
 static bool
+pg_is_read_only(const PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return state != NULL && strcmp(state, "25006") == 0;
+}
+
+/* Matched to our own list. */
+bool
 pg_read_results(struct pg *pg, const char **why)
 {
 	struct op *op;
@@ -384,6 +161,11 @@ pg_read_results(struct pg *pg, const char **why)
 				*why = "the schema is not this daemon's any more: restart it";
 				return false;
 			}
+			if (pg->state == PG_READY && pg_is_read_only(result)) {
+				PQclear(result);
+				*why = "the server is read-only";
+				return false;
+			}
 			pg_note_error(pg, result);
 			op->got_result = true;
 			PQclear(result);
@@ -403,46 +185,6 @@ pg_read_results(struct pg *pg, const char **why)
 	return PQstatus(pg->conn) == CONNECTION_OK;
 }
 
-static void
-pg_on_io(evutil_socket_t fd, short events, void *arg)
-{
-	struct pg *pg = arg;
-	const char *why;
-
-	(void)fd;
-	if (pg->turn != NULL)
-		turn_begin(pg->turn);
-	if (pg->state == PG_CONNECTING) {
-		pg_poll_connect(pg);
-		return;
-	}
-	if (pg->conn == NULL)
-		return;
-	if ((events & EV_READ) != 0 && PQconsumeInput(pg->conn) != 1) {
-		pg_lose(pg, PQerrorMessage(pg->conn));
-		return;
-	}
-	if (!pg_read_results(pg, &why))
-		pg_lose(pg, why);
-	else if (pg_flush(pg) != 0)
-		pg_lose(pg, PQerrorMessage(pg->conn));
-}
-
-/* A server that neither answers nor closes is as good as gone. */
-static void
-pg_on_watch(evutil_socket_t fd, short events, void *arg)
-{
-	struct pg *pg = arg;
-	struct op *op = STAILQ_FIRST(&pg->waiting);
-	int64_t now = clock_monotonic();
-
-	(void)fd, (void)events;
-	if (op != NULL && now - op->sent_at > INT64_C(1000000) * STUCK_SECONDS)
-		pg_lose(pg, "no answer for a minute");
-	else if (pg->state == PG_CONNECTING && now - pg->state_since > INT64_C(1000000) * CONNECT_SECONDS)
-		pg_lose(pg, "connecting took too long");
-}
-
 struct pg *
 pg_new(struct event_base *base, const struct pg_config *config, const char *name, pg_state_fn on_state, void *arg)
 {
@@ -450,15 +192,18 @@ pg_new(struct event_base *base, const struct pg_config *config, const char *name
 	struct timeval every = {WATCH_SECONDS, 0};
 
 	pg->base = base;
-	pg->conninfo = memory_text(config->conninfo, strlen(config->conninfo));
+	pg->servers = config->servers;
+	pg->answer_ms = config->answer_ms > LEAST_MS ? config->answer_ms : LEAST_MS;
+	pg->connect_ms = config->connect_ms > LEAST_MS ? config->connect_ms : LEAST_MS;
+	pg->lock_ms = config->lock_ms;
+	pg->server = servers_ours(pg->servers);
 	pg->schema = memory_text(config->schema, strlen(config->schema));
 	pg->utc_offset = config->utc_offset;
 	pg->turn = config->turn;
 	pg->name = memory_text(name, strlen(name));
 	pg->on_state = on_state;
 	pg->arg = arg;
-	pg->fd = -1;
-	pg->backoff_ms = BACKOFF_MIN_MS;
+	pg->backoff_ms = BACKOFF_FIRST_MS;
 	STAILQ_INIT(&pg->waiting);
 	STAILQ_INIT(&pg->answered);
 	STAILQ_INIT(&pg->spare);
@@ -497,7 +242,6 @@ pg_free(struct pg *pg)
 	PQfinish(pg->conn);
 	free(pg->message);
 	free(pg->name);
-	memory_purge(pg->conninfo);
 	free(pg->schema);
 	free(pg);
 }
@@ -530,7 +274,7 @@ pg_call(struct pg *pg, enum statement s, const struct pg_param *params, int n, p
 		formats[i] = params[i].binary ? 1 : 0;
 	}
 	snprintf(name, sizeof(name), "s%d", s);
-	struct op *op = op_new(pg);
+	struct op *op = pg_op_new(pg);
 	op->fn = fn;
 	op->arg = arg;
 	pg_push(pg, op);
@@ -550,7 +294,7 @@ lose_soon(struct pg *pg)
 void
 pg_commit(struct pg *pg, pg_done_fn done, void *arg)
 {
-	struct op *op = op_new(pg);
+	struct op *op = pg_op_new(pg);
 
 	op->is_sync = true;
 	op->done = done;
@@ -561,9 +305,19 @@ pg_commit(struct pg *pg, pg_done_fn done, void *arg)
 		lose_soon(pg);
 }
 
-bool
-pg_is_transient(const struct pg_outcome *o)
+enum pg_cause
+pg_cause_of(const struct pg_outcome *o)
 {
-	return o->verdict == PG_FAILED && (strncmp(o->sqlstate, "40", 2) == 0 || strcmp(o->sqlstate, "55P03") == 0
-	    || strncmp(o->sqlstate, "57P", 3) == 0 || strncmp(o->sqlstate, "53", 2) == 0);
+	static const struct { const char *begins; enum pg_cause cause; } causes[] = {
+		/* PostgreSQL, appendix A: what is wrong with the data or too large in it, and what our functions raise of it */
+		{"22", PG_CAUSE_DATA}, {"23", PG_CAUSE_DATA}, {"54", PG_CAUSE_DATA}, {"P0001", PG_CAUSE_DATA},
+		{"40", PG_CAUSE_LOCK}, {"55P03", PG_CAUSE_LOCK},
+		/* connections, a read-only server, room and memory, an operator, the system; a statement that took too long */
+		{"08", PG_CAUSE_SERVER}, {"25006", PG_CAUSE_SERVER}, {"53", PG_CAUSE_SERVER}, {"57", PG_CAUSE_SERVER}, {"58", PG_CAUSE_SERVER},
+	};
+
+	for (size_t i = 0; o->verdict == PG_FAILED && i < sizeof(causes) / sizeof(causes[0]); i++)
+		if (strncmp(o->sqlstate, causes[i].begins, strlen(causes[i].begins)) == 0)
+			return causes[i].cause;
+	return o->verdict == PG_FAILED ? PG_CAUSE_OTHER : PG_CAUSE_SERVER;
 }

@@ -1,6 +1,6 @@
 /* One PostgreSQL connection in pipeline mode on the event loop. Calls are queued in order; a segment (the calls up to a sync) is one
  * transaction. What a call returned is shown after its segment is committed, never before. The connection is made again by itself
- * when it is lost; what was in flight then is reported as lost, because nobody knows whether it was committed. */
+ * when it is lost, to whichever server is ours then; what was in flight is reported as lost, because nobody knows whether it was committed. */
 #ifndef VB_DB_PG_H
 #define VB_DB_PG_H
 
@@ -9,6 +9,7 @@
 
 #include "base/turn.h"
 #include "proto/view.h"
+#include "servers.h"
 #include "statements.h"
 
 enum pg_verdict {
@@ -33,10 +34,13 @@ typedef void (*pg_state_fn)(void *arg, bool ready);
 struct pg;
 
 struct pg_config {
-	const char *conninfo;
+	struct servers *servers;	/* must outlive the connection */
 	const char *schema;
 	int utc_offset;			/* of the hospital, seconds east: the session's time zone */
 	struct turn *turn;		/* told of what the loop brings; NULL: nobody */
+	int64_t answer_ms;		/* what is not answered in this time is given up with its connection, and ended at the server */
+	int64_t connect_ms;		/* a server that is not connected in this time is passed over */
+	int64_t lock_ms;		/* what waits for a lock longer fails */
 };
 
 /* Starts connecting. name is for the log; all texts are copied. Free with pg_free, not from a callback of its own. */
@@ -58,8 +62,13 @@ int pg_call(struct pg *pg, enum statement s, const struct pg_param *params, int 
 /* Ends the segment and sends it. done is called in any case, also when the connection was lost in between. */
 void pg_commit(struct pg *pg, pg_done_fn done, void *arg);
 
-/* True for errors that the same transaction may not meet again: deadlock, serialization, lock timeout, shutdown, out of
- * resources; not a statement that took too long. */
-bool pg_is_transient(const struct pg_outcome *outcome);
+/* What a failure is about. Only of the data is it a verdict on what was sent; anything else may be sent again. */
+enum pg_cause {
+	PG_CAUSE_DATA,		/* what was sent cannot be stored */
+	PG_CAUSE_LOCK,		/* somebody else is at it: a lock that was not given, a deadlock */
+	PG_CAUSE_SERVER,	/* the server cannot now: full, read-only, going down, too slow, lost */
+	PG_CAUSE_OTHER,		/* a fault of ours or of the server's: a statement, a right, an internal error */
+};
+enum pg_cause pg_cause_of(const struct pg_outcome *outcome);
 
 #endif

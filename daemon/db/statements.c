@@ -10,6 +10,8 @@ struct row {
 #define OWN(sql) {sql, 0}
 
 static const struct row rows[STATEMENTS] = {
+	[SQL_LOCK_BRIEFLY] = OWN("select lock_briefly($1)"),
+	[SQL_BEAT] = OWN("select standbys, lag_us from beat()"),
 	[SQL_SETUP_APPLY] = OWN("select setup_apply($1)"),
 	[SQL_FEED_MARKS] = OWN("select feed_marks($1, $2)"),
 	[SQL_PARTITIONS_AHEAD] = OWN("select partitions_ahead()"),

@@ -234,14 +234,14 @@ def test_a_peer_that_resets_while_its_charges_wait(ill):
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             peer.connect(ill.http)
             peer.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 1500 + request)   # answers that it does not read: the reset is met by a write
-            wait_until(lambda: ill.metric("visitbill_queue_lines") > 900, "its lines to be in work")
+            wait_until(lambda: ill.metric("visitbill_queue_lines") >= 900, "its lines to be in work")
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         wait_until(lambda: ill.metric("visitbill_connections", kind="http") == before, "the reset to be noticed")
         for n in range(20):     # whatever memory it had is used again
             assert ill.ward.post("/v1/nowhere", {"lines": [line("reset-2", "x", department="e" * 300)] * 900}).status == 404, n
     finally:
         ill.rows("rollback")
-    wait_until(lambda: len(ill.lines("reset-1")) in (0, 900) and len(ill.lines("reset-0")) == 2, "the bookings")
+    wait_until(lambda: len(ill.lines("reset-1")) in (0, 900) and len(ill.lines("reset-0")) in (1, 2), "the bookings")    # in time, or told to send again
     assert ill.is_running()
     assert ill.lines("reset-1") in ({}, {("ward", f"r{n}"): n * 100 for n in range(900)})
 

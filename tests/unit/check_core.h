@@ -22,7 +22,6 @@ struct core_world {
 static void
 core_world_open(struct core_world *w, const char *text)
 {
-	static const struct pg_config nowhere = {"host=/nonexistent", "hospital", 0, NULL};
 	struct core *core = &w->core;
 
 	memset(w, 0, sizeof(*w));
@@ -38,8 +37,10 @@ core_world_open(struct core_world *w, const char *text)
 	core->directory = directory_new(core->metrics);
 	ck_assert_int_eq(directory_apply(core->directory, core->config, IDS), 0);
 	core->tokens = tokens_new();
-	core->pool = pool_new(core->base, &nowhere, "pool", 1, NULL, NULL);
-	core->ops_pool = pool_new(core->base, &nowhere, "ops", 1, NULL, NULL);
+	core->servers = servers_new("host=/nonexistent");
+	core->database = (struct pg_config){.servers = core->servers, .schema = "hospital", .answer_ms = 5000, .connect_ms = 1000, .lock_ms = 1000};
+	core->pool = pool_new(core->base, &core->database, "pool", 1, NULL, NULL);
+	core->ops_pool = pool_new(core->base, &core->database, "ops", 1, NULL, NULL);
 	core->booking = booking_new(core);
 	core->configured = true;
 }
@@ -47,7 +48,7 @@ core_world_open(struct core_world *w, const char *text)
 static void
 core_world_listen(struct core_world *w, listener_fn fn, void *arg)
 {
-	const struct listener_config config = {"a", "127.0.0.1:0", 100, 100, NULL};
+	const struct listener_config config = {"a", "127.0.0.1:0", 100, 100, NULL, 0};
 
 	w->listener = listener_new(w->core.base, &config, -1, w->core.peers, w->core.metrics, fn, arg);
 	ck_assert_ptr_nonnull(w->listener);
@@ -111,6 +112,7 @@ core_world_close(struct core_world *w)
 	booking_free(core->booking);
 	pool_free(core->pool);
 	pool_free(core->ops_pool);
+	servers_free(core->servers);
 	tokens_free(core->tokens);
 	directory_free(core->directory);
 	peers_free(core->peers);

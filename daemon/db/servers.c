@@ -1,0 +1,279 @@
+/* Hosts, addresses and ports of a conninfo are lists of one length (libpq, section 34.1.1.3); a port alone holds for all. */
+#include "servers.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+struct server {
+	char *host, *address, *port;	/* as the conninfo says; NULL: it does not */
+	char name[160];
+};
+
+struct servers {
+	char *conninfo;
+	struct server *all;
+	size_t n, ours;
+	uint64_t system;	/* 0: none was seen yet */
+	uint32_t timeline;	/* the newest that was seen */
+	char why[320];
+};
+
+const char server_identity_sql[] = "select c.system_identifier, r.standby, case when r.standby then 0"
+    " else ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int end,"
+    " (select backend_start from pg_stat_activity where pid = pg_backend_pid())"
+    " from pg_control_system() c, (select pg_is_in_recovery() as standby) r";
+
+void
+server_identity_read(const PGresult *row, struct server_identity *ret)
+{
+	ret->system = strtoull(PQgetvalue(row, 0, IDENTITY_SYSTEM), NULL, 10);
+	ret->standby = PQgetvalue(row, 0, IDENTITY_STANDBY)[0] == 't';
+	ret->timeline = (uint32_t)strtoul(PQgetvalue(row, 0, IDENTITY_TIMELINE), NULL, 10);
+}
+
+/* The nth of a list with commas, copied; the only one for all. NULL where there is none. */
+static char *
+nth(const char *list, size_t n)
+{
+	if (list == NULL || list[0] == '\0')
+		return NULL;
+	const char *p = list;
+	if (strchr(list, ',') != NULL)
+		for (; n > 0 && (p = strchr(p, ',')) != NULL; n--)
+			p++;
+	if (p == NULL)
+		return NULL;
+	size_t length = strcspn(p, ",");
+	return length > 0 ? memory_text(p, length) : NULL;
+}
+
+static size_t
+list_length(const char *list)
+{
+	size_t n = 1;
+
+	for (const char *p = list != NULL ? list : ""; *p != '\0'; p++)
+		n += *p == ',';
+	return n;
+}
+
+struct servers *
+servers_new(const char *conninfo)
+{
+	PQconninfoOption *parts = PQconninfoParse(conninfo, NULL);
+	const char *host = NULL, *address = NULL, *port = NULL;
+
+	if (parts == NULL)
+		return NULL;
+	for (PQconninfoOption *o = parts; o->keyword != NULL; o++)
+		if (strcmp(o->keyword, "host") == 0)
+			host = o->val;
+		else if (strcmp(o->keyword, "hostaddr") == 0)
+			address = o->val;
+		else if (strcmp(o->keyword, "port") == 0)
+			port = o->val;
+	struct servers *s = memory_new(sizeof(*s));
+	s->conninfo = memory_text(conninfo, strlen(conninfo));
+	s->n = list_length(address != NULL ? address : host);
+	s->all = memory_new(s->n * sizeof(*s->all));
+	for (size_t i = 0; i < s->n; i++) {
+		struct server *e = &s->all[i];
+		*e = (struct server){.host = nth(host, i), .address = nth(address, i), .port = nth(port, i)};
+		snprintf(e->name, sizeof(e->name), "%s:%s", e->host != NULL ? e->host : e->address != NULL ? e->address : "default", e->port != NULL ? e->port : "5432");
+	}
+	PQconninfoFree(parts);
+	return s;
+}
+
+void
+servers_free(struct servers *s)
+{
+	if (s == NULL)
+		return;
+	for (size_t i = 0; i < s->n; i++) {
+		free(s->all[i].host);
+		free(s->all[i].address);
+		free(s->all[i].port);
+	}
+	free(s->all);
+	memory_purge(s->conninfo);
+	free(s);
+}
+
+size_t
+servers_count(const struct servers *s)
+{
+	return s->n;
+}
+
+const char *
+servers_name(const struct servers *s, size_t n)
+{
+	return s->all[n].name;
+}
+
+size_t
+servers_ours(const struct servers *s)
+{
+	return s->ours;
+}
+
+PGconn *
+servers_connect(const struct servers *s, size_t n, const char *application, const char *options, int64_t limit_ms)
+{
+	enum { MOST = 16 };
+	const struct server *e = &s->all[n];
+	const char *keys[MOST], *values[MOST];
+	char limit[24];
+	size_t i = 0;
+
+	snprintf(limit, sizeof(limit), "%lld", (long long)limit_ms);
+#define SET(key, value) (keys[i] = (key), values[i++] = (value))
+	SET("options", options);
+	SET("fallback_application_name", application);
+	SET("client_encoding", "UTF8");
+	SET("keepalives_idle", "5");
+	SET("keepalives_interval", "2");
+	SET("keepalives_count", "2");
+	SET("tcp_user_timeout", limit);
+	SET("dbname", s->conninfo);	/* the later one of a repeated keyword wins, so the conninfo's own settings stay */
+	if (s->n > 1) {			/* but one server is tried at a time */
+		SET("host", e->host);
+		SET("hostaddr", e->address);
+		SET("port", e->port);
+		SET("target_session_attrs", "any");
+	}
+#undef SET
+	keys[i] = values[i] = NULL;
+	return PQconnectStartParams(keys, values, 1);
+}
+
+const char *
+servers_judge(struct servers *s, size_t n, const struct server_identity *id)
+{
+	const char *name = s->all[n].name;
+
+	s->why[0] = '\0';
+	if (s->system != 0 && id->system != s->system)
+		snprintf(s->why, sizeof(s->why), "%s is another cluster (system %llu, not %llu)", name, (unsigned long long)id->system,
+		    (unsigned long long)s->system);
+	else if (id->standby)
+		snprintf(s->why, sizeof(s->why), "%s is a standby", name);
+	else if (id->timeline < s->timeline)
+		snprintf(s->why, sizeof(s->why), "%s is a primary that was left behind: timeline %u, and %u was seen", name, id->timeline, s->timeline);
+	if (s->why[0] != '\0')
+		return s->why;
+	s->system = id->system;
+	s->timeline = id->timeline;
+	s->ours = n;
+	return NULL;
+}
+
+/* ------- waiting: before the loop runs, and for visitbillctl */
+
+/* True once connected; the error is the connection's. */
+static bool
+wait_connected(PGconn *conn, int64_t limit_ms)
+{
+	int64_t until = clock_monotonic() + limit_ms * 1000;
+	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+
+	while (conn != NULL && PQstatus(conn) != CONNECTION_BAD && status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
+		struct pollfd p = {.fd = PQsocket(conn), .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+		int64_t left_ms = (until - clock_monotonic()) / 1000;
+		if (left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0)
+			return false;
+		status = PQconnectPoll(conn);
+	}
+	return status == PGRES_POLLING_OK;
+}
+
+/* The row of server_identity_sql, not waiting beyond the limit. */
+static bool
+ask_identity(PGconn *conn, int64_t limit_ms, struct server_identity *ret)
+{
+	int64_t until = clock_monotonic() + limit_ms * 1000;
+
+	if (PQsendQueryParams(conn, server_identity_sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
+		return false;
+	while (PQisBusy(conn)) {
+		struct pollfd p = {.fd = PQsocket(conn), .events = POLLIN};
+		int64_t left_ms = (until - clock_monotonic()) / 1000;
+		if (left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0 || PQconsumeInput(conn) != 1)
+			return false;
+	}
+	PGresult *row = PQgetResult(conn);
+	bool there = PQresultStatus(row) == PGRES_TUPLES_OK && PQntuples(row) == 1;
+	if (there)
+		server_identity_read(row, ret);
+	PQclear(row);
+	while ((row = PQgetResult(conn)) != NULL)
+		PQclear(row);
+	return there;
+}
+
+/* A connection and what its server says of itself; NULL and why. */
+static PGconn *
+look_at(const struct servers *s, size_t n, const char *application, int64_t limit_ms, struct server_identity *ret, char *error, size_t error_size)
+{
+	PGconn *conn = servers_connect(s, n, application, "", limit_ms);
+
+	if (wait_connected(conn, limit_ms) && ask_identity(conn, limit_ms, ret))
+		return conn;
+	const char *why = conn != NULL && PQstatus(conn) == CONNECTION_BAD ? PQerrorMessage(conn) : "no answer in time";
+	snprintf(error, error_size, "%s: %s", s->all[n].name, why);
+	PQfinish(conn);
+	return NULL;
+}
+
+int
+servers_survey(struct servers *s, const char *application, int64_t limit_ms, char *error, size_t error_size)
+{
+	struct server_identity id;
+	size_t seen = SIZE_MAX;
+
+	for (size_t i = 0; i < s->n && s->n > 1; i++) {
+		PGconn *conn = look_at(s, i, application, limit_ms, &id, error, error_size);
+		PQfinish(conn);
+		if (conn == NULL)
+			continue;
+		if (seen != SIZE_MAX && id.system != s->system) {
+			snprintf(error, error_size, "the conninfo names servers of different clusters: %s is system %llu, %s is system %llu", s->all[seen].name,
+			    (unsigned long long)s->system, s->all[i].name, (unsigned long long)id.system);
+			return -1;
+		}
+		s->system = id.system;
+		seen = i;
+		if (!id.standby && id.timeline >= s->timeline) {
+			s->timeline = id.timeline;
+			s->ours = i;
+		}
+	}
+	return 0;
+}
+
+PGconn *
+servers_open(struct servers *s, const char *application, int64_t limit_ms, char *error, size_t error_size)
+{
+	struct server_identity id;
+
+	if (servers_survey(s, application, limit_ms, error, error_size) != 0)
+		return NULL;
+	for (size_t i = 0; i < s->n; i++) {
+		size_t n = (s->ours + i) % s->n;
+		PGconn *conn = look_at(s, n, application, limit_ms, &id, error, error_size);
+		if (conn == NULL)
+			continue;
+		const char *why = s->n > 1 ? servers_judge(s, n, &id) : NULL;	/* where one is named, it is taken as it is: for reading, a standby will do */
+		if (why == NULL)
+			return conn;
+		snprintf(error, error_size, "%s", why);
+		PQfinish(conn);
+	}
+	return NULL;
+}

@@ -1,0 +1,50 @@
+/* The PostgreSQL servers that the conninfo names, and which of them is ours: the writable one on the newest timeline. All connections of a process share
+ * this, so that none books on a server that another one knows to be left behind. libpq could try the hosts by itself, but without a limit of time for
+ * each, and it takes the first that can be written. */
+#ifndef VB_DB_SERVERS_H
+#define VB_DB_SERVERS_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct servers;
+
+/* What a server says of itself, by server_identity_sql. */
+struct server_identity {
+	uint64_t system;	/* the cluster's identifier: its standbys have it, too */
+	uint32_t timeline;	/* grows with each promotion; 0 on a standby */
+	bool standby;
+};
+
+/* One row: system, whether it is a standby, timeline, when this backend began (text). */
+extern const char server_identity_sql[];
+enum { IDENTITY_SYSTEM, IDENTITY_STANDBY, IDENTITY_TIMELINE, IDENTITY_STARTED };
+void server_identity_read(const PGresult *row, struct server_identity *ret);
+
+/* NULL where conninfo is not a connection string. Otherwise free with servers_free. */
+struct servers *servers_new(const char *conninfo);
+void servers_free(struct servers *s);
+
+size_t servers_count(const struct servers *s);
+/* "host:port" of the nth, for the log. */
+const char *servers_name(const struct servers *s, size_t n);
+/* Which was found to be ours last; 0 before. */
+size_t servers_ours(const struct servers *s);
+
+/* Begins to connect to the nth server alone, with these settings beside those of the conninfo, which win; limit_ms: a server that lets sent bytes lie for
+ * so long is gone. NULL when memory is out. */
+PGconn *servers_connect(const struct servers *s, size_t n, const char *application, const char *options, int64_t limit_ms);
+
+/* Is the server that says this ours? NULL when it is, and it is noted, else why not: a standby, one left behind, another cluster's. */
+const char *servers_judge(struct servers *s, size_t n, const struct server_identity *id);
+
+/* Looks at every server once, so many seconds each, waiting for it: before the first connection, so that an old primary that came back is known by the
+ * newer timeline beside it. Nothing to do where there is one. Returns 0; -1 and a sentence when servers of different clusters are named. */
+int servers_survey(struct servers *s, const char *application, int64_t limit_ms, char *error, size_t error_size) __attribute__((warn_unused_result));
+
+/* A connection to the server that is ours, waiting for it; NULL and a sentence when there is none. */
+PGconn *servers_open(struct servers *s, const char *application, int64_t limit_ms, char *error, size_t error_size);
+
+#endif
