@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "core/batch_events.h"
 #include "core/batch_items.h"
+#include "core/batch_locks.h"
 #include "db/column.h"
 
 enum visit_column { V_FACILITY, V_NO, V_CLASS, V_PATIENT_NO, V_PATIENT_NAME, V_COLUMNS };
@@ -383,6 +384,8 @@ batch_send(struct batch *b, struct pg *pg, struct lane_list *list)
 			event_step_add_event(b->all[step].events, p->job, v);
 		}
 	}
+	if (b->steps > 2 || (b->steps == 2 && b->all[0].charges->n > 0))
+		result = batch_hold_visits(list, pg);
 	for (unsigned s = 0; s < b->steps && result == 0; s++)
 		result = s % 2 == 0 ? charge_step_send(b->all[s].charges, pg) : event_step_send(b->all[s].events, pg);
 	STAILQ_FOREACH(item, list, link) {

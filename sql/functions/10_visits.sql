@@ -65,6 +65,21 @@ begin
     return (select ids from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name));
 end $$;
 
+-- Locks the visits that there are of these numbers, and the open ones of these patients, in visit_id order: for who will lock some of them now and
+-- others later in the same transaction, so that two such never wait for each other. Nulls name nothing.
+create or replace function visits_hold(p_facility int[], p_visit_no text[], p_patient_no text[]) returns void
+language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off
+set enable_hashjoin = off set enable_mergejoin = off as $$
+begin
+    perform 1 from visit
+      where visit_id in (select coalesce(v.merged_into, v.visit_id) from unnest(p_facility, p_visit_no) k (facility_id, visit_no)
+                           join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no
+                          union
+                         select v.visit_id from unnest(p_facility, p_patient_no) k (facility_id, patient_no)
+                           join visit v on v.facility_id = k.facility_id and v.patient_no = k.patient_no and v.state in ('open', 'discharged'))
+      order by visit_id for no key update;
+end $$;
+
 -- Visits are settled when no bill of theirs is owed, else billed. A discharged visit stays one until it is closed: p_closing says that its
 -- bill has been issued. The caller has locked the visits.
 create or replace function visits_settle(p_visits bigint[], p_closing boolean default false) returns void language plpgsql as $$
@@ -302,7 +317,7 @@ begin
 end $$;
 
 -- A batch of visit events in the order given; an outcome each, in the same order. Kinds: open, update, discharge,
--- cancel, reopen, merge, payment (money taken elsewhere). Null leaves a value, '' deletes it.
+-- cancel, reopen, merge, payment (money taken elsewhere). Null leaves a value, '' deletes it. Locks the visits of all of them first, in visit_id order.
 create or replace function visit_events(p_kind text[], p_feed int[], p_facility int[], p_visit_no text[], p_message text[],
     p_at timestamptz[], p_patient_no text[], p_patient_name text[], p_birth_date date[], p_sex text[], p_class text[],
     p_department text[], p_location text[], p_other_visit_no text[], p_other_patient_no text[],
@@ -312,6 +327,11 @@ declare
     v_outcomes text[] := '{}';
     i int;
 begin
+    if cardinality(p_kind) > 1 then     -- they come in the order in which they were sent, and lock in that of the visits
+        perform visits_hold(p_facility || p_facility, p_visit_no || p_other_visit_no,
+                            (select array_agg(case when p_visit_no[x] is null then p_patient_no[x] end order by x)
+                               from generate_series(1, cardinality(p_kind)) x) || p_other_patient_no);
+    end if;
     for i in 1 .. cardinality(p_kind) loop
         v_outcomes[i] := case p_kind[i]
             when 'payment' then

@@ -1,0 +1,45 @@
+/* Every visit by its number, the visits that a merge takes from, and those of a patient where that is all an event names. */
+#include "batch_locks.h"
+
+#include "db/column.h"
+
+enum lock_column { K_FACILITY, K_VISIT_NO, K_PATIENT_NO, K_COLUMNS };
+
+static void
+add(struct column *c, int facility_id, struct view visit_no, struct view patient_no)
+{
+	column_int4(&c[K_FACILITY], facility_id);
+	column_text_or_null(&c[K_VISIT_NO], visit_no);
+	column_text_or_null(&c[K_PATIENT_NO], patient_no);
+}
+
+int
+batch_hold_visits(const struct lane_list *postings, struct pg *pg)
+{
+	static const enum pg_type types[K_COLUMNS] = {PG_INT4, PG_TEXT, PG_TEXT};
+	struct column c[K_COLUMNS] = {0};
+	struct pg_param params[K_COLUMNS];
+	const struct lane_item *item;
+
+	for (unsigned i = 0; i < K_COLUMNS; i++)
+		column_reset(&c[i]);
+	STAILQ_FOREACH(item, postings, link) {
+		const struct posting *p = (const struct posting *)item;
+		const struct intake *in = &p->job->intake;
+		if (p->kind == POSTING_LINES) {
+			const struct visit_ref *v = &in->visits[in->lines[p->first].visit];
+			add(c, v->facility_id, v->visit_no, VIEW_NONE);
+		} else if (p->kind == POSTING_EVENT) {
+			const struct visit_ref *v = &in->visits[in->event.visit];
+			add(c, v->facility_id, v->visit_no, v->visit_no.n == 0 ? v->patient_no.text : VIEW_NONE);
+			if (in->event.kind == EVENT_MERGE)
+				add(c, v->facility_id, in->event.other_visit_no, in->event.other_patient_no);
+		}
+	}
+	for (unsigned i = 0; i < K_COLUMNS; i++)
+		params[i] = (struct pg_param){column_value(&c[i], types[i]), true};
+	int result = pg_call(pg, SQL_VISITS_HOLD, params, K_COLUMNS, NULL, NULL);
+	for (unsigned i = 0; i < K_COLUMNS; i++)
+		column_free(&c[i]);
+	return result;
+}
