@@ -12,7 +12,7 @@ struct client {
 	TAILQ_ENTRY(client) link;
 	struct api *api;
 	struct http_conn *conn;
-	unsigned serves;
+	unsigned serves, checked;	/* checked: its certificate, by the api's count */
 	bool busy;
 };
 
@@ -20,7 +20,8 @@ struct api {
 	struct core *core;
 	struct http_limits limits;
 	TAILQ_HEAD(, client) clients;
-	unsigned n_clients;
+	unsigned n_clients, checks;	/* checks: reloads whose authorities or lists certificates are judged by */
+	struct turn_task check;
 	size_t in_work;
 	struct metric_series *connections, *seconds;
 };
@@ -98,6 +99,7 @@ client_new(struct api *api, unsigned serves)
 
 	client->api = api;
 	client->serves = serves;
+	client->checked = api->checks;
 	TAILQ_INSERT_TAIL(&api->clients, client, link);
 	api->n_clients++;
 	metric_add(api->connections, 1);
@@ -126,6 +128,25 @@ api_accept_on(struct api *api, struct bufferevent *bev, unsigned serves)
 	client->conn = http_conn_new_on(&api->core->shared, bev, &api->limits, &client_ops, client);
 }
 
+/* Certificates are judged again, a slice of the turn at a time: a client that was goes to the end of the list. */
+static void
+api_check(void *arg)
+{
+	struct api *api = arg;
+	struct client *client;
+
+	while ((client = TAILQ_FIRST(&api->clients)) != NULL && client->checked != api->checks) {
+		if (turn_is_long(api->core->shared.turn)) {
+			turn_later(api->core->shared.turn, &api->check, TURN_KNOWN);
+			return;
+		}
+		client->checked = api->checks;
+		TAILQ_REMOVE(&api->clients, client, link);
+		TAILQ_INSERT_TAIL(&api->clients, client, link);
+		conn_check_certificate(http_conn_base(client->conn));
+	}
+}
+
 struct api *
 api_new(struct core *core)
 {
@@ -134,6 +155,7 @@ api_new(struct core *core)
 
 	api->core = core;
 	TAILQ_INIT(&api->clients);
+	api->check = (struct turn_task){.run = api_check, .arg = api};
 	api->limits.header_bytes = (size_t)c->http.header_bytes;
 	api->limits.conn = (struct conn_limits){
 		.input_bytes = 65536, .output_bytes = (size_t)c->limits.output_bytes, .first_byte_ms = (int)c->http.first_byte_ms,
@@ -147,6 +169,7 @@ api_new(struct core *core)
 void
 api_free(struct api *api)
 {
+	turn_forget(api->core->shared.turn, &api->check);
 	free(api);
 }
 
@@ -164,10 +187,8 @@ api_drain(struct api *api)
 void
 api_check_certificates(struct api *api)
 {
-	struct client *client;
-
-	TAILQ_FOREACH(client, &api->clients, link)
-		conn_check_certificate(http_conn_base(client->conn));
+	api->checks++;
+	turn_later(api->core->shared.turn, &api->check, TURN_KNOWN);
 }
 
 size_t

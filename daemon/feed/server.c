@@ -20,6 +20,26 @@ server_resume(void *arg)
 	}
 }
 
+/* Certificates are judged again, a slice of the turn at a time: a session that was goes to the end of the list. */
+static void
+server_check(void *arg)
+{
+	struct feed_server *server = arg;
+	struct session *s;
+
+	while ((s = TAILQ_FIRST(&server->sessions)) != NULL && s->checked != server->checks) {
+		if (turn_is_long(server->core->shared.turn)) {
+			turn_later(server->core->shared.turn, &server->check, TURN_KNOWN);
+			return;
+		}
+		s->checked = server->checks;
+		TAILQ_REMOVE(&server->sessions, s, link);
+		TAILQ_INSERT_TAIL(&server->sessions, s, link);
+		if (s->conn != NULL)
+			conn_check_certificate(mllp_conn_base(s->conn));
+	}
+}
+
 static void
 server_on_progress(void *arg)
 {
@@ -42,6 +62,7 @@ feed_server_new(struct core *core)
 		.part_ms = (int)c->mllp.frame_ms, .idle_ms = (int)c->mllp.idle_ms, .io_ms = (int)c->mllp.io_ms, .floor = c->limits.io_floor,
 	};
 	s->progress = (struct turn_task){.run = server_resume, .arg = s};
+	s->check = (struct turn_task){.run = server_check, .arg = s};
 	TAILQ_INIT(&s->sessions);
 	TAILQ_INIT(&s->paused);
 	s->junk = metrics_series(core->metrics, "visitbill_mllp_junk_bytes_total", METRIC_COUNTER, "Bytes outside of MLLP frames.", "");
@@ -62,6 +83,7 @@ feed_server_free(struct feed_server *s)
 	if (s == NULL)
 		return;
 	turn_forget(s->core->shared.turn, &s->progress);
+	turn_forget(s->core->shared.turn, &s->check);
 	free(s);
 }
 
@@ -86,11 +108,8 @@ feed_server_drain(struct feed_server *server)
 void
 feed_server_check_certificates(struct feed_server *server)
 {
-	struct session *s;
-
-	TAILQ_FOREACH(s, &server->sessions, link)
-		if (s->conn != NULL)
-			conn_check_certificate(mllp_conn_base(s->conn));
+	server->checks++;
+	turn_later(server->core->shared.turn, &server->check, TURN_KNOWN);
 }
 
 unsigned

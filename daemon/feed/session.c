@@ -218,6 +218,7 @@ session_new(struct feed_server *server, evutil_socket_t fd, struct place *place,
 
 	s->magic = MAGIC;
 	s->server = server;
+	s->checked = server->checks;
 	s->release2 = release2;
 	s->sender.msh_identity = msh_identity;
 	snprintf(s->peer, sizeof(s->peer), "%s", place_text(place));

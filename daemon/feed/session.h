@@ -40,6 +40,7 @@ struct session {
 	TAILQ_ENTRY(session) link;
 	TAILQ_ENTRY(session) paused_link;
 	unsigned magic;
+	unsigned checked;		/* its certificate, by the server's count */
 	struct feed_server *server;
 	struct mllp_conn *conn;		/* NULL: gone */
 	char peer[64];
@@ -56,6 +57,8 @@ struct feed_server {
 	TAILQ_HEAD(, session) sessions;
 	TAILQ_HEAD(, session) paused;
 	size_t in_work;			/* frames */
+	unsigned checks;		/* reloads whose authorities or lists certificates are judged by */
+	struct turn_task check;
 	struct turn_task progress;	/* resumes who was paused, once a turn however much was finished */
 	unsigned connections;
 	bool draining;

@@ -8,13 +8,13 @@ from psycopg2.errors import InsufficientPrivilege
 from .ledger import charge, fresh_number
 
 HEADS = {"facility", "feed", "feed_watermark", "intake_tally", "item", "category", "visit", "bill_state", "account", "payment",
-         "receipt_counter", "api_token", "token_use", "schema_version", "schema_functions"}
+         "receipt_counter", "beat", "api_token", "token_use", "schema_version", "schema_functions"}
 APPEND_ONLY = {"charge", "quarantine_message", "quarantine", "quarantine_resolution", "event", "bill", "journal", "capture",
                "application", "receipt"}
 GRANTED = set("""setup_apply feed_marks items_import partitions_ahead visit_events charges_post quarantine_put quarantine_resolve quarantine_supersede
     quarantine_supersede quarantine_ready quarantine_bytes quarantine_list visits_close visits_overdue payment_create payment_pending payment_unknown
     payment_end payment_captures payments_due payment_cancel visit_doc visit_bills bill_doc payment_get receipt_get bills_watch audit
-    books status_doc reload_orphans tokens_changed tokens_used token_list yuan decimal_text iso_time""".split())
+    books status_doc reload_orphans tokens_changed tokens_used token_list yuan decimal_text iso_time lock_briefly beat visits_hold""".split())
 
 TABLES = ("select c.relname, c.relkind from pg_class c where c.relnamespace = current_schema::regnamespace and c.relkind in ('r', 'p', 'v')"
           " order by 1")
