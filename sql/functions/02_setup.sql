@@ -51,8 +51,7 @@ begin
     select 'feed', f.name, held.lines
       from feed f
      cross join lateral (select count(*) as lines from quarantine q
-                          where q.feed_id = f.feed_id and q.awaits_line is not null
-                            and not exists (select from quarantine_resolution r where r.quarantine_id = q.quarantine_id)) held
+                          join quarantine_waiting w using (quarantine_id) where w.held and q.feed_id = f.feed_id) held
      where f.feed_id > 0 and f.name <> all (coalesce(p_feeds, '{}')) and held.lines > 0
      order by 1, 2;
 end $$;

@@ -87,9 +87,8 @@ language sql stable security definer set search_path from current as $$
     select quarantine_id, feed_id, content_type, bytes, ordinal from (
     select q.quarantine_id, q.feed_id, m.content_type, m.bytes, q.ordinal,
            sum(octet_length(m.bytes)) over (order by q.quarantine_id) - octet_length(m.bytes) as before
-      from quarantine q join quarantine_message m using (message_id)
-     where q.awaits_line is not null
-       and not exists (select 1 from quarantine_resolution r where r.quarantine_id = q.quarantine_id)
+      from quarantine_waiting w join quarantine q using (quarantine_id) join quarantine_message m using (message_id)
+     where w.held
        and exists (select 1 from facility f join visit v on v.facility_id = f.facility_id
                      join charge c on c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id
                                   and c.source_line = case when v.merged_into is null then q.awaits_line else q.awaits_line || '@' || q.visit_no end
@@ -105,15 +104,23 @@ language sql stable security definer set search_path from current as $$
       from quarantine_entry q join quarantine_message m using (message_id) where q.quarantine_id = p_id and in_scope(p_scope, q.facility)
 $$;
 
-create or replace function quarantine_list(p_state text, p_limit int, p_scope text[], out outcome text, out doc text)
+-- Entries after this one, oldest first; next is the last one's id where there are more.
+create or replace function quarantine_list(p_state text, p_limit int, p_scope text[], p_after bigint, out outcome text, out doc text)
 language sql stable security definer set search_path from current as $$
-    select 'done', json_build_object('quarantine', coalesce(json_agg(d), '[]'))::text from (
-        select json_build_object('id', q.quarantine_id, 'received_at', iso_time(q.received_at), 'feed', q.feed, 'reason', q.reason,
+    select 'done', json_build_object('quarantine', coalesce(json_agg(d order by id), '[]'),
+                                     'next', case when count(*) = p_limit then max(id) end)::text from (
+        select q.quarantine_id as id, json_build_object('id', q.quarantine_id, 'received_at', iso_time(q.received_at), 'feed', q.feed, 'reason', q.reason,
                    'detail', q.detail, 'location', q.location, 'facility', q.facility_code, 'visit_no', q.visit_no,
                    'source_line', q.source_line, 'state', case when r.outcome is null then 'waiting' else 'resolved' end,
                    'outcome', r.outcome) as d
           from quarantine_entry q
           left join quarantine_resolution r using (quarantine_id)
-         where (p_state = 'all' or (r.outcome is null) = (p_state = 'waiting')) and in_scope(p_scope, q.facility)
-         order by q.quarantine_id limit p_limit) q
+         where p_state in ('all', 'resolved') and q.quarantine_id > p_after and (p_state = 'all' or r.outcome is not null) and in_scope(p_scope, q.facility)
+         union all
+        select q.quarantine_id as id, json_build_object('id', q.quarantine_id, 'received_at', iso_time(q.received_at), 'feed', q.feed, 'reason', q.reason,
+                   'detail', q.detail, 'location', q.location, 'facility', q.facility_code, 'visit_no', q.visit_no,
+                   'source_line', q.source_line, 'state', 'waiting', 'outcome', null) as d
+          from quarantine_waiting w join quarantine_entry q using (quarantine_id)
+         where p_state = 'waiting' and w.quarantine_id > p_after and in_scope(p_scope, q.facility)
+         order by id limit p_limit) q
 $$;

@@ -39,6 +39,7 @@ begin
     returning bill_id into v_bill;
     insert into bill_state (bill_id, visit_id, state, total)
     values (v_bill, p_visit, case when v_total = 0 then 'settled' else 'open' end, v_total);
+    insert into bill_due (bill_id, visit_id, due_at) select b.bill_id, p_visit, b.due_at from bill b where b.bill_id = v_bill and b.total > 0;
     update visit set billed_line = line_count, late_since = null where visit_id = p_visit;
     perform bill_journal('bill', p_visit, v_bill, v_total, v_subtotals);
     perform note_event('bill', p_visit, v_bill, null, null, 'issued', null, null,
@@ -192,14 +193,28 @@ begin
     end loop;
 end $$;
 
--- Flags visits whose bill is past its due time. Returns how many.
+-- Flags visits whose bill is past its due time. Returns how many. Looks at bills that have become due only, each once; where its visit is open again it
+-- is looked at again later. Locks the visits that nobody has, others come later.
 create or replace function visits_overdue() returns bigint
-language sql security definer set search_path from current as $$
-    with late as (
-        update visit set overdue = true
-         where visit_id in (select v.visit_id from visit v join bill b using (visit_id) join bill_state s using (bill_id)
-                             where v.state = 'billed' and not v.overdue and s.state = 'open' and b.due_at < now()
-                             order by v.visit_id limit 1000 for no key update of v skip locked)
-        returning 1)
-    select count(*) from late
-$$;
+language plpgsql security definer set search_path from current as $$
+declare
+    v_bills bigint[];
+    v_late bigint;
+begin
+    select array_agg(bill_id) into v_bills
+      from (select d.bill_id from bill_due d join visit v using (visit_id) where d.due_at < now()
+             order by d.due_at limit 1000 for no key update of v skip locked) due;
+    with owed as (
+        select s.bill_id, s.visit_id, v.state = 'billed' as closed
+          from bill_state s join visit v using (visit_id)
+         where s.bill_id = any (v_bills) and s.state = 'open' and s.total > s.paid + s.credited
+    ), later as (
+        update bill_due set due_at = now() + interval '1 hour' where bill_id in (select bill_id from owed where not closed)
+    ), done as (
+        delete from bill_due where bill_id = any (v_bills) and bill_id not in (select bill_id from owed where not closed)
+    ), late as (
+        update visit v set overdue = true where v.visit_id in (select visit_id from owed where closed) and not v.overdue returning 1
+    )
+    select count(*) into v_late from late;
+    return v_late;
+end $$;

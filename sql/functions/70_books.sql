@@ -156,11 +156,14 @@ $$;
 -- For `visitbillctl status` and the gauges of /metrics that only the database knows.
 create or replace function status_doc() returns json
 language sql stable security definer set search_path from current as $$
+    with counted as (
+        select kind, name, sum(n)::bigint as n from (select * from kept_count union all select * from kept_change) k group by kind, name having sum(n) <> 0
+    )
     select json_build_object(
-        'visits', (select coalesce(json_object_agg(state, n), '{}') from (select state, count(*) as n from visit group by state) s),
-        'payments', (select coalesce(json_agg(json_build_object('channel', channel, 'state', state, 'count', n)), '[]')
-                       from (select channel, state, count(*) as n from payment group by channel, state) p),
-        'quarantine', (select coalesce(json_object_agg(reason, n), '{}') from (select reason, count(*) as n from quarantine_open group by reason) q),
+        'visits', (select coalesce(json_object_agg(name, n), '{}') from counted where kind = 'visit'),
+        'payments', (select coalesce(json_agg(json_build_object('channel', split_part(name, ' ', 1), 'state', split_part(name, ' ', 2), 'count', n)), '[]')
+                       from counted where kind = 'payment'),
+        'quarantine', (select coalesce(json_object_agg(name, n), '{}') from counted where kind = 'quarantine'),
         'feeds', (select coalesce(json_agg(json_build_object('feed', f.name, 'waits', f.waits, 'mark', iso_time(w.mark),
                          'lag_seconds', round(extract(epoch from now() - w.mark))) order by f.name), '[]')
                     from feed f left join feed_watermark w using (feed_id) where f.feed_id > 0 and f.active),

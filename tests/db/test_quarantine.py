@@ -26,7 +26,7 @@ def ready(ledger, limit=1000):
 
 
 def listed(ledger, state, limit=10_000):
-    outcome, doc = ledger.row("select * from quarantine_list(%s, %s, '{*}')", state, limit)
+    outcome, doc = ledger.row("select * from quarantine_list(%s, %s, '{*}', 0)", state, limit)
     assert outcome == "done"
     return json.loads(doc)["quarantine"]
 
@@ -194,3 +194,18 @@ def test_a_batch_counts_its_outcomes_by_feed(ledger, visit):
     ledger.pay_elsewhere(visit, "p", 1, feed="ward")
     ledger.pay_elsewhere(visit, "p", 1, feed="ward")
     assert {feed: grown(ledger, then, feed) for feed, then in before.items()} == {"clinic": (3, 1, 0), "pharmacy": (1, 1, 0), "ward": (2, 1, 0)}
+
+
+@pytest.mark.parametrize("state", ["waiting", "all"])
+def test_pages(fresh, state):
+    """A page after the other has each entry once, oldest first; the last one says that it is the last."""
+    ids = [id for n in range(5) for id in put(fresh, f"m{n}".encode(), (1, "held", "V", "l", "o"), (2, "conflict", "V", "k"))]
+    resolve(fresh, ids[0])
+    found, after = [], 0
+    while after is not None:
+        _, doc = fresh.row("select * from quarantine_list(%s, 4, '{*}', %s)", state, after)
+        page = json.loads(doc)
+        assert len(page["quarantine"]) <= 4
+        found += [entry["id"] for entry in page["quarantine"]]
+        after = page["next"]
+    assert found == (ids if state == "all" else ids[1:])

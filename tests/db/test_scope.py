@@ -77,7 +77,7 @@ def put(ledger, feed, facility):
 
 
 def listed(ledger, scope, state="all"):
-    outcome, doc = ledger.row("select outcome, doc from quarantine_list(%s, 100000, %s)", state, scope)
+    outcome, doc = ledger.row("select outcome, doc from quarantine_list(%s, 100000, %s, 0)", state, scope)
     assert outcome == "done"
     return {row["id"] for row in json.loads(doc)["quarantine"]}
 
