@@ -48,6 +48,7 @@ int ctl_token_revoke(const struct ctl *c, int argc, char **argv);
 int ctl_items_import(const struct ctl *c, int argc, char **argv);
 int ctl_audit(const struct ctl *c, int argc, char **argv);
 int ctl_books(const struct ctl *c, int argc, char **argv);
+int ctl_doctor(const struct ctl *c, int argc, char **argv);
 int ctl_config_sample(const struct ctl *c, int argc, char **argv);
 int ctl_config_check(const struct ctl *c, int argc, char **argv);
 

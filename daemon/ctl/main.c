@@ -35,6 +35,7 @@ static const struct command commands[] = {
 	{"items import", "FILE.csv [--facility CODE]", "price list rows, all or none; a row that is there is replaced", ctl_items_import, false},
 	{"audit", "", "recompute every invariant of the books from the rows; status 1 if one is broken", ctl_audit, false},
 	{"books", "[--json]", "lines, bills, money, revenue, trial balance", ctl_books, false},
+	{"doctor", "", "look at settings, certificates, servers and the schema as the daemon would, and say what to mend", ctl_doctor, false},
 	{"config check", "", "load the settings file and say what is wrong with it", ctl_config_check, true},
 	{"config sample", "", "print an annotated settings file", ctl_config_sample, true},
 };

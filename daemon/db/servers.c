@@ -217,9 +217,9 @@ ask_identity(PGconn *conn, int64_t limit_ms, struct server_identity *ret)
 	return there;
 }
 
-/* A connection and what its server says of itself; NULL and why. */
-static PGconn *
-look_at(const struct servers *s, size_t n, const char *application, int64_t limit_ms, struct server_identity *ret, char *error, size_t error_size)
+PGconn *
+servers_look(const struct servers *s, size_t n, const char *application, int64_t limit_ms, struct server_identity *ret, char *error,
+    size_t error_size)
 {
 	PGconn *conn = servers_connect(s, n, application, "", limit_ms);
 
@@ -238,7 +238,7 @@ servers_survey(struct servers *s, const char *application, int64_t limit_ms, cha
 	size_t seen = SIZE_MAX;
 
 	for (size_t i = 0; i < s->n && s->n > 1; i++) {
-		PGconn *conn = look_at(s, i, application, limit_ms, &id, error, error_size);
+		PGconn *conn = servers_look(s, i, application, limit_ms, &id, error, error_size);
 		PQfinish(conn);
 		if (conn == NULL)
 			continue;
@@ -266,7 +266,7 @@ servers_open(struct servers *s, const char *application, int64_t limit_ms, char 
 		return NULL;
 	for (size_t i = 0; i < s->n; i++) {
 		size_t n = (s->ours + i) % s->n;
-		PGconn *conn = look_at(s, n, application, limit_ms, &id, error, error_size);
+		PGconn *conn = servers_look(s, n, application, limit_ms, &id, error, error_size);
 		if (conn == NULL)
 			continue;
 		const char *why = s->n > 1 ? servers_judge(s, n, &id) : NULL;	/* where one is named, it is taken as it is: for reading, a standby will do */

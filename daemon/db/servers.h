@@ -44,6 +44,10 @@ const char *servers_judge(struct servers *s, size_t n, const struct server_ident
  * newer timeline beside it. Nothing to do where there is one. Returns 0; -1 and a sentence when servers of different clusters are named. */
 int servers_survey(struct servers *s, const char *application, int64_t limit_ms, char *error, size_t error_size) __attribute__((warn_unused_result));
 
+/* A connection to the nth and what it says of itself, waiting for it; NULL and a sentence. */
+PGconn *servers_look(const struct servers *s, size_t n, const char *application, int64_t limit_ms, struct server_identity *ret, char *error,
+    size_t error_size);
+
 /* A connection to the server that is ours, waiting for it; NULL and a sentence when there is none. */
 PGconn *servers_open(struct servers *s, const char *application, int64_t limit_ms, char *error, size_t error_size);
 

@@ -89,6 +89,8 @@ def test_the_primary_is_killed(pair):
     pair.first.start()                          # nobody fenced it
     pair.first.execute("alter system reset synchronous_standby_names", "select pg_reload_conf()")
     old = len(pair.first.lines())
+    with pytest.raises(AssertionError, match="MEND  primaries: 2 of them; stop the one on the older timeline"):
+        house.ctl("doctor")
     pair.second.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'visitbill'")
     sender.goes_on(20)
     assert ours(pair) == [pair.second]
