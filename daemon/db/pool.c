@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "base/memory.h"
 
@@ -14,9 +15,11 @@ struct pool {
 	unsigned n;
 	void (*on_ready)(void *arg);
 	void *arg;
+	LIST_HEAD(, pool_op) ops;	/* in flight */
 };
 
 struct pool_op {
+	LIST_ENTRY(pool_op) link;
 	pool_fn fn;
 	void *arg;
 	bool shown;
@@ -55,6 +58,11 @@ pool_free(struct pool *pool)
 		return;
 	for (unsigned i = 0; i < pool->n; i++)
 		pg_free(pool->conns[i]);
+	while (!LIST_EMPTY(&pool->ops)) {	/* nobody is told any more */
+		struct pool_op *op = LIST_FIRST(&pool->ops);
+		LIST_REMOVE(op, link);
+		free(op);
+	}
 	free(pool->conns);
 	free(pool);
 }
@@ -102,6 +110,7 @@ call_done(void *arg, const struct pg_outcome *outcome)
 
 	if (!op->shown)
 		op->fn(op->arg, outcome, NULL);
+	LIST_REMOVE(op, link);
 	free(op);
 }
 
@@ -120,7 +129,9 @@ pool_call(struct pool *pool, enum statement s, const struct pg_param *params, in
 	struct pool_op *op = memory_new(sizeof(*op));
 	op->fn = fn;
 	op->arg = arg;
+	LIST_INSERT_HEAD(&pool->ops, op, link);
 	if (pg_call(best, s, params, n, call_result, op) != 0) {
+		LIST_REMOVE(op, link);
 		free(op);
 		return -1;
 	}
