@@ -285,14 +285,43 @@ cluster_init() {
         run_unprivileged mv "$1/data.new" "$1/data"
 }
 
-# cluster_stop DIR: a fast shutdown; open transactions are rolled back.
-cluster_stop() {
-    local dir place pid
+# standby_start DIR [--tied]: a standby of DIR's cluster, made by a base backup on the first call, which
+# commits wait for from then on.
+standby_start() {
+    local dir place second bin pid
     dir=$(realpath -m "$1")
     place=$(cat "$dir/cluster" 2>/dev/null || echo "$dir/pg")
-    if pid=$(cluster_pid "$place"); then
-        end_process "$pid" INT 60 || echo "PostgreSQL ($pid) did not stop within 60 s and was killed" >&2
+    second=$place/second
+    bin=$(pg_bin "$(run_unprivileged cat "$place/data/PG_VERSION")") || exit
+    if ! run_unprivileged test -d "$second/data"; then
+        run_unprivileged rm -rf "$second"
+        run_unprivileged mkdir -m 0700 "$second"
+        run_unprivileged "$bin/pg_basebackup" -h "$place" -U postgres -D "$second/data.new" -c fast -X stream -R \
+            -d application_name=second >"$dir/log/basebackup.log" 2>&1 || {
+            cat "$dir/log/basebackup.log" >&2
+            die "the standby could not be made"
+        }
+        run_unprivileged mv "$second/data.new" "$second/data"
     fi
+    run_unprivileged test -f "$second/data/standby.signal" ||
+        die "the second server of $dir was promoted; remove $dir to begin with a new pair"
+    PDEATHSIG=${2:+INT} cluster_spawn "$bin/postgres" -D "$second/data" -k "$second" >>"$dir/log/standby.log" 2>&1 9>&-
+    pid=$!
+    cluster_wait "$bin" "$second" "$pid" || die "the standby did not start; its log is $dir/log/standby.log"
+    run_unprivileged "$bin/psql" -X -q -h "$place" -U postgres -d postgres -v ON_ERROR_STOP=1 \
+        -c "alter system set synchronous_standby_names = 'second'" -c "select pg_reload_conf()" >/dev/null
+}
+
+# cluster_stop DIR: a fast shutdown, of its standby too; open transactions are rolled back.
+cluster_stop() {
+    local dir place each pid
+    dir=$(realpath -m "$1")
+    place=$(cat "$dir/cluster" 2>/dev/null || echo "$dir/pg")
+    for each in "$place" "$place/second"; do
+        if pid=$(cluster_pid "$each"); then
+            end_process "$pid" INT 60 || echo "PostgreSQL ($pid) did not stop within 60 s and was killed" >&2
+        fi
+    done
     rm -f "$dir/run/postgresql.pid"
 }
 
@@ -308,11 +337,16 @@ cluster_remove() {
     fi
 }
 
-# cluster_conninfo DIR ROLE [DATABASE]: how ROLE reaches it. No part needs quoting (cluster_fits).
+# cluster_conninfo DIR ROLE [DATABASE]: how ROLE reaches it, and its standby where it has one. No part needs quoting (cluster_fits).
 cluster_conninfo() {
-    local dir
+    local dir place
     dir=$(realpath -m "$1")
-    printf 'host=%s dbname=%s user=%s\n' "$(cat "$dir/cluster" 2>/dev/null || echo "$dir/pg")" "${3:-visitbill}" "$2"
+    place=$(cat "$dir/cluster" 2>/dev/null || echo "$dir/pg")
+    if run_unprivileged test -d "$place/second/data"; then
+        printf 'host=%s,%s/second dbname=%s user=%s target_session_attrs=read-write\n' "$place" "$place" "${3:-visitbill}" "$2"
+    else
+        printf 'host=%s dbname=%s user=%s\n' "$place" "${3:-visitbill}" "$2"
+    fi
 }
 
 # cluster_prepare DIR: the database, its owner (migrations) and the daemon's role, where missing.

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from urllib.parse import urlsplit
 
 _TIMEOUT_S = 30
@@ -58,7 +59,11 @@ class Api:
 
     def _expect(self, wanted, method, path, document=None, key=None):
         status, answer = self.call(method, path, document, key=key)
-        if status != wanted:
+        ends = time.monotonic() + _TIMEOUT_S
+        while status == 503 and time.monotonic() < ends:    # "send again", says the answer, and a payment has its key
+            time.sleep(0.2)
+            status, answer = self.call(method, path, document, key=key)
+        if status not in (wanted, 200 if key else wanted):
             raise ApiError(f"{method} {path}: {status} {json.dumps(answer, ensure_ascii=False)}")
         return answer
 

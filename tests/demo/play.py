@@ -58,6 +58,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description="a hospital day, played and checked")
     parser.add_argument("--env", required=True, help="DIR/env of scripts/serve")
     parser.add_argument("--seed", type=int, default=20190701, help="the same seed is the same day (default %(default)s)")
+    parser.add_argument("--failover", action="store_true", help="a server of the database is killed meanwhile")
     parser.add_argument("--visits", type=int, default=2000, help=f"at least {SMALLEST} (default %(default)s)")
     arguments = parser.parse_args()
     if arguments.visits < SMALLEST:
@@ -75,6 +76,7 @@ def main():
     day = Day(arguments.seed, arguments.visits, int(time.time()))
     import_items(env)
     progress = Progress(day)
+    progress.failover = arguments.failover
     try:
         with progress:
             asyncio.run(feeds.play(day, env, progress))
@@ -82,7 +84,7 @@ def main():
             printed = show_bill(env, day, progress)
             progress.phase = "books"
             result = books.read(env)
-            books.check(day, env, result, progress)
+            books.check(day, env, result, progress, arguments.failover)
     except _ENDS as error:
         print(f"the day ended early: {error}")
         progress.report()

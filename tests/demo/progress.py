@@ -15,6 +15,7 @@ _SHOWN_PROBLEMS = 20
 class Progress:
     def __init__(self, day):
         self.phase = ""
+        self.failover = False       # a server of the database is killed meanwhile
         self.problems = []
         self.lines = self.paid = 0
         self._lines_total = day.charge_lines

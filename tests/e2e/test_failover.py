@@ -3,13 +3,14 @@ nothing is blamed on a line; and the daemon goes on by itself."""
 
 import json
 import signal
+import subprocess
 import threading
 import time
 
 import pytest
 
 from .feeds import Feed, ft1
-from .live import stays, wait_until
+from .live import ROOT, stays, wait_until
 from .pair import Pair
 
 
@@ -145,3 +146,11 @@ def test_the_standby_is_away(pair):
     wait_until(house.is_ready, "to be ready", 20)
     sender.end()
     check(pair.first, sender)
+
+
+def test_a_day_with_a_failover(tmp_path):
+    """scripts/demo --pair: the primary is killed in the middle of the day, and every figure agrees with what was sent."""
+    done = subprocess.run([ROOT / "scripts/demo", "--pair", "--visits", "300"], stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8",
+                          timeout=300, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert "the primary was killed" in done.stdout and "every figure agrees with what was sent" in done.stdout
