@@ -14,6 +14,18 @@ from .live import House, run_unprivileged, wait_until
 BIN = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 
 
+def children(parent):
+    """The processes that this one has begun."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text("utf-8", "replace").rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+        except (OSError, IndexError, ValueError):
+            pass    # it has ended
+    return found
+
+
 class Server:
     """A server by its data folder, which has its socket beside it."""
 
@@ -36,8 +48,8 @@ class Server:
 
     def signal(self, number):
         """To the server and all its backends."""
-        children = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True, check=False).stdout.split()
-        for pid in (self.pid, *map(int, children)):
+        server = self.pid
+        for pid in (server, *children(server)):
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
