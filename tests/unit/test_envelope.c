@@ -31,6 +31,8 @@ static const struct {
 	{"BHS|^~\\&\r" MSH "BTS|9999999999\r", 9, 1, {"MSH|^~\\&|A|B|"}, "BHS|^~\\&", NULL, false},
 	{"BHS|^~\\&\r" MSH "BTS|1\rFTS|2\r", 9, 1, {"MSH|^~\\&|A|B|"}, "BHS|^~\\&", "FTS-1 says 2, 1 came", false},
 	{"BHS|^~\\&\r" MSH "BTS|7\rBHS|^~\\&\rBTS|8\r", 9, 1, {"MSH|^~\\&|A|B|"}, "BHS|^~\\&", "BTS-1 says 7, 1 came", false},	/* the first */
+	/* a message ends with its batch: what stands after that is of nobody */
+	{MSH "PID|1\rBTS|1\rPID|2\r", 9, 1, {MSH "PID|1"}, "", NULL, false},
 	/* nothing in it */
 	{"BHS|^~\\&\rBTS|0\r", 9, 0, {NULL}, "BHS|^~\\&", NULL, false},
 	{"BTS|0\r", 9, 0, {NULL}, "", NULL, false},
