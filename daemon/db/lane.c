@@ -108,10 +108,13 @@ lane_set_aside(struct lane *lane, const struct pg_outcome *outcome)
 	bool again = lane->is_aside;
 	struct lane_list more = take_key(again ? &lane->aside : &lane->queue, STAILQ_FIRST(&lane->flight)->key);
 
+	size_t taken = list_count(&more) + 1;
+
+	lane->retries = 0;
 	STAILQ_CONCAT(&lane->aside, &lane->flight);
 	STAILQ_CONCAT(&lane->aside, &more);
-	if (!again && lane->alone_left > 0)
-		lane->alone_left--;
+	if (!again)
+		lane->alone_left = lane->alone_left > taken ? lane->alone_left - taken : 0;
 	if (!again)
 		log_warn("lane.aside", "lane=%s sqlstate=%s why=\"%s\"", lane->name, outcome->sqlstate, outcome->message);
 	lane->aside_at = clock_monotonic() + ASIDE_US;
@@ -157,6 +160,7 @@ lane_separate(struct lane *lane, const struct pg_outcome *outcome)
 		return;
 	}
 	log_warn("lane.batch_failed", "lane=%s items=%zu sqlstate=%s why=\"%s\"", lane->name, n, outcome->sqlstate, outcome->message);
+	lane->retries = 0;
 	if (lane->alone_left < n)
 		lane->alone_left = n;
 	lane_requeue(lane);
@@ -190,7 +194,7 @@ lane_failed(struct lane *lane, const struct pg_outcome *outcome)
 		lane_pause(lane, outcome);
 		break;
 	case PG_CAUSE_OTHER:
-		if (lane->retries++ < OTHER_RETRIES)
+		if (!lane->is_aside && lane->retries++ < OTHER_RETRIES)
 			lane_pause(lane, outcome);
 		else
 			lane_separate(lane, outcome);
@@ -279,14 +283,53 @@ fill_from_aside(struct lane *lane)
 	STAILQ_CONCAT(&lane->aside, &same);
 }
 
+/* The items of the list that came before then, wherever they stand in it. */
+static void
+give_back(struct lane *lane, struct lane_list *list, int64_t before)
+{
+	struct lane_list old = STAILQ_HEAD_INITIALIZER(old), kept = STAILQ_HEAD_INITIALIZER(kept);
+
+	while (!STAILQ_EMPTY(list)) {
+		struct lane_item *item = take_first(list);
+		if (item->queued_at < before)
+			STAILQ_INSERT_TAIL(&old, item, link);
+		else
+			STAILQ_INSERT_TAIL(&kept, item, link);
+	}
+	STAILQ_CONCAT(list, &kept);
+	while (!STAILQ_EMPTY(&old)) {
+		struct lane_item *item = take_first(&old);
+		lane->weight -= item->weight;
+		lane->ops->failed(lane->ctx, item, LANE_UNAVAILABLE, "the database has not done it in time");
+	}
+}
+
+/* What has waited for too long is given back before anything is tried again: what is aside by itself; what is queued where nothing at all was done
+ * meanwhile. */
+static void
+lane_expire(struct lane *lane, int64_t now)
+{
+	int64_t before = now - lane->limits.hold_us;
+
+	if (!STAILQ_EMPTY(&lane->aside))
+		give_back(lane, &lane->aside, before);
+	if (lane->moved_at < before && !STAILQ_EMPTY(&lane->queue)) {
+		give_back(lane, &lane->queue, before);
+		lane->alone_left = lane->split_left = 0;
+	}
+}
+
 static void
 lane_dispatch(struct lane *lane)
 {
 	static const struct pg_param brief = {VIEW_LITERAL(BRIEF_MS), false};
 	int64_t now = clock_monotonic();
-	bool aside_due = !STAILQ_EMPTY(&lane->aside) && now >= lane->aside_at;
 
-	if (lane->in_flight || (!aside_due && STAILQ_EMPTY(&lane->queue)) || now < lane->not_before || !pg_is_ready(lane->pg))
+	if (lane->in_flight)
+		return;
+	lane_expire(lane, now);
+	bool aside_due = !STAILQ_EMPTY(&lane->aside) && now >= lane->aside_at;
+	if ((!aside_due && STAILQ_EMPTY(&lane->queue)) || now < lane->not_before || !pg_is_ready(lane->pg))
 		return;
 	lane->is_aside = aside_due;
 	if (aside_due)
@@ -329,32 +372,10 @@ lane_on_state(void *arg, bool ready)
 }
 
 static void
-give_back(struct lane *lane, struct lane_list *list, int64_t before)
-{
-	struct lane_item *item;
-
-	while ((item = STAILQ_FIRST(list)) != NULL && item->queued_at < before) {
-		STAILQ_REMOVE_HEAD(list, link);
-		lane->weight -= item->weight;
-		lane->ops->failed(lane->ctx, item, LANE_UNAVAILABLE, "the database has not done it in time");
-	}
-}
-
-/* What has waited for too long is given back: what is aside by itself; what is queued where nothing at all was done meanwhile. */
-static void
 lane_on_watch(evutil_socket_t fd, short events, void *arg)
 {
-	struct lane *lane = arg;
-	int64_t before = clock_monotonic() - lane->limits.hold_us;
-
 	(void)fd, (void)events;
-	if (!lane->in_flight || !lane->is_aside)
-		give_back(lane, &lane->aside, before);
-	if (!lane->in_flight && lane->moved_at < before) {
-		give_back(lane, &lane->queue, before);
-		lane->alone_left = lane->split_left = 0;
-	}
-	lane_dispatch(lane);
+	lane_dispatch(arg);
 }
 
 struct lane *
@@ -417,7 +438,7 @@ lane_weight(const struct lane *lane)
 bool
 lane_is_slow(const struct lane *lane)
 {
-	return lane->in_flight && clock_monotonic() - lane->sent_at > SLOW_US;
+	return lane->alone_left > 0 || (lane->in_flight && clock_monotonic() - lane->sent_at > SLOW_US);
 }
 
 int64_t
@@ -427,9 +448,10 @@ lane_oldest(const struct lane *lane)
 	int64_t now = clock_monotonic(), oldest = now;
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		const struct lane_item *first = STAILQ_FIRST(lists[i]);
-		if (first != NULL && first->queued_at < oldest)
-			oldest = first->queued_at;
+		const struct lane_item *item;
+		STAILQ_FOREACH(item, lists[i], link)
+			if (item->queued_at < oldest)
+				oldest = item->queued_at;
 	}
 	return now - oldest;
 }

@@ -52,7 +52,7 @@ void lane_push(struct lane *lane, struct lane_item *item);
 
 bool lane_is_ready(const struct lane *lane);
 size_t lane_weight(const struct lane *lane);	/* queued and in flight */
-/* Has its batch been in flight for so long that new work should rather go elsewhere? */
+/* Has its batch been in flight for so long, or does it send item by item, so that new work should rather go elsewhere? */
 bool lane_is_slow(const struct lane *lane);
 /* How long the oldest item has waited, microseconds; 0 where there is none. */
 int64_t lane_oldest(const struct lane *lane);

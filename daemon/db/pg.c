@@ -312,7 +312,8 @@ pg_cause_of(const struct pg_outcome *o)
 		/* PostgreSQL, appendix A: what is wrong with the data or too large in it, and what our functions raise of it */
 		{"22", PG_CAUSE_DATA}, {"23", PG_CAUSE_DATA}, {"54", PG_CAUSE_DATA}, {"P0001", PG_CAUSE_DATA},
 		{"40", PG_CAUSE_LOCK}, {"55P03", PG_CAUSE_LOCK},
-		/* connections, a read-only server, room and memory, an operator, the system; a statement that took too long */
+		/* connections, a read-only server, room and memory, an operator, the system */
+		{"57014", PG_CAUSE_OTHER},	/* it took too long: perhaps for what it is */
 		{"08", PG_CAUSE_SERVER}, {"25006", PG_CAUSE_SERVER}, {"53", PG_CAUSE_SERVER}, {"57", PG_CAUSE_SERVER}, {"58", PG_CAUSE_SERVER},
 	};
 

@@ -138,6 +138,8 @@ on_prepared(void *arg, const struct pg_outcome *outcome)
 			log_error("db.prepare", "conn=%s sqlstate=%s why=\"%s\" hint=\"run visitbillctl migrate\"", pg->name, outcome->sqlstate,
 			    outcome->message);
 		pg->complained = true;
+		pg->refused = NULL;
+		pg->stranded.pid = 0;	/* its end may be what failed: it is not tried again */
 		/* try again later: the migration may be on its way. The socket is closed from the timer, not from inside its own callback */
 		pg_enter(pg, PG_WAITING);
 		pg_after(pg, PREPARE_AGAIN_MS);
@@ -327,8 +329,11 @@ pg_on_watch(evutil_socket_t fd, short events, void *arg)
 	int64_t now = clock_monotonic();
 
 	(void)fd, (void)events;
-	if (op != NULL && now - op->sent_at > pg->answer_ms * 1000)
+	/* while answers come, those behind them are only waiting for their turn */
+	if (op != NULL && now - (op->sent_at > pg->heard_at ? op->sent_at : pg->heard_at) > pg->answer_ms * 1000)
 		pg_lose(pg, "no answer in time");
+	else if (pg->state == PG_READY && pg->server != servers_ours(pg->servers))
+		pg_lose(pg, "another server is ours by now");
 	else if (pg->state == PG_CONNECTING && now - pg->state_since > pg->connect_ms * 1000)
 		pg_lose(pg, "connecting took too long");
 	else if (op == NULL && pg->state == PG_READY && now - pg->heard_at > PING_MS * INT64_C(1000))

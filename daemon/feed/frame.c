@@ -102,8 +102,8 @@ frame_message(struct frame *f, struct view bytes, bool lasting, bool *ret_afford
 	struct view rest = bytes;
 
 	*ret_affordable = account_set(&f->account, f->held + bytes.n * MESSAGE_COST);
-	if (!*ret_affordable && hl7_next_segment(&rest, &header))
-		bytes = header.line.n < ANSWER_FREE ? header.line : VIEW_NONE;
+	if (!*ret_affordable)
+		bytes = hl7_next_segment(&rest, &header) && header.line.n < ANSWER_FREE ? header.line : VIEW_NONE;
 	return message_new(s->server->core, bytes, lasting, s->peer, &s->sender, 0);
 }
 

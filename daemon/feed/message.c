@@ -176,6 +176,7 @@ reading_step(struct message *m, size_t bytes)
 		return false;
 	bool goes_on = read_header(m, charset, text);
 	m->job.feed = feed_of(r->core, &m->header, r->sender, r->feed_id, &r->why_stranger);
+	m->stranger = m->job.feed == NULL ? r->why_stranger : NULL;
 	if (!goes_on)
 		return true;
 	struct hl7_context context = context_of(m);

@@ -65,8 +65,9 @@ begin
     return (select ids from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name));
 end $$;
 
--- Locks the visits that there are of these numbers, and the open ones of these patients, in visit_id order: for who will lock some of them now and
--- others later in the same transaction, so that two such never wait for each other. Nulls name nothing.
+-- Locks the visits that there are of these numbers and of these patients, in visit_id order: for who will lock some of them now and others later in the
+-- same transaction, so that two such do not wait for each other. (Visits that are not there yet may still meet, and one of the two is sent again.)
+-- Nulls name nothing.
 create or replace function visits_hold(p_facility int[], p_visit_no text[], p_patient_no text[]) returns void
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off
 set enable_hashjoin = off set enable_mergejoin = off as $$
@@ -76,7 +77,7 @@ begin
                            join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no
                           union
                          select v.visit_id from unnest(p_facility, p_patient_no) k (facility_id, patient_no)
-                           join visit v on v.facility_id = k.facility_id and v.patient_no = k.patient_no and v.state in ('open', 'discharged'))
+                           join visit v on v.facility_id = k.facility_id and v.patient_no = k.patient_no)
       order by visit_id for no key update;
 end $$;
 
