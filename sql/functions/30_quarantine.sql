@@ -113,14 +113,11 @@ language sql stable security definer set search_path from current as $$
                    'detail', q.detail, 'location', q.location, 'facility', q.facility_code, 'visit_no', q.visit_no,
                    'source_line', q.source_line, 'state', case when r.outcome is null then 'waiting' else 'resolved' end,
                    'outcome', r.outcome) as d
-          from quarantine_entry q
+          from (select quarantine_id from quarantine_waiting where p_state = 'waiting' and quarantine_id > p_after
+                union all
+                select quarantine_id from quarantine where p_state in ('all', 'resolved') and quarantine_id > p_after) listed
+          join quarantine_entry q using (quarantine_id)
           left join quarantine_resolution r using (quarantine_id)
-         where p_state in ('all', 'resolved') and q.quarantine_id > p_after and (p_state = 'all' or r.outcome is not null) and in_scope(p_scope, q.facility)
-         union all
-        select q.quarantine_id as id, json_build_object('id', q.quarantine_id, 'received_at', iso_time(q.received_at), 'feed', q.feed, 'reason', q.reason,
-                   'detail', q.detail, 'location', q.location, 'facility', q.facility_code, 'visit_no', q.visit_no,
-                   'source_line', q.source_line, 'state', 'waiting', 'outcome', null) as d
-          from quarantine_waiting w join quarantine_entry q using (quarantine_id)
-         where p_state = 'waiting' and w.quarantine_id > p_after and in_scope(p_scope, q.facility)
+         where (p_state <> 'resolved' or r.outcome is not null) and in_scope(p_scope, q.facility)
          order by id limit p_limit) q
 $$;
