@@ -61,24 +61,6 @@ intake_submit(struct intake_call *ic)
 	api_problem(c, "busy", "there is no memory for what the body holds now; send again", NULL);
 }
 
-/* A feed books at its own facility only. */
-static void
-bind_facilities(struct intake *in, const struct feed *feed, bool lines)
-{
-	for (size_t v = 0; v < in->n_visits; v++) {
-		if (view_is(in->visits[v].facility, feed->facility)) {
-			in->visits[v].facility_id = feed->facility_id;
-			continue;
-		}
-		if (!lines && in->refused.reason == NULL)
-			in->refused = (struct refusal){"facility_unknown", "the feed is bound to another facility", "/facility"};
-	}
-	for (size_t i = 0; i < in->n_lines; i++)
-		if (in->visits[in->lines[i].visit].facility_id == 0 && in->lines[i].refused.reason == NULL)
-			in->lines[i].refused = (struct refusal){"facility_unknown", "the feed is bound to another facility",
-			    arena_printf(&in->arena, "/lines/%d/facility", in->lines[i].ordinal - 1)};
-}
-
 /* True when the request as a whole came to nothing, and was answered so; else the feed's watermark moves. */
 static bool
 refused(struct intake_call *ic, enum booking_result result)
@@ -184,7 +166,7 @@ charges_read(void *arg)
 			turn_later(turn, &ic->again, TURN_KNOWN);
 			return;
 		}
-	bind_facilities(&ic->job.intake, ic->job.feed, true);
+	booking_bind(&ic->job.intake, ic->job.feed);
 	intake_submit(ic);
 }
 
@@ -227,7 +209,7 @@ event_done(struct booking_job *job, enum booking_result result)
 static void
 submit_event(struct call *c, struct intake_call *ic)
 {
-	bind_facilities(&ic->job.intake, c->who.feed, false);
+	booking_bind(&ic->job.intake, c->who.feed);
 	intake_submit(ic);
 }
 

@@ -337,6 +337,23 @@ booking_submit(struct booking *b, struct booking_job *job)
 	event_active(b->later, EV_TIMEOUT, 0);
 }
 
+void
+booking_bind(struct intake *in, const struct feed *feed)
+{
+	static const char bound[] = "the feed is bound to another facility";
+
+	for (size_t v = 0; v < in->n_visits; v++) {
+		if (view_is(in->visits[v].facility, feed->facility))
+			in->visits[v].facility_id = feed->facility_id;
+		else if (in->n_lines == 0 && in->refused.reason == NULL)
+			in->refused = (struct refusal){"facility_unknown", bound, "/facility"};
+	}
+	for (size_t i = 0; i < in->n_lines; i++)
+		if (in->visits[in->lines[i].visit].facility_id == 0 && in->lines[i].refused.reason == NULL)
+			in->lines[i].refused = (struct refusal){"facility_unknown", bound,
+			    arena_printf(&in->arena, "/lines/%d/facility", in->lines[i].ordinal - 1)};
+}
+
 bool
 booking_is_available(const struct booking *b)
 {

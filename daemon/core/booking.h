@@ -35,6 +35,9 @@ void booking_submit(struct booking *b, struct booking_job *job);
 /* True when at least one lane can reach the database. While it is false, feeds are answered "send again" at once. */
 bool booking_is_available(const struct booking *b);
 /* Lines and events in work: the measure for back-pressure. */
+/* A feed books at its own facility only: its visits get the facility's id, and what names another one is refused with a JSON pointer. */
+void booking_bind(struct intake *in, const struct feed *feed);
+
 /* How long the oldest part in work has waited, microseconds; 0 where nothing is. */
 int64_t booking_oldest(const struct booking *b);
 size_t booking_weight(const struct booking *b);

@@ -137,24 +137,6 @@ keep_line(struct intake *in, int ordinal)
 		}
 }
 
-/* A feed books at its own facility only, whoever has its message replayed. */
-static void
-bind_facilities(struct intake *in, const struct feed *feed)
-{
-	static const char bound[] = "the feed is bound to another facility";
-
-	for (size_t v = 0; v < in->n_visits; v++) {
-		if (view_is(in->visits[v].facility, feed->facility))
-			in->visits[v].facility_id = feed->facility_id;
-		else if (in->n_lines == 0 && in->refused.reason == NULL)
-			in->refused = (struct refusal){"facility_unknown", bound, "/facility"};
-	}
-	for (size_t i = 0; i < in->n_lines; i++)
-		if (in->visits[in->lines[i].visit].facility_id == 0 && in->lines[i].refused.reason == NULL)
-			in->lines[i].refused = (struct refusal){"facility_unknown", bound,
-			    arena_printf(&in->arena, "/lines/%d/facility", in->lines[i].ordinal - 1)};
-}
-
 static void
 replay_submit_json(struct replay *r)
 {
@@ -162,7 +144,7 @@ replay_submit_json(struct replay *r)
 	struct intake *in = &j->job.intake;
 
 	keep_line(in, r->ordinal);
-	bind_facilities(in, j->job.feed);
+	booking_bind(in, j->job.feed);	/* whoever has its message replayed */
 	for (size_t i = 0; in->refused.reason != NULL && i < in->n_lines; i++)
 		in->lines[i].refused = in->refused;
 	booking_submit(r->core->booking, &j->job);
