@@ -4,6 +4,7 @@
 #include <ctype.h>
 
 #include "digits.h"
+#include "scan.h"
 #include "utf8.h"
 
 int
@@ -82,20 +83,28 @@ hl7_split(const struct hl7_segment *segment, const struct hl7_delimiters *d, str
 {
 	const char *p = segment->line.p, *end = p + segment->line.n;
 	size_t n = 0;
-	bool header = strcmp(segment->id, "MSH") == 0 || strcmp(segment->id, "BHS") == 0 || strcmp(segment->id, "FHS") == 0;
+	bool header = hl7_is(segment, "MSH") || hl7_is(segment, "BHS") || hl7_is(segment, "FHS");
 
 	if (header && segment->line.n >= 4) {
 		ret->f[n++] = (struct view){p, 3};
 		ret->f[n++] = (struct view){p + 3, 1};
 		p += 4;
 	}
-	while (n < HL7_FIELDS) {
-		const char *stop = memchr(p, d->field, (size_t)(end - p));
-		ret->f[n++] = (struct view){p, (size_t)((stop != NULL ? stop : end) - p)};
-		if (stop == NULL)
-			break;
-		p = stop + 1;
-	}
+	const uint64_t delimiters = scan_pattern(d->field);
+	const char *from = p;
+	for (; end - p >= 8 && n < HL7_FIELDS; p += 8)
+		for (uint64_t hits = scan_hits(scan_word(p), delimiters); hits != 0 && n < HL7_FIELDS; hits &= hits - 1) {
+			const char *stop = p + scan_first(hits);
+			ret->f[n++] = (struct view){from, (size_t)(stop - from)};
+			from = stop + 1;
+		}
+	for (; p < end && n < HL7_FIELDS; p++)
+		if (*p == d->field) {
+			ret->f[n++] = (struct view){from, (size_t)(p - from)};
+			from = p + 1;
+		}
+	if (n < HL7_FIELDS)
+		ret->f[n++] = (struct view){from, (size_t)(end - from)};
 	ret->n = n - 1;
 }
 
@@ -123,16 +132,16 @@ hl7_component(struct view field, const struct hl7_delimiters *d, size_t n)
 {
 	if (field.n == 0)
 		return VIEW_NONE;
-	const char component = d->component, repetition = d->repetition;
-	const char *p = field.p, *end = p + field.n, *from = p;
+	const char component = d->component, repetition = d->repetition, sub = d->subcomponent != '\0' ? d->subcomponent : component;
+	const char *p = field.p, *end = p + field.n;
 
-	for (; p < end && *p != repetition; p++)
-		if (*p == component) {
-			if (--n == 0)
-				break;
-			from = p + 1;
-		}
-	return n <= 1 ? hl7_part((struct view){from, (size_t)(p - from)}, d->subcomponent, 1) : VIEW_NONE;
+	for (; n > 1; n--) {
+		p = scan_for(p, end, component, repetition, repetition);
+		if (p == end || *p == repetition)
+			return VIEW_NONE;
+		p++;
+	}
+	return (struct view){p, (size_t)(scan_for(p, end, component, repetition, sub) - p)};
 }
 
 /* The replacement of one escape sequence's inside, written to out; 0 when it stays verbatim. */

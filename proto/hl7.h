@@ -33,6 +33,13 @@ int hl7_delimiters_of(struct view header_line, struct hl7_delimiters *ret) __att
  * False at the end. A segment without a plausible id comes with id "". */
 bool hl7_next_segment(struct view *rest, struct hl7_segment *ret);
 
+/* Is it the segment of this id, of three letters? */
+static inline bool
+hl7_is(const struct hl7_segment *segment, const char *id)
+{
+	return memcmp(segment->id, id, sizeof(segment->id)) == 0;
+}
+
 /* Splits a segment into fields. */
 void hl7_split(const struct hl7_segment *segment, const struct hl7_delimiters *d, struct hl7_fields *ret);
 

@@ -24,18 +24,35 @@ static const struct charset_row charsets[] = {
 	{"GB2312", "GB18030"}, {"GBK", "GB18030"}, {"BIG-5", "BIG5"}, {"BIG5", "BIG5"},
 };
 
+static struct view
+without_mark(struct view message)
+{
+	if (message.n >= 3 && memcmp(message.p, "\xEF\xBB\xBF", 3) == 0)
+		return (struct view){message.p + 3, message.n - 3};
+	return message;
+}
+
 struct view
 hl7_charset_name(struct view message)
 {
 	struct hl7_segment msh;
 	struct hl7_delimiters d;
-	struct view rest = message;
+	struct view rest = without_mark(message);
 
 	/* MSH-18 is before any free text, so splitting raw bytes is safe up to it but for MSH-3 to MSH-6, which are codes */
-	if (!hl7_next_segment(&rest, &msh) || strcmp(msh.id, "MSH") != 0 || hl7_delimiters_of(msh.line, &d) != 0)
+	if (!hl7_next_segment(&rest, &msh) || !hl7_is(&msh, "MSH") || hl7_delimiters_of(msh.line, &d) != 0)
 		return VIEW_NONE;
-	/* what stands between the field delimiters is MSH, then MSH-2: MSH-1 is the first delimiter */
-	return view_trim(hl7_part(hl7_part(hl7_part(msh.line, d.field, 18), d.repetition, 1), d.component, 1));
+	struct hl7_fields f;
+	hl7_split(&msh, &d, &f);
+	return view_trim(hl7_part(hl7_part(hl7_field(&f, 18), d.repetition, 1), d.component, 1));
+}
+
+struct view
+hl7_charset_of(struct view message, const char *fallback)
+{
+	struct view name = hl7_charset_name(message);
+
+	return name.n > 0 ? name : view_of(fallback != NULL ? fallback : "UTF-8");
 }
 
 /* The iconv name of an HL7 one: found is false where we don't know it. */
@@ -87,17 +104,13 @@ convert(const char *to, const char *from, struct view in, struct arena *a, struc
 }
 
 void
-hl7_charset_begin(struct hl7_charset *c, struct view message, const char *fallback, struct arena *a)
+hl7_charset_begin(struct hl7_charset *c, struct view message, struct view charset, struct arena *a)
 {
 	char buf[16];
 
-	if (message.n >= 3 && memcmp(message.p, "\xEF\xBB\xBF", 3) == 0)
-		message = (struct view){message.p + 3, message.n - 3};
+	message = without_mark(message);
 	*c = (struct hl7_charset){.a = a, .message = message, .rest = message};
-	struct view name = hl7_charset_name(message);
-	if (name.n == 0)
-		name = view_of(fallback != NULL ? fallback : "UTF-8");
-	const char *from = charset_lookup(name, &c->found, buf);
+	const char *from = charset_lookup(charset, &c->found, buf);
 	if (from == NULL)
 		return;
 	iconv_t cd = iconv_open("UTF-8", from);
@@ -168,11 +181,11 @@ hl7_charset_step(struct hl7_charset *c, size_t bytes, struct view *ret)
 }
 
 enum charset_result
-hl7_to_utf8(struct view message, const char *fallback, struct arena *a, struct view *ret)
+hl7_to_utf8(struct view message, struct view charset, struct arena *a, struct view *ret)
 {
 	struct hl7_charset c;
 
-	hl7_charset_begin(&c, message, fallback, a);
+	hl7_charset_begin(&c, message, charset, a);
 	return hl7_charset_step(&c, SIZE_MAX, ret);
 }
 

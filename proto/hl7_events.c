@@ -21,7 +21,8 @@ static const struct event_row events[] = {
 	{"DFT", "P03", EVENT_NONE, false}, {"DFT", "P11", EVENT_NONE, false},
 };
 
-/* The segments that say who and where; FT1 are walked separately. */
+/* The segments that say who and where; FT1 are walked separately. Of fields only the number is set before they are split: four kilobytes of zeros a
+ * message would be a tenth of its reading. */
 struct body {
 	bool has_pid, has_pv1, has_mrg;
 	struct hl7_fields evn, pid, pv1, mrg;
@@ -73,17 +74,17 @@ body_scan(struct hl7_events *e, size_t bytes)
 	struct hl7_segment s;
 
 	while (hl7_next_segment(&e->rest, &s)) {
-		if (strcmp(s.id, "FT1") == 0)
+		if (hl7_is(&s, "FT1"))
 			b->n_ft1++;
-		else if (strcmp(s.id, "MSH") == 0)
+		else if (hl7_is(&s, "MSH"))
 			b->n_msh++;
-		else if (strcmp(s.id, "PID") == 0 && !b->has_pid)
+		else if (hl7_is(&s, "PID") && !b->has_pid)
 			hl7_split(&s, d, &b->pid), b->has_pid = true;
-		else if (strcmp(s.id, "PV1") == 0 && !b->has_pv1)
+		else if (hl7_is(&s, "PV1") && !b->has_pv1)
 			hl7_split(&s, d, &b->pv1), b->has_pv1 = true;
-		else if (strcmp(s.id, "MRG") == 0 && !b->has_mrg)
+		else if (hl7_is(&s, "MRG") && !b->has_mrg)
 			hl7_split(&s, d, &b->mrg), b->has_mrg = true;
-		else if (strcmp(s.id, "EVN") == 0 && b->evn.n == 0)
+		else if (hl7_is(&s, "EVN") && b->evn.n == 0)
 			hl7_split(&s, d, &b->evn);
 		if (e->rest.n < until)
 			return false;
@@ -289,7 +290,17 @@ judge(struct hl7_events *e)
 static void
 events_open(struct hl7_events *e, struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
 {
-	*e = (struct hl7_events){.header = h, .context = *c, .intake = in, .reader = {&h->delimiters, &in->arena, {0}}, .message = message, .rest = message};
+	struct body *b = &e->body;
+
+	e->header = h;
+	e->context = *c;
+	e->intake = in;
+	e->reader = (struct reader){&h->delimiters, &in->arena, {0}};
+	e->message = e->rest = message;
+	e->scanned = false;
+	b->has_pid = b->has_pv1 = b->has_mrg = false;
+	b->evn.n = b->pid.n = b->pv1.n = b->mrg.n = 0;
+	b->n_ft1 = b->n_msh = 0;
 	e->row = event_lookup(h, &in->refused);
 	in->message_id = bounded(&e->reader, (struct value){hl7_text(h->control_id, e->reader.d, e->reader.a), false}, FIELD_MESSAGE_ID, "MSH^1^10").text;
 	in->has_sent_at = timestamp_parse(h->time, c->offset, &in->sent_at) == 0;
@@ -298,7 +309,7 @@ events_open(struct hl7_events *e, struct view message, const struct hl7_header *
 struct hl7_events *
 hl7_events_begin(struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
 {
-	struct hl7_events *e = arena_alloc(&in->arena, sizeof(*e));
+	struct hl7_events *e = arena_room(&in->arena, sizeof(*e));
 
 	events_open(e, message, h, c, in);
 	return e;

@@ -304,7 +304,7 @@ hl7_ft1_step(struct hl7_ft1 *w, size_t bytes)
 	struct hl7_segment s;
 
 	while (hl7_next_segment(&w->rest, &s)) {
-		bool is_ft1 = strcmp(s.id, "FT1") == 0;
+		bool is_ft1 = hl7_is(&s, "FT1");
 		if (is_ft1 && w->waits)
 			finish_line(w);
 		if (is_ft1) {
@@ -313,7 +313,7 @@ hl7_ft1_step(struct hl7_ft1 *w, size_t bytes)
 			w->has_zrv = false;
 			w->line = s.line;
 			w->reverses = VIEW_NONE;
-		} else if (w->waits && !w->has_zrv && strcmp(s.id, "ZRV") == 0) {
+		} else if (w->waits && !w->has_zrv && hl7_is(&s, "ZRV")) {
 			read_zrv(w, &s);
 		}
 		if (w->rest.n < until)

@@ -25,7 +25,7 @@ event_of_evn(struct view message, const struct hl7_delimiters *d)
 	struct hl7_fields f;
 
 	while (hl7_next_segment(&message, &s))
-		if (strcmp(s.id, "EVN") == 0) {
+		if (hl7_is(&s, "EVN")) {
 			hl7_split(&s, d, &f);
 			return view_trim(hl7_component(hl7_field(&f, 1), d, 1));
 		}
@@ -61,7 +61,7 @@ hl7_header_parse(struct view message, const char *processing, struct arena *a, s
 
 	*h = (struct hl7_header){.delimiters = {'|', '^', '~', '\\', '&', 0}};
 	*refused = (struct refusal){0};
-	if (!hl7_next_segment(&rest, &msh) || strcmp(msh.id, "MSH") != 0 || hl7_delimiters_of(msh.line, &h->delimiters) != 0) {
+	if (!hl7_next_segment(&rest, &msh) || !hl7_is(&msh, "MSH") || hl7_delimiters_of(msh.line, &h->delimiters) != 0) {
 		*refused = (struct refusal){"not_hl7", "the message does not begin with MSH and its delimiters", "MSH^1"};
 		return;
 	}

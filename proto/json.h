@@ -45,7 +45,8 @@ struct json_reading {
 	size_t values_left;
 	bool too_many;
 	struct json *root;
-	struct { struct json *in, *last; } open[JSON_DEPTH];	/* the arrays and objects around what comes next, and their last members */
+	/* the arrays and objects around what comes next, their last members, and bits of the names that are there */
+	struct { struct json *in, *last; uint64_t seen; } open[JSON_DEPTH];
 	int depth;
 };
 enum json_result { JSON_DONE, JSON_MORE, JSON_WRONG };

@@ -7,7 +7,7 @@ void
 text_grow(struct text *t, size_t n)
 {
 	size_t room = (t->n + n) * 2;
-	char *bigger = arena_alloc(t->a, room);
+	char *bigger = arena_room(t->a, room);
 
 	memcpy(bigger, t->p, t->n);
 	t->p = bigger;

@@ -16,7 +16,7 @@ struct text {
 static inline struct text
 text_begin(struct arena *a, size_t room)
 {
-	return (struct text){a, arena_alloc(a, room), 0, room};
+	return (struct text){a, arena_room(a, room), 0, room};
 }
 
 static inline struct view

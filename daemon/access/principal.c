@@ -1,10 +1,10 @@
 /* Looking up who was shown: tokens of the settings, feeds of the settings, tokens of the database. Secrets are compared by their SHA-256, in constant time. */
 #include "principal.h"
 
-#include <openssl/crypto.h>
 #include <strings.h>
 
 #include "access/certificate.h"
+#include "proto/text.h"
 
 struct shown {
 	bool has_token;
@@ -26,17 +26,23 @@ role_bit_of(const char *name)
 const char *
 scope_literal(struct arena *a, const char *codes)
 {
-	const char *text = "{";
+	struct text t = text_begin(a, strlen(codes) * 2 + 8);
 
 	if (strcmp(codes, "*") == 0)
 		return "{*}";
+	text_char(&t, '{');
 	while (*codes != '\0') {
 		size_t n = strcspn(codes, " ");
-		if (n > 0)
-			text = arena_printf(a, "%s%s\"%.*s\"", text, text[1] != '\0' ? "," : "", (int)n, codes);
+		if (n > 0) {
+			text_string(&t, t.n > 1 ? ",\"" : "\"");
+			text_put(&t, (struct view){codes, n});
+			text_char(&t, '"');
+		}
 		codes += n + (codes[n] == ' ');
 	}
-	return arena_printf(a, "%s}", text);
+	text_string(&t, "}");
+	text_char(&t, '\0');
+	return t.p;
 }
 
 /* RFC 6750 section 2.1. False when there is no bearer token; anything else of Authorization is somebody else's scheme. */
@@ -56,7 +62,7 @@ fits(const struct shown *shown, const struct config_secret *secret, const char *
 {
 	if (secret->is_set != shown->has_token)
 		return false;
-	if (secret->is_set && CRYPTO_memcmp(secret->sha256, shown->sha256, TOKEN_HASH) != 0)
+	if (secret->is_set && !token_hash_equal(secret->sha256, shown->sha256))
 		return false;
 	if (certificate[0] != '\0')
 		return certificate_matches(certificate, shown->identity);

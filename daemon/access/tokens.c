@@ -1,7 +1,6 @@
 /* A hash table by the tokens' own hashes, which nobody can choose: the secret behind each is random. */
 #include "tokens.h"
 
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +89,7 @@ struct token *
 tokens_find(struct tokens *t, const unsigned char sha256[TOKEN_HASH], int64_t now)
 {
 	for (struct token *token = t->buckets[bucket_of(sha256)]; token != NULL; token = token->next)
-		if (CRYPTO_memcmp(token->sha256, sha256, TOKEN_HASH) == 0)
+		if (token_hash_equal(token->sha256, sha256))
 			return !token->revoked && (token->expires_at == 0 || now < token->expires_at) ? token : NULL;
 	return NULL;
 }

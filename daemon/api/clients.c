@@ -1,4 +1,5 @@
 /* The HTTP connections: one client each, from the listener to its end. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -7,6 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+
+enum { STATUS_FIRST = 100, STATUSES = 500 };
 
 struct client {
 	TAILQ_ENTRY(client) link;
@@ -23,7 +26,7 @@ struct api {
 	unsigned n_clients, checks;	/* checks: reloads whose authorities or lists certificates are judged by */
 	struct turn_task check;
 	size_t in_work;
-	struct metric_series *connections, *seconds;
+	struct metric_series *connections, *seconds, *by_status[STATUSES];
 };
 
 static void
@@ -62,16 +65,29 @@ on_malformed(void *ctx, struct http_request *r, const char *reason, const char *
 	api_malformed(client->api->core, r, reason, detail);
 }
 
+/* Of requests with this status; made when it is first answered. */
+static struct metric_series *
+series_of(struct api *api, int status)
+{
+	struct metric_series **s = &api->by_status[status - STATUS_FIRST];
+	char labels[40];
+
+	assert(status >= STATUS_FIRST && status < STATUS_FIRST + STATUSES);
+	if (*s == NULL) {
+		snprintf(labels, sizeof(labels), "status=\"%d\"", status);
+		*s = metrics_series(api->core->metrics, "visitbill_http_requests_total", METRIC_COUNTER, "HTTP requests by status.", labels);
+	}
+	return *s;
+}
+
 static void
 on_replied(void *ctx, const struct http_request *r, int status)
 {
 	struct client *client = ctx;
-	char labels[40];
 	int64_t took = clock_monotonic() - r->started;
 
 	client_set_busy(client, false);
-	snprintf(labels, sizeof(labels), "status=\"%d\"", status);
-	metric_add(metrics_series(client->api->core->metrics, "visitbill_http_requests_total", METRIC_COUNTER, "HTTP requests by status.", labels), 1);
+	metric_add(series_of(client->api, status), 1);
 	metric_observe(client->api->seconds, took);
 	/* no path: it holds visit numbers */
 	log_debug("http", "peer=%s method=%.*s status=%d us=%lld", r->peer, (int)r->method.n, r->method.p, status, (long long)took);

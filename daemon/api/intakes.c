@@ -42,7 +42,7 @@ intake_begin(struct call *c, void (*done)(struct booking_job *job, enum booking_
 	if (r->body.n == 0)	/* quarantine keeps what was asked */
 		ic->job.bytes = view_of(arena_printf(c->arena, "%.*s %.*s", (int)r->method.n, r->method.p, (int)r->target.n, r->target.p));
 	ic->job.peer = r->peer;
-	arena_init(&ic->job.intake.arena, 1024 + r->body.n * 3);
+	arena_init(&ic->job.intake.arena, 3072 + r->body.n * 3);
 	ic->job.intake.message_id = key;
 	return ic;
 }
@@ -115,7 +115,7 @@ put_line(struct text *t, const struct charge_line *l)
 static struct view
 charges_reply(struct intake *in)
 {
-	const struct charge_line **order = arena_alloc(&in->arena, in->n_lines * sizeof(*order));
+	const struct charge_line **order = arena_room(&in->arena, in->n_lines * sizeof(*order));
 	size_t booked = 0, duplicate = 0, held = 0, refused = 0;
 
 	for (size_t i = 0; i < in->n_lines; i++) {
@@ -131,8 +131,14 @@ charges_reply(struct intake *in)
 			booked++;
 	}
 	struct text t = text_begin(&in->arena, 128 + in->n_lines * 128);
-	text_string(&t, arena_printf(&in->arena, "{\"received\":%zu,\"booked\":%zu,\"duplicate\":%zu,\"held\":%zu,\"refused\":%zu,\"lines\":[", in->n_lines,
-	    booked, duplicate, held, refused));
+	const struct { const char *key; size_t n; } counts[] = {
+		{"{\"received\":", in->n_lines}, {",\"booked\":", booked}, {",\"duplicate\":", duplicate}, {",\"held\":", held}, {",\"refused\":", refused},
+	};
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		text_string(&t, counts[i].key);
+		text_number(&t, (int64_t)counts[i].n);
+	}
+	text_string(&t, ",\"lines\":[");
 	for (size_t i = 0; i < in->n_lines; i++)
 		put_line(&t, order[i]);
 	text_string(&t, "]}");

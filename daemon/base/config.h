@@ -114,7 +114,7 @@ struct config *config_load(const char *path, char *error, size_t error_size) __a
 const struct config *config_hold(const struct config *c);
 void config_release(const struct config *c);
 
-/* SHA-256 of a bearer token of n bytes, as config_secret keeps it. Compare with CRYPTO_memcmp. */
+/* SHA-256 of a bearer token of n bytes, as config_secret keeps it. Compare in constant time. */
 void config_hash_token(const char *token, size_t n, unsigned char ret_sha256[32]);
 
 /* Names the settings in which two snapshots differ though a reload cannot change them, blanks between; empty when none. A setting of a

@@ -110,7 +110,7 @@ quarantine_print_hl7(FILE *out, struct view message, const char *charset, const 
 	struct arena a = {0};
 	struct view name = hl7_charset_name(message), text = message;
 	struct hl7_place place = {0};
-	enum charset_result r = hl7_to_utf8(message, charset, &a, &text);
+	enum charset_result r = hl7_to_utf8(message, hl7_charset_of(message, charset), &a, &text);
 
 	if (!parse_place(where, &place))
 		place = (struct hl7_place){0};

@@ -37,13 +37,13 @@ compare_count(struct arena *a, struct envelope *e, const struct hl7_segment *s, 
 static bool
 is_header(const struct hl7_segment *s)
 {
-	return strcmp(s->id, "FHS") == 0 || strcmp(s->id, "BHS") == 0;
+	return hl7_is(s, "FHS") || hl7_is(s, "BHS");
 }
 
 static bool
 is_envelope(const struct hl7_segment *s)
 {
-	return is_header(s) || strcmp(s->id, "BTS") == 0 || strcmp(s->id, "FTS") == 0;
+	return is_header(s) || hl7_is(s, "BTS") || hl7_is(s, "FTS");
 }
 
 void
@@ -56,16 +56,16 @@ static void
 note_envelope(struct envelope *e, struct arena *a, const struct hl7_segment *s)
 {
 	e->enveloped = true;
-	if (is_header(s) && (e->header.n == 0 || (!e->has_bhs && strcmp(s->id, "BHS") == 0))) {
+	if (is_header(s) && (e->header.n == 0 || (!e->has_bhs && hl7_is(s, "BHS")))) {
 		e->header = s->line;
-		e->has_bhs = strcmp(s->id, "BHS") == 0;
+		e->has_bhs = hl7_is(s, "BHS");
 	}
-	if (strcmp(s->id, "BHS") == 0) {
+	if (hl7_is(s, "BHS")) {
 		e->batches++;
 		e->in_batch = 0;
-	} else if (strcmp(s->id, "BTS") == 0) {
+	} else if (hl7_is(s, "BTS")) {
 		compare_count(a, e, s, e->in_batch);
-	} else if (strcmp(s->id, "FTS") == 0) {
+	} else if (hl7_is(s, "FTS")) {
 		compare_count(a, e, s, e->batches);
 	}
 }
@@ -101,7 +101,7 @@ envelope_next(struct envelope *e, struct arena *a, size_t bytes, struct view *re
 	struct hl7_segment s;
 
 	for (; hl7_next_segment(&e->rest, &s); before = e->rest) {
-		bool is_message = strcmp(s.id, "MSH") == 0;
+		bool is_message = hl7_is(&s, "MSH");
 		if ((is_message || is_envelope(&s)) && e->message.n > 0) {
 			e->rest = before;	/* it is looked at again */
 			return end_message(e, ret);

@@ -61,18 +61,20 @@ struct message_reading {
 };
 
 /* MSH-18 says the character set; where it is blank, the feed's setting, for which MSH-3 and 4 are read from the raw bytes: they are codes. */
-static const char *
-charset_of_feed(struct message *m, struct core *core, const struct sender *sender, int feed_id)
+static struct view
+charset_of(struct message *m, struct core *core, const struct sender *sender, int feed_id)
 {
-	struct view bytes = m->job.bytes;
+	struct view bytes = m->job.bytes, name = hl7_charset_name(bytes);
 	const char *reason = NULL;
 	struct refusal ignored;
 
-	if (hl7_charset_name(bytes).n > 0 || ascii_is_valid(bytes))
-		return NULL;
+	if (name.n > 0)
+		return name;
+	if (ascii_is_valid(bytes))
+		return view_of("UTF-8");
 	hl7_header_parse(bytes, m->settings->mllp.processing, &m->job.intake.arena, &m->header, &ignored);
 	struct feed *feed = feed_of(core, &m->header, sender, feed_id, &reason);
-	return feed != NULL && feed->charset[0] != '\0' ? feed->charset : NULL;
+	return view_of(feed != NULL && feed->charset[0] != '\0' ? feed->charset : "UTF-8");
 }
 
 /* The header. False where nothing more is to be read. */
@@ -133,10 +135,10 @@ static void
 read_at_once(struct message *m, struct core *core, const struct sender *sender, int feed_id)
 {
 	struct intake *in = &m->job.intake;
-	const char *why_stranger = "feed_unknown", *fallback = charset_of_feed(m, core, sender, feed_id);
-	struct view text = VIEW_NONE;
+	const char *why_stranger = "feed_unknown";
+	struct view text = VIEW_NONE, name = charset_of(m, core, sender, feed_id);
 
-	enum charset_result charset = hl7_to_utf8(m->job.bytes, fallback, &in->arena, &text);
+	enum charset_result charset = hl7_to_utf8(m->job.bytes, name, &in->arena, &text);
 	bool goes_on = read_header(m, charset, text);
 	m->job.feed = feed_of(core, &m->header, sender, feed_id, &why_stranger);
 	m->stranger = m->job.feed == NULL ? why_stranger : NULL;
@@ -154,7 +156,7 @@ reading_begin(struct message *m, struct core *core, const struct sender *sender,
 	struct message_reading *r = arena_alloc(a, sizeof(*r));
 
 	*r = (struct message_reading){.core = core, .sender = sender, .feed_id = feed_id, .why_stranger = "feed_unknown"};
-	hl7_charset_begin(&r->charset, m->job.bytes, charset_of_feed(m, core, sender, feed_id), a);
+	hl7_charset_begin(&r->charset, m->job.bytes, charset_of(m, core, sender, feed_id), a);
 	m->reading = r;
 }
 

@@ -32,13 +32,8 @@ conn_may_go(const struct conn *c)
 /* ------- the end */
 
 static void
-conn_bury(evutil_socket_t fd, short events, void *arg)
+conn_bury(struct conn *c)
 {
-	struct conn *c = arg;
-
-	(void)fd, (void)events;
-	assert(c->magic == CONN_MAGIC && c->state == STATE_DEAD);
-	turn_begin(c->shared->turn);
 	c->ops->on_close(c->ctx, c->reason);
 	if (c->ssl != NULL) {	/* a farewell, where the socket still takes it; nobody waits for the peer's */
 		SSL_set_shutdown(c->ssl, SSL_RECEIVED_SHUTDOWN);
@@ -46,9 +41,8 @@ conn_bury(evutil_socket_t fd, short events, void *arg)
 		ERR_clear_error();
 	}
 	bufferevent_free(c->bev);
-	event_free(c->bury);
+	event_free(c->soon);
 	turn_forget(c->shared->turn, &c->again);
-	event_free(c->flush);
 	event_free(c->timer);
 	evbuffer_free(c->out);
 	account_close(&c->account);
@@ -57,6 +51,20 @@ conn_bury(evutil_socket_t fd, short events, void *arg)
 		place_leave(c->place);
 	c->magic = 0;
 	free(c);
+}
+
+static void
+conn_on_soon(evutil_socket_t fd, short events, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd, (void)events;
+	assert(c->magic == CONN_MAGIC);
+	turn_begin(c->shared->turn);
+	if (c->state == STATE_DEAD)
+		conn_bury(c);
+	else
+		conn_flush(c);
 }
 
 void
@@ -72,7 +80,7 @@ conn_leave(struct conn *c, const char *reason)
 	if (c->reason == NULL)
 		c->reason = reason;
 	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
-	event_active(c->bury, EV_TIMEOUT, 0);
+	event_active(c->soon, EV_TIMEOUT, 0);
 }
 
 void
@@ -232,9 +240,8 @@ conn_new_on(const struct conn_shared *shared, struct bufferevent *bev, const str
 	c->ops = ops;
 	c->ctx = ctx;
 	c->out = evbuffer_new();
-	c->bury = event_new(shared->base, -1, 0, conn_bury, c);
+	c->soon = event_new(shared->base, -1, 0, conn_on_soon, c);
 	c->again = (struct turn_task){.run = conn_on_again, .arg = c};
-	c->flush = event_new(shared->base, -1, 0, conn_on_flush, c);
 	c->timer = evtimer_new(shared->base, conn_on_timer, c);
 	account_open(&c->account, shared->budget, false);
 	bufferevent_setcb(bev, conn_on_read, conn_on_written, conn_on_event, c);

@@ -31,7 +31,7 @@ struct conn {
 	SSL *ssl;			/* the bufferevent's; NULL for plain text */
 	struct tls_identity *identity;
 	struct evbuffer *out;		/* gathered, not yet with the bufferevent */
-	struct event *bury, *flush, *timer;
+	struct event *soon, *timer;	/* soon: output is flushed, or who is dead is buried; not from inside */
 	struct turn_task again;
 	struct place *place;
 	struct account account;
@@ -61,7 +61,6 @@ void conn_arm(struct conn *c, int64_t at, int64_t now);
 void conn_on_timer(evutil_socket_t fd, short events, void *arg);
 /* Output has changed: marks, memory, and whether the peer's taking has to be minded. */
 void conn_output_changed(struct conn *c);
-void conn_on_flush(evutil_socket_t fd, short events, void *arg);
 void conn_on_written(struct bufferevent *bev, void *arg);
 void conn_on_taken(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *arg);
 /* What a lingering peer still sends is thrown away, up to a limit. */

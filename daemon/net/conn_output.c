@@ -116,16 +116,6 @@ conn_flush(struct conn *c)
 }
 
 void
-conn_on_flush(evutil_socket_t fd, short events, void *arg)
-{
-	struct conn *c = arg;
-
-	(void)fd, (void)events;
-	turn_begin(c->shared->turn);
-	conn_flush(c);
-}
-
-void
 conn_write(struct conn *c, struct view bytes)
 {
 	assert(c->magic == CONN_MAGIC);
@@ -136,7 +126,7 @@ conn_write(struct conn *c, struct view bytes)
 	if (evbuffer_get_length(c->out) > c->limits.output_bytes)
 		conn_output_changed(c);		/* clogged within the turn already */
 	if (c->state != STATE_DEAD)
-		event_active(c->flush, EV_TIMEOUT, 0);
+		event_active(c->soon, EV_TIMEOUT, 0);
 }
 
 static void
@@ -155,7 +145,7 @@ close_with(struct conn *c, const char *reason, bool lingers)
 	c->deadline = 0;
 	conn_update_reading(c);
 	if (evbuffer_get_length(c->out) > 0)
-		event_active(c->flush, EV_TIMEOUT, 0);
+		event_active(c->soon, EV_TIMEOUT, 0);
 	else
 		conn_written(c);
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "net/http_parse.h"
+#include "proto/text.h"
 
 const char *
 http_status_text(int status)
@@ -41,20 +42,31 @@ http_date(void)
 	return text;
 }
 
+/* Without printf: it is made for each request. */
 static void
-reply_head(struct http_conn *c, const struct http_request *r, int status, const char *content_type, const char *extra, size_t n)
+reply_head(struct http_conn *c, struct http_request *r, int status, const char *content_type, const char *extra, size_t n)
 {
-	char head[1024];
-	bool no_content = status == 204;	/* RFC 9110 section 8.6: then there is no Content-Length */
-	char length[48] = "";
+	struct text t = text_begin(&r->arena, 512);
 
-	if (!no_content)
-		snprintf(length, sizeof(length), "Content-Length: %zu\r\n", n);
-	int used = snprintf(head, sizeof(head), "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%sCache-Control: no-store\r\n%s%s\r\n",
-	    status, http_status_text(status), http_date(), n > 0 ? "Content-Type: " : "", n > 0 ? content_type : "", n > 0 ? "\r\n" : "", length,
-	    r->keep_alive ? "" : "Connection: close\r\n", extra != NULL ? extra : "");
-	assert(used > 0 && (size_t)used < sizeof(head));
-	conn_write(c->conn, (struct view){head, (size_t)used});
+	text_string(&t, "HTTP/1.1 ");
+	text_number(&t, status);
+	text_char(&t, ' ');
+	text_string(&t, http_status_text(status));
+	text_string(&t, "\r\nDate: ");
+	text_string(&t, http_date());
+	if (n > 0) {
+		text_string(&t, "\r\nContent-Type: ");
+		text_string(&t, content_type);
+	}
+	if (status != 204) {		/* RFC 9110 section 8.6: then there is no Content-Length */
+		text_string(&t, "\r\nContent-Length: ");
+		text_number(&t, (int64_t)n);
+	}
+	text_string(&t, r->keep_alive ? "\r\nCache-Control: no-store\r\n" : "\r\nCache-Control: no-store\r\nConnection: close\r\n");
+	if (extra != NULL)
+		text_string(&t, extra);
+	text_string(&t, "\r\n");
+	conn_write(c->conn, text_view(&t));
 }
 
 void

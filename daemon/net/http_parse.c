@@ -69,14 +69,14 @@ on_header_field(llhttp_t *p, const char *at, size_t n)
 			return HPE_USER;
 		}
 		/* all four at once: whatever is refused later, the field is one of no length and not of a wild one */
-		c->fields[c->n_fields].name = c->fields[c->n_fields].name_end = c->text_used;
-		c->fields[c->n_fields].value = c->fields[c->n_fields].value_end = c->text_used;
+		c->fields[c->n_fields].name = c->fields[c->n_fields].name_end = (uint32_t)c->text_used;
+		c->fields[c->n_fields].value = c->fields[c->n_fields].value_end = (uint32_t)c->text_used;
 		c->n_fields++;
 		c->in_value = false;
 	}
 	if (text_add(c, at, n) != 0)
 		return HPE_USER;
-	c->fields[c->n_fields - 1].name_end = c->text_used;
+	c->fields[c->n_fields - 1].name_end = (uint32_t)c->text_used;
 	return 0;
 }
 
@@ -86,7 +86,7 @@ on_header_value(llhttp_t *p, const char *at, size_t n)
 	struct http_conn *c = p->data;
 
 	if (!c->in_value) {
-		c->fields[c->n_fields - 1].value = c->fields[c->n_fields - 1].value_end = c->text_used;
+		c->fields[c->n_fields - 1].value = c->fields[c->n_fields - 1].value_end = (uint32_t)c->text_used;
 		c->in_value = true;
 	}
 	if (memchr(at, '\0', n) != NULL) {
@@ -96,7 +96,7 @@ on_header_value(llhttp_t *p, const char *at, size_t n)
 	}
 	if (text_add(c, at, n) != 0)
 		return HPE_USER;
-	c->fields[c->n_fields - 1].value_end = c->text_used;
+	c->fields[c->n_fields - 1].value_end = (uint32_t)c->text_used;
 	return 0;
 }
 
@@ -137,7 +137,7 @@ http_parse_request(struct http_conn *c)
 {
 	struct arena arena;
 
-	arena_init(&arena, sizeof(struct http_request) + c->text_used + 512);
+	arena_init(&arena, sizeof(struct http_request) + c->text_used + 2048);	/* and what a short answer takes */
 	struct http_request *r = arena_alloc(&arena, sizeof(*r));
 	char *text = arena_alloc(&arena, c->text_used + 1);
 	if (c->text_used > 0)
@@ -171,8 +171,13 @@ static bool
 is_host(struct view v)
 {
 	for (size_t i = 0; i < v.n; i++)
-		if (v.p[i] <= ' ' || v.p[i] > '~' || strchr("/\\@?#\"<>^`{|}", v.p[i]) != NULL)
+		switch (v.p[i]) {
+		case '/': case '\\': case '@': case '?': case '#': case '"': case '<': case '>': case '^': case '`': case '{': case '|': case '}':
 			return false;
+		default:
+			if (v.p[i] <= ' ' || v.p[i] > '~')
+				return false;
+		}
 	return true;
 }
 
@@ -221,7 +226,7 @@ prepare_body(struct http_conn *c, const llhttp_t *p)
 		return refuse(c, "too_large", "the body is larger than is taken here");
 	if (!http_request_hold(r, room))
 		return refuse(c, "busy", "there is no memory for a body of this size now; send again");
-	r->body_bytes = memory_new(room);
+	r->body_bytes = memory_resize(NULL, room);	/* not zeroed: what is read of it was written before */
 	r->body_room = room;
 	return 0;
 }

@@ -28,7 +28,7 @@ check_sent(const struct place *at, struct view ack, struct arena *a)
 	bytes.utf8 = false;
 	check_view(&bytes, sent);
 	if (at->utf8 && sent.p != ack.p && view_equal(hl7_charset_name(sent), name))
-		FUZZ_CHECK(hl7_to_utf8(sent, NULL, a, &back) == CHARSET_OK && view_equal(back, ack));
+		FUZZ_CHECK(hl7_to_utf8(sent, hl7_charset_of(sent, NULL), a, &back) == CHARSET_OK && view_equal(back, ack));
 }
 
 /* One acknowledgement: MSH, MSA, an ERR each, in the sender's delimiters, its id echoed. */
@@ -92,7 +92,7 @@ read_message(struct view bytes, const char *fallback, unsigned char digests[FUZZ
 	arena_init(&in.arena, at.chunk_size);
 	at.chunk = arena_alloc(&in.arena, 16);
 	check_view(&at, hl7_charset_name(bytes));
-	at.utf8 = hl7_to_utf8(bytes, fallback, &in.arena, &text) == CHARSET_OK;
+	at.utf8 = hl7_to_utf8(bytes, hl7_charset_of(bytes, fallback), &in.arena, &text) == CHARSET_OK;
 	if (at.utf8) {
 		check_view(&at, text);
 	} else {

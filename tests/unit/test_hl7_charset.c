@@ -11,11 +11,11 @@
 static enum charset_result
 to_utf8(struct view message, const char *fallback, struct arena *a, struct view *ret)
 {
-	enum charset_result result = hl7_to_utf8(message, fallback, a, ret), stepped;
+	enum charset_result result = hl7_to_utf8(message, hl7_charset_of(message, fallback), a, ret), stepped;
 	struct hl7_charset c;
 	struct view text = VIEW_NONE;
 
-	hl7_charset_begin(&c, message, fallback, a);
+	hl7_charset_begin(&c, message, hl7_charset_of(message, fallback), a);
 	while ((stepped = hl7_charset_step(&c, 1, &text)) == CHARSET_MORE)
 		continue;
 	ck_assert_int_eq(stepped, result);
