@@ -65,6 +65,7 @@ on_almost_ready(evutil_socket_t fd, short events, void *arg)
 		event_add(d->almost_ready, &soon);
 		return;
 	}
+	memory_give_back();		/* settings and connections have taken more than they keep */
 	doors_begin(d->doors, false);
 	log_info("ready", "%s ms=%lld", doors_text(d->doors), (long long)(clock_monotonic() - d->started) / 1000);
 	notify_manager("READY=1");
