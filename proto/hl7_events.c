@@ -2,9 +2,12 @@
  * and where, and for its lines. */
 #include "hl7_events.h"
 
+#include <ctype.h>
+
 #include "fields.h"
 #include "hl7_ft1.h"
 #include "timestamp.h"
+#include "utf8.h"
 
 struct event_row {
 	const char *type, *event;
@@ -27,6 +30,7 @@ struct body {
 	bool has_pid, has_pv1, has_mrg;
 	struct hl7_fields evn, pid, pv1, mrg;
 	size_t n_ft1, n_msh;
+	char last[4];		/* the id of the segment before */
 };
 
 /* What reads texts: the first one that breaks its limit is the refusal. */
@@ -64,6 +68,32 @@ struct hl7_events {
 	struct hl7_ft1 lines;
 };
 
+/* What is no segment is a piece of one that a line end has cut in two; and where an LF inside a segment is followed by what could be the next one, it
+ * could be either. Neither is guessed. */
+static void
+judge_segment(struct hl7_events *e, const struct hl7_segment *s)
+{
+	const char delimiter = e->header->delimiters.field, *end = s->line.p + s->line.n, *lf = s->line.p;
+	struct body *b = &e->body;
+	struct arena *a = e->reader.a;
+
+	if (e->reader.refused.reason != NULL)
+		return;
+	if (s->id[0] == '\0' || (s->line.n > 3 && s->line.p[3] != delimiter)) {
+		e->reader.refused = (struct refusal){"segment_invalid", arena_printf(a, "\"%.*s\" is no segment; a line end inside a field is sent as an escape",
+		    (int)utf8_cut(s->line, 40).n, s->line.p), arena_printf(a, "%s^%zu", b->last, strcmp(b->last, "FT1") == 0 ? b->n_ft1 : 1)};
+		return;
+	}
+	while ((lf = memchr(lf, '\n', (size_t)(end - lf))) != NULL) {
+		lf++;
+		if (end - lf > 3 && lf[3] == delimiter && isupper((unsigned char)lf[0]) && isalnum((unsigned char)lf[1]) && isalnum((unsigned char)lf[2])) {
+			e->reader.refused = (struct refusal){"segment_invalid", "a line feed is followed by what could be a segment, but segments end with CR here",
+			    arena_printf(a, "%s^%zu", s->id, hl7_is(s, "FT1") ? b->n_ft1 + 1 : 1)};
+			return;
+		}
+	}
+}
+
 /* Goes on for about so many bytes. True at the message's end. */
 static bool
 body_scan(struct hl7_events *e, size_t bytes)
@@ -74,6 +104,9 @@ body_scan(struct hl7_events *e, size_t bytes)
 	struct hl7_segment s;
 
 	while (hl7_next_segment(&e->rest, &s)) {
+		if (s.id[0] == '\0' || (s.line.n > 3 && s.line.p[3] != d->field) || memchr(s.line.p, '\n', s.line.n) != NULL)
+			judge_segment(e, &s);
+		memcpy(b->last, s.id, sizeof(b->last));
 		if (hl7_is(&s, "FT1"))
 			b->n_ft1++;
 		else if (hl7_is(&s, "MSH"))
@@ -301,9 +334,11 @@ events_open(struct hl7_events *e, struct view message, const struct hl7_header *
 	b->has_pid = b->has_pv1 = b->has_mrg = false;
 	b->evn.n = b->pid.n = b->pv1.n = b->mrg.n = 0;
 	b->n_ft1 = b->n_msh = 0;
+	b->last[0] = '\0';
+	timestamp_has_offset(h->time, &e->context.offset);	/* HL7 2.5 chapter 2, TS: the zone of MSH-7 is that of all times without one */
 	e->row = event_lookup(h, &in->refused);
 	in->message_id = bounded(&e->reader, (struct value){hl7_text(h->control_id, e->reader.d, e->reader.a), false}, FIELD_MESSAGE_ID, "MSH^1^10").text;
-	in->has_sent_at = timestamp_parse(h->time, c->offset, &in->sent_at) == 0;
+	in->has_sent_at = timestamp_parse(h->time, e->context.offset, &in->sent_at) == 0;
 }
 
 struct hl7_events *

@@ -29,6 +29,7 @@ static const struct reason reasons[] = {
 	{"date_absurd", DATATYPE, 422, false, "the date makes no sense"},
 	{"type_unknown", TABLE, 422, false, "the transaction type is not one we book"},
 	{"field_missing", REQUIRED, 422, false, "a required field is missing"},
+	{"field_unknown", TABLE, 422, false, "a member that is not known"},
 	{"field_invalid", DATATYPE, 422, false, "a field is not valid"},
 	/* the visit */
 	{"visit_missing", REQUIRED, 422, false, "no visit number"},
@@ -44,6 +45,7 @@ static const struct reason reasons[] = {
 	{"facility_unknown", UNKNOWN_KEY, 403, false, "the facility is not configured"},
 	{"no_lines", SEQUENCE, 422, false, "a charge message without a charge (FT1)"},
 	{"segment_missing", SEQUENCE, 422, false, "a required segment is missing"},
+	{"segment_invalid", SEQUENCE, 422, false, "a line of the message is no segment"},
 	{"segment_order", SEQUENCE, 422, false, "a segment is not where it belongs"},
 	{"not_hl7", SEQUENCE, 400, false, "not an HL7 v2 message"},
 	{"control_id_missing", REQUIRED, 422, false, "no message control id (MSH-10)"},

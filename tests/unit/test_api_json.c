@@ -65,7 +65,7 @@ START_TEST(every_field_is_where_it_belongs)
 {
 	charges_parse(view_of("{\"as_of\":\"2026-01-15T14:00:00+08:00\",\"lines\":[{\"facility\":\"H02\",\"visit_no\":\"V1\",\"source_line\":\"W-1\",\"type\":\"charge\","
 	    "\"code\":\"X01\",\"name\":\"\xE8\xA1\x80\xE5\xB8\xB8\xE8\xA7\x84\",\"category\":\"04\",\"quantity\":\"2\",\"unit_price\":\"10\",\"amount\":\"20.00\",\"currency\":\"CNY\","
-	    "\"charged_at\":\"2026-01-15T10:00:00+08:00\",\"department\":\"LAB\",\"performer\":\"Li\",\"orderer\":\"Wu\",\"order_no\":\"RX1\",\"national_code\":\"C001\",\"else\":1}]}"),
+	    "\"charged_at\":\"2026-01-15T10:00:00+08:00\",\"department\":\"LAB\",\"performer\":\"Li\",\"orderer\":\"Wu\",\"order_no\":\"RX1\",\"national_code\":\"C001\"}]}"),
 	    &context, &in);
 	check_refused(&in.refused, NULL, NULL, "the request");
 	ck_assert(in.has_sent_at);
@@ -91,6 +91,22 @@ START_TEST(every_field_is_where_it_belongs)
 	ck_assert_int_eq(l->price, 10000000);
 	ck_assert_int_eq(l->amount, 2000);
 	ck_assert_int_eq(l->charged_at, INT64_C(1768442400) * TIMESTAMP_SECOND);
+}
+END_TEST
+
+static const struct {
+	const char *body, *pointer;
+} unknown[] = {
+	{"{\"lines\":[{\"visit_no\":\"V1\",\"source_line\":\"W1\",\"code\":\"G1\",\"qty\":\"5\",\"amout\":\"100.00\",\"charged_at\":\"2026-01-15T10:00:00+08:00\"}]}", "/lines/0/qty"},
+	{"{\"lines\":[" LINE("") "," LINE(",\"Amount\":\"1\"") "]}", "/lines/1/Amount"}, {"{\"lines\":[],\"asof\":null}", "/asof"},
+	{"{\"lines\":[],\"a/b~c\":1}", "/a~1b~0c"}, {"{\"lines\":[],\"\":1}", "/"},
+};
+
+START_TEST(a_member_that_is_not_known_refuses_the_request)
+{
+	charges_parse(view_of(unknown[_i].body), &context, &in);
+	check_refused(&in.refused, "field_unknown", unknown[_i].pointer, unknown[_i].body);
+	ck_assert_uint_eq(in.n_lines, 0);
 }
 END_TEST
 
@@ -418,5 +434,6 @@ main(void)
 	check_add_rows(run, a_long_text_refuses_its_line_alone, line_texts);
 	check_add_rows(run, a_visit_in_the_path_is_judged_like_any, paths);
 	tcase_add_test(run.tcase, visits_that_were_made_to_collide_take_no_longer);
+	check_add_rows(run, a_member_that_is_not_known_refuses_the_request, unknown);
 	return check_end(run);
 }

@@ -57,6 +57,12 @@ static const struct {
 	{MSH("ADT^A08"), "field_missing", "PID^1^3"}, {MSH("ADT^A28") VISIT, "field_missing", "PID^1^3"},
 	{MSH("ADT^A31") PID("", "\"\"", "", "", "", "") VISIT, "field_missing", "PID^1^3"}, {MSH("ADT^A40") "MRG|P2\r", "field_missing", "PID^1^3"},
 	{MSH("ADT^A40") PATIENT VISIT, "segment_missing", "MRG^1"},
+	/* what a line end has cut in two */
+	{MSH("DFT^P03") PATIENT VISIT "FT1|1|L1||20260115||CG|A01|line one\rline two||5|100.00\r", "segment_invalid", "FT1^1"},
+	{MSH("DFT^P03") PATIENT VISIT "FT1|1|L1||20260115||CG|A01|a||5|1\rFT1|2|L2||20260115||CG|A01|line one\rthe rest||5|100.00\r", "segment_invalid", "FT1^2"},
+	{MSH("ADT^A01") PATIENT VISIT "ZX|1\r", "segment_invalid", "PV1^1"}, {MSH("ADT^A01") PATIENT "text\r" VISIT, "segment_invalid", "PID^1"},
+	/* segments end with CR here: is this text, or is it a segment? */
+	{MSH("ADT^A01") PATIENT "NTE|1||a\nPV1|1|O\r" VISIT, "segment_invalid", "NTE^1"},
 	{MSH("ADT^A40") PATIENT "MRG\r" VISIT, "field_missing", "MRG^1^1"}, {MSH("ADT^A40") PATIENT "MRG|^x|y|\"\"\r" VISIT, "field_missing", "MRG^1^1"},
 };
 
@@ -355,6 +361,36 @@ START_TEST(numbers_are_one_line)
 }
 END_TEST
 
+/* HL7 2.5 chapter 2, TS: the zone of MSH-7 is that of all times without one. */
+START_TEST(the_zone_of_the_header_is_that_of_its_times)
+{
+	struct check_message m = check_read("MSH|^~\\&|CLINIC|H01|||20260114233000+0000||ADT^A03|M1|P|2.5.1\r" PATIENT VISIT "EVN|A03|20260114233000\r");
+
+	check_refusal(&m.in.refused, NULL, NULL, "zone");
+	ck_assert_time(m.in.sent_at, "2026-01-15T07:30:00+08:00");
+	ck_assert_time(m.in.event.at, "2026-01-15T07:30:00+08:00");
+	check_drop(&m);
+	m = check_read("MSH|^~\\&|CLINIC|H01|||20260114233000-0500||DFT^P03|M1|P|2.5.1\r" PATIENT VISIT "FT1|1|L1||20260114233000||CG|A01|||1|1.00\r"
+	    "FT1|2|L2||20260114233000+0800||CG|A01|||1|1.00\r");
+	ck_assert_time(m.in.lines[0].charged_at, "2026-01-15T12:30:00+08:00");
+	ck_assert_time(m.in.lines[1].charged_at, "2026-01-14T23:30:00+08:00");
+	check_drop(&m);
+}
+END_TEST
+
+START_TEST(a_line_feed_is_text_where_segments_end_with_cr)
+{
+	struct check_message m = check_read(MSH("DFT^P03") PATIENT VISIT "FT1|1|L1||20260115||CG|A01|one\ntwo||5|100.00\rFT1|2|L2||20260115||CG|A01|||1|1.00\r");
+
+	check_refusal(&m.in.refused, NULL, NULL, "LF");
+	ck_assert_uint_eq(m.in.n_lines, 2);
+	ck_assert_view(m.in.lines[0].name, "one\ntwo");
+	ck_assert_int_eq(m.in.lines[0].quantity, 50000);
+	ck_assert_int_eq(m.in.lines[0].amount, 10000);
+	check_drop(&m);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -374,5 +410,7 @@ main(void)
 	tcase_add_test(run.tcase, other_delimiters_and_line_ends_change_nothing);
 	check_add_rows(run, fields_of_the_visit_have_their_lengths, lengths);
 	check_add_rows(run, numbers_are_one_line, odd_numbers);
+	tcase_add_test(run.tcase, the_zone_of_the_header_is_that_of_its_times);
+	tcase_add_test(run.tcase, a_line_feed_is_text_where_segments_end_with_cr);
 	return check_end(run);
 }
