@@ -129,7 +129,7 @@ def _pair():
 
 
 class Wrong:
-    """A daemon of the pair's settings with another conninfo, while it is entered; begin says how it should go."""
+    """A daemon of the pair's settings with other hosts in its conninfo, while it is entered."""
 
     def __init__(self, pair, hosts):
         self.house, self.pair = pair.house, pair
