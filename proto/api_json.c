@@ -276,15 +276,17 @@ event_begin(struct intake *in, enum event_kind kind, const struct api_context *c
 {
 	in->visits = arena_alloc(&in->arena, sizeof(*in->visits));
 	in->n_visits = 1;
-	in->event.kind = kind;
-	in->event.at = c->now;
+	in->events = arena_alloc(&in->arena, sizeof(*in->events));
+	in->n_events = 1;
+	in->events[0].kind = kind;
+	in->events[0].at = c->now;
 	return &in->visits[0];
 }
 
 static void
 check_event_time(struct json_in *in, const struct api_context *c, struct intake *intake, const char *key)
 {
-	if (json_in_time(in, key, c->offset, &intake->event.at) && !intake_time_is_sane(intake->event.at, c->now))
+	if (json_in_time(in, key, c->offset, &intake->events[0].at) && !intake_time_is_sane(intake->events[0].at, c->now))
 		json_in_refuse(in, "date_absurd", "is before 1990 or in the future", key);
 }
 
@@ -301,17 +303,17 @@ api_visit_parse(struct view body, const struct api_context *c, struct intake *in
 	read_visit(&top, c, v);
 	v->visit_class = read_class(&top);
 	check_event_time(&top, c, in, "admitted_at");
-	in->event.department = json_in_value(&top, "department", FIELD_DEPARTMENT);
-	in->event.location = json_in_value(&top, "location", FIELD_LOCATION);
+	in->events[0].department = json_in_value(&top, "department", FIELD_DEPARTMENT);
+	in->events[0].location = json_in_value(&top, "location", FIELD_LOCATION);
 	const struct json *patient = json_in_child(&top, "patient", JSON_OBJECT);
 	if (patient != NULL) {
 		struct json_in p = {patient, "/patient", -1, &in->arena, &in->refused, 0};
 		struct view birth = json_in_text(&p, "birth_date", FIELD_TIME);
 		v->patient_no = json_in_value(&p, "patient_no", FIELD_PATIENT_NO);
 		v->patient_name = json_in_value(&p, "name", FIELD_PATIENT_NAME);
-		in->event.sex = json_in_value(&p, "sex", FIELD_SEX);
-		in->event.has_birth_date = birth.n > 0 && timestamp_parse_date(birth, &in->event.birth_date) == 0;
-		if (birth.n > 0 && !in->event.has_birth_date)
+		in->events[0].sex = json_in_value(&p, "sex", FIELD_SEX);
+		in->events[0].has_birth_date = birth.n > 0 && timestamp_parse_date(birth, &in->events[0].birth_date) == 0;
+		if (birth.n > 0 && !in->events[0].has_birth_date)
 			json_in_refuse(&p, "date_absurd", "is not a date such as 1990-01-31", "birth_date");
 		refuse_unknown(&p, (const char *const[]){"birth_date", "patient_no", "name", "sex", NULL}, &in->refused);
 	}

@@ -40,6 +40,13 @@ hl7_is(const struct hl7_segment *segment, const char *id)
 	return memcmp(segment->id, id, sizeof(segment->id)) == 0;
 }
 
+/* Is it a segment at all: does the field delimiter follow a plausible id? Else it is a piece of one that a line end has cut in two. */
+static inline bool
+hl7_is_segment(const struct hl7_segment *segment, const struct hl7_delimiters *d)
+{
+	return segment->id[0] != '\0' && (segment->line.n <= 3 || segment->line.p[3] == d->field);
+}
+
 /* Splits a segment into fields. */
 void hl7_split(const struct hl7_segment *segment, const struct hl7_delimiters *d, struct hl7_fields *ret);
 

@@ -35,6 +35,7 @@ static const struct reason reasons[] = {
 	{"visit_missing", REQUIRED, 422, false, "no visit number"},
 	{"visit_unknown", UNKNOWN_KEY, 404, false, "no such visit"},
 	{"visit_cancelled", UNKNOWN_KEY, 409, false, "the visit was cancelled"},
+	{"patient_mismatch", UNKNOWN_KEY, 409, false, "the visit is another patient's"},
 	{"visit_closed", UNKNOWN_KEY, 409, false, "the visit is billed"},
 	{"visit_has_charges", UNKNOWN_KEY, 409, false, "the visit has charges: take them back first"},
 	{"visit_paid", UNKNOWN_KEY, 409, false, "the visit to merge has payments"},

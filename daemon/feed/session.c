@@ -75,7 +75,7 @@ session_reply_to(struct session *s, struct message *m, bool brief)
 	if (m->job.feed == NULL)
 		metric_add(s->server->strangers, 1);
 	else
-		metric_add(reply.verdict == ACK_ACCEPT ? m->job.feed->messages_ok : m->job.feed->messages_error, 1);
+		metric_add(reply.verdict != ACK_ACCEPT ? m->job.feed->messages_error : m->ignored ? m->job.feed->messages_ignored : m->job.feed->messages_ok, 1);
 	if (reply.verdict != ACK_ACCEPT && peer != NULL)
 		peer_log(peer, "feed.refused", "peer=%s feed=%s message=%.*s reason=%s", s->peer, m->job.feed != NULL ? m->job.feed->name : "unknown",
 		    (int)m->header.control_id.n, m->header.control_id.p, m->result == BOOKING_UNAVAILABLE ? "unavailable"

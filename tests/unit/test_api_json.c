@@ -246,7 +246,7 @@ START_TEST(a_visit_is_read_or_refused)
 {
 	api_visit_parse(view_of(visits[_i].body), &context, &in);
 	check_refused(&in.refused, visits[_i].reason, visits[_i].pointer, visits[_i].body);
-	ck_assert_int_eq(in.event.kind, EVENT_OPEN);
+	ck_assert_int_eq(in.events[0].kind, EVENT_OPEN);
 	ck_assert_uint_eq(in.n_visits, 1);
 }
 END_TEST
@@ -260,11 +260,11 @@ START_TEST(a_visit_has_these_fields)
 	ck_assert_str_eq(in.visits[0].visit_class, "emergency");
 	ck_assert_view(in.visits[0].patient_no.text, "P1");
 	ck_assert_view(in.visits[0].patient_name.text, "\xE7\x8E\x8B\xE8\x8A\xB3");
-	ck_assert_int_eq(in.event.birth_date, 7335);
-	ck_assert_view(in.event.sex.text, "F");
-	ck_assert(in.event.department.deleted && !in.event.location.deleted);
-	ck_assert_view(in.event.location.text, "W3");
-	ck_assert_int_eq(in.event.at, INT64_C(1768435200) * TIMESTAMP_SECOND);
+	ck_assert_int_eq(in.events[0].birth_date, 7335);
+	ck_assert_view(in.events[0].sex.text, "F");
+	ck_assert(in.events[0].department.deleted && !in.events[0].location.deleted);
+	ck_assert_view(in.events[0].location.text, "W3");
+	ck_assert_int_eq(in.events[0].at, INT64_C(1768435200) * TIMESTAMP_SECOND);
 }
 END_TEST
 
@@ -274,8 +274,8 @@ START_TEST(a_birth_date_is_the_day_that_is_written)
 {
 	api_visit_parse(view_of(arena_printf(&in.arena, "{\"visit_no\":\"V1\",\"patient\":{\"birth_date\":\"%s\"}}", births[_i])), &context, &in);
 	check_refused(&in.refused, NULL, NULL, births[_i]);
-	ck_assert(in.event.has_birth_date);
-	ck_assert_msg(in.event.birth_date == 7335, "%s is day %d", births[_i], (int)in.event.birth_date);
+	ck_assert(in.events[0].has_birth_date);
+	ck_assert_msg(in.events[0].birth_date == 7335, "%s is day %d", births[_i], (int)in.events[0].birth_date);
 }
 END_TEST
 
@@ -283,14 +283,14 @@ START_TEST(a_discharge_may_say_when)
 {
 	api_discharge_parse(VIEW_NONE, &context, EVENT_DISCHARGE, view_of("H01"), view_of("V1"), &in);
 	check_refused(&in.refused, NULL, NULL, "no body");
-	ck_assert_int_eq(in.event.kind, EVENT_DISCHARGE);
-	ck_assert_int_eq(in.event.at, context.now);
+	ck_assert_int_eq(in.events[0].kind, EVENT_DISCHARGE);
+	ck_assert_int_eq(in.events[0].at, context.now);
 	ck_assert_view(in.visits[0].visit_no, "V1");
 	api_discharge_parse(view_of("{\"discharged_at\":\"2026-01-15T14:00:00+08:00\",\"as_of\":\"2026-01-15T14:00:00+08:00\"}"), &context, EVENT_REOPEN, view_of("H01"),
 	    view_of("V1"), &in);
 	check_refused(&in.refused, NULL, NULL, "a body");
-	ck_assert_int_eq(in.event.kind, EVENT_REOPEN);
-	ck_assert_int_eq(in.event.at, in.sent_at);
+	ck_assert_int_eq(in.events[0].kind, EVENT_REOPEN);
+	ck_assert_int_eq(in.events[0].at, in.sent_at);
 	api_discharge_parse(view_of("{\"discharged_at\":\"2026-02-15\"}"), &context, EVENT_DISCHARGE, view_of("H01"), view_of("V1"), &in);
 	check_refused(&in.refused, "date_absurd", "/discharged_at", "a date ahead");
 }
