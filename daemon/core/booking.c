@@ -162,12 +162,14 @@ job_next_step(struct booking *b, struct booking_job *job)
 
 /* An outcome that is not a booking becomes the line's refusal. */
 static void
-line_settle(struct charge_line *l)
+line_settle(struct charge_line *l, struct arena *a)
 {
 	if (l->refused.reason != NULL || l->outcome == NULL || strcmp(l->outcome, "posted") == 0 || strcmp(l->outcome, "late") == 0
 	    || strcmp(l->outcome, "duplicate") == 0)
 		return;
 	l->refused = (struct refusal){reason_of(l->outcome)->name, reason_of(l->outcome)->title, NULL};
+	if (strcmp(l->outcome, "price_unknown") == 0 && l->code.n > 0)
+		l->refused.detail = arena_printf(a, "no amount, no unit price, and %.*s is not in the price list on that day", (int)l->code.n, l->code.p);
 }
 
 /* An event that was not done is the refusal of its message: what else is in it was done, and is done once. */
@@ -186,7 +188,7 @@ posting_settle(struct posting *p)
 
 	if (p->kind == POSTING_LINES)
 		for (size_t i = 0; i < p->n; i++)
-			line_settle(&in->lines[p->first + i]);
+			line_settle(&in->lines[p->first + i], &in->arena);
 	else if (p->kind == POSTING_EVENT)
 		event_settle(in, &in->events[p->first]);
 }

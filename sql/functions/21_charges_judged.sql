@@ -20,7 +20,7 @@ begin
          where l.reverses is null
     ), priced as (
         select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
-               other_patient(v.facility_id, v.patient_no, p_patient_no[l.visit]) as other,
+               other_patient(v, p_visit_no[l.visit], p_patient_no[l.visit]) as other,
                line_price(l.final_quantity, l.price, l.amount, i.unit_price_e6) as final_price,
                line_amount(l.final_quantity, l.amount, coalesce(l.price, i.unit_price_e6)) as final_amount,
                coalesce(l.category, i.category, 14) as final_category,
@@ -114,7 +114,7 @@ begin
          where l.turn = p_turn and l.reverses is not null
     ), weighed as (
         select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
-               other_patient(v.facility_id, v.patient_no, p_patient_no[l.visit]) as other, o.amount as had, o.quantity_e4 as had_quantity, o.reverses_line as of_reversal,
+               other_patient(v, p_visit_no[l.visit], p_patient_no[l.visit]) as other, o.amount as had, o.quantity_e4 as had_quantity, o.reverses_line as of_reversal,
                o.category, o.unit_price_e6, o.self_pay_e4, o.item_code, o.item_name, o.national_code, o.class, o.unit,
                old.digest as old_digest, taken.amount as taken, taken.quantity as taken_quantity,
                -- what is not said is all that is left; a quantity alone takes its share, the last one takes the rest
