@@ -107,7 +107,8 @@ take_slices(PGconn *db, struct audit *a, const struct audit_plan *plan)
 		if (take(db, a, slice_sql, 2, values) != 0)
 			return -1;
 		memcpy(after, last, sizeof(after));
-		poll(NULL, 0, plan->pause_ms);
+		if (after[0] != '\0')
+			poll(NULL, 0, plan->pause_ms);
 	} while (after[0] != '\0');
 	return 0;
 }

@@ -18,7 +18,7 @@ enum { AUDIT_N_OPTIONS = 3 };
 struct audit_plan {
 	enum database_server server;
 	int slice;		/* visits */
-	int pause_ms;		/* after each slice */
+	int pause_ms;		/* between slices */
 };
 
 struct audit_finding {
