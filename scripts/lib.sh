@@ -75,6 +75,8 @@ unprivileged() {
     fi
     local user
     user=$(unprivileged_user)
+    HOME=$(getent passwd "$user" | cut -d : -f 6) # libpq, for one, looks for certificates there and must be able to
+    export HOME
     exec setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups \
         ${PDEATHSIG:+--pdeathsig "$PDEATHSIG"} -- "$@"
 }

@@ -56,12 +56,12 @@ on_notice(void *arg, const PGresult *r)
 static PGconn *
 connect_to(const char *conninfo, enum database_server server, char *name, size_t name_size)
 {
-	struct servers *servers = servers_new(conninfo);
 	char error[1024] = "", buf[1024];
 	size_t n = 0;
+	struct servers *servers = servers_new(conninfo, error, sizeof(error));
 
-	if (servers == NULL) {	/* libpq's own words quote it, password and all */
-		ctl_failed("a conninfo of [database] is not a connection string");
+	if (servers == NULL) {
+		ctl_failed("[database] %s", error);
 		return NULL;
 	}
 	PGconn *db = server == DATABASE_STANDBY ? servers_open_standby(servers, "visitbillctl", CONNECT_MS, &n, error, sizeof(error))
@@ -160,9 +160,11 @@ check_version(PGconn *db, const struct config *config)
 /* What a session begins with. */
 static const char *const beginnings[] = {
 	[DATABASE_READ] = "begin isolation level repeatable read, read only",
+	[DATABASE_LOOK] = "set default_transaction_read_only = on",
 	[DATABASE_READ_EACH] = "set default_transaction_read_only = on; set max_parallel_workers_per_gather = 0",
 	[DATABASE_WRITE] = "begin",
 	[DATABASE_OWNER_WRITE] = "begin",
+	[DATABASE_OWNER] = NULL,
 };
 
 PGconn *
@@ -176,8 +178,9 @@ database_open_on(const struct ctl *c, enum database_server server, enum database
 
 	if (db == NULL)
 		return NULL;
-	if (set_session(db, config) == 0 && (server == DATABASE_PRIMARY || say_lag(db, name) == 0)
-	    && (access == DATABASE_OWNER || (check_version(db, config) == 0 && database_run(db, beginnings[access]) == 0)))
+	bool any = access == DATABASE_OWNER || access == DATABASE_LOOK;
+	if (set_session(db, config) == 0 && (server == DATABASE_PRIMARY || say_lag(db, name) == 0) && (any || check_version(db, config) == 0)
+	    && (beginnings[access] == NULL || database_run(db, beginnings[access]) == 0))
 		return db;
 	PQfinish(db);
 	return NULL;

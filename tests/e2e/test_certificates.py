@@ -58,6 +58,14 @@ def test_server_and_client_verify(folder):
     assert clinic.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName) == ["clinic"]
 
 
+def test_a_peer_is_both(folder):
+    """etcd shows the certificate that it serves with to its neighbours."""
+    certificates("peer", folder, "db1", "10.20.0.11")
+    for purpose in ("sslserver", "sslclient"):
+        assert verify(folder, "peer", purpose, "-verify_ip", "10.20.0.11") == ""
+    assert "exists" in certificates("peer", folder, "db2", status=1)
+
+
 def test_keys_and_lifetimes(folder):
     certificates("server", folder, "localhost")
     certificates("client", folder, "lab")
