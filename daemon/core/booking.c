@@ -313,6 +313,21 @@ booking_free(struct booking *b)
 	free(b);
 }
 
+/* Most likely a slip: it is kept, and booked when a person replays it. */
+static void
+judge_plausible(const struct feed *feed, struct intake *in)
+{
+	for (size_t i = 0; i < in->n_lines; i++) {
+		struct charge_line *l = &in->lines[i];
+		if (l->refused.reason != NULL)
+			continue;
+		if (l->has_quantity && llabs(l->quantity) / 10000 > feed->line_quantity)
+			l->refused = (struct refusal){"implausible", "the quantity is beyond what is plausible here; a person releases the line by a replay", NULL};
+		else if (l->has_amount && llabs(l->amount) > feed->line_amount)
+			l->refused = (struct refusal){"implausible", "the amount is beyond what is plausible here; a person releases the line by a replay", NULL};
+	}
+}
+
 void
 booking_submit(struct booking *b, struct booking_job *job)
 {
@@ -320,6 +335,8 @@ booking_submit(struct booking *b, struct booking_job *job)
 
 	job->pending = 0;
 	job->unavailable = job->parked = false;
+	if (!job->replay && job->feed != NULL)
+		judge_plausible(job->feed, in);
 	job->weight = in->n_lines + in->n_events > 0 ? in->n_lines + in->n_events : 1;
 	b->weight += job->weight;
 

@@ -19,7 +19,7 @@ begin
                     code, name, national_code, department, performer, orderer, order_no, reverses, message, ord)
          where l.reverses is null
     ), priced as (
-        select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
+        select l.*, v.state, v.line_count, v.total, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
                other_patient(v, p_visit_no[l.visit], p_patient_no[l.visit]) as other,
                line_price(l.final_quantity, l.price, l.amount, i.unit_price_e6) as final_price,
                line_amount(l.final_quantity, l.amount, coalesce(l.price, i.unit_price_e6)) as final_amount,
@@ -38,7 +38,9 @@ begin
                          when other then 'patient_mismatch'
                          when final_amount is null then 'price_unknown'
                          when abs(final_amount) > 9999999999999999 then 'amount_too_large'
-                         when kind = 'CG' and final_amount < 0 then 'amount_negative' end as refusal
+                         when kind = 'CG' and final_amount < 0 then 'amount_negative'
+                         when kind = 'AJ' and final_amount < 0 and total + sum(coalesce(final_amount, 0)) over (partition by visit_id order by ord) < 0
+                         then 'total_negative' end as refusal
           from priced p
     ), first as (       -- within the batch the first copy that can be booked counts
         select r.*, row_number() over same as nth, first_value(digest) over same as first_digest

@@ -108,3 +108,20 @@ def test_an_unknown_member_names_itself(house, visit):
     assert house.rows("select 1 from visit where visit_no = %s", visit) == []
     (entry,), = house.rows("select quarantine_id from quarantine_open where reason = 'field_unknown' order by 1 desc limit 1")
     assert house.desk.post(f"/v1/quarantine/{entry}/replay").json["outcome"] == "field_unknown", "as charges, and refused again"
+
+
+def test_what_is_not_plausible_waits_for_a_person(house, visit):
+    """A slip of the finger would run the visit up by millions; it is kept, and a replay by a person books it."""
+    ack = house.clinic.dft(visit, ft1("q", quantity="100001", amount="", price="0.01"), ft1("a", "2000000.01"), ft1("ok", "10.00"))
+    assert ack.code == "AE" and ack.text.count("implausible") == 2
+    assert house.lines(visit) == {("clinic", "ok"): 1000}
+    for source, entry in house.rows("select source_line, quarantine_id from quarantine_open where visit_no = %s order by 1", visit):
+        assert house.desk.post(f"/v1/quarantine/{entry}/replay").json["outcome"] == "posted", source
+    assert house.lines(visit) == {("clinic", "ok"): 1000, ("clinic", "a"): 200000001, ("clinic", "q"): 100001}
+
+
+def test_an_adjustment_does_not_take_a_visit_below_zero(house, visit):
+    house.clinic.charge(visit, ft1("1", "17.00"))
+    ack = house.clinic.dft(visit, ft1("2", "-3000.00", kind="AJ"), ft1("3", "-10.00", kind="AJ"))
+    assert ack.code == "AE" and "total_negative" in ack.text and "FT1^1" in ack.text
+    assert house.desk.visit(visit)["total"] in ("17.00", "7.00")
