@@ -21,10 +21,18 @@
 #include "hl7_header.h"
 #include "intake.h"
 
+/* What identifies a line in its visit. */
+enum hl7_line_id {
+	LINE_ID_FT1_2,		/* where it is blank, as BY_MESSAGE */
+	LINE_ID_BY_MESSAGE,	/* MSH-10 and FT1-1 */
+	LINE_ID_FT1_23,
+};
+
 struct hl7_context {
 	int64_t now;			/* microseconds */
 	int offset;			/* of times without one, seconds east */
 	size_t max_lines;		/* FT1 segments, and groups, that a message may have */
+	enum hl7_line_id line_id;
 	bool a40_visits;		/* the feed means visits by A40: MRG-5, else MRG-3, into PV1-19, else PID-18 */
 };
 

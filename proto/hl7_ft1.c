@@ -154,7 +154,7 @@ read_fields(const struct ft1 *t, const struct hl7_context *c)
 
 	read_type(t);
 	read_time(t, c->offset);
-	l->source_line = text_of(t, 2, 1);
+	l->source_line = c->line_id == LINE_ID_FT1_2 ? text_of(t, 2, 1) : c->line_id == LINE_ID_FT1_23 ? text_of(t, 23, 1) : VIEW_NONE;
 	l->code = text_of(t, 7, 1);
 	l->name = text_of(t, 7, 2);
 	if (l->name.n == 0)

@@ -6,6 +6,7 @@
 
 #include "access/certificate.h"
 #include "base/memory.h"
+#include "proto/hl7_events.h"
 
 struct text_entry {
 	struct text_entry *next;
@@ -125,6 +126,7 @@ directory_apply(struct directory *d, const struct config *config, const char *id
 		f->certificate = keep(d, c->certificate);
 		f->charset = keep(d, c->charset);
 		f->ignore = keep(d, c->ignore);
+		f->line_id = strcmp(c->line_id, "FT1-23") == 0 ? LINE_ID_FT1_23 : strcmp(c->line_id, "FT1-2") == 0 ? LINE_ID_FT1_2 : LINE_ID_BY_MESSAGE;
 		f->a40_visits = strcmp(c->a40, "visits") == 0;
 		for (size_t k = 0; k < config->n_facilities; k++)
 			if (strcmp(config->facilities[k].code, c->facility) == 0) {

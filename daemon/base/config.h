@@ -34,6 +34,7 @@ struct config_feed {
 	char *certificate;	/* "fingerprint AA:BB:…", "subject CN=…", "san dns:…"; empty: none. Then the feed is accepted by no other way */
 	char *charset;		/* for a blank MSH-18 */
 	char *a40;		/* what A40 merges: patients, visits */
+	char *line_id;		/* FT1-2, FT1-23, MSH-10/FT1-1 */
 	char *ignore;		/* MSH-9 of messages that are not for billing, blanks between */
 	bool waits, zbl;
 };

@@ -179,6 +179,8 @@ check_feeds(struct reading *r)
 			WRONG("feed", i, "charset", "has to be UTF-8, GB 18030-2000, GBK, GB2312, BIG-5 or 8859/1 to 8859/15");
 		if (strcmp(f->a40, "patients") != 0 && strcmp(f->a40, "visits") != 0)
 			WRONG("feed", i, "a40", "has to be patients or visits");
+		if (strcmp(f->line_id, "FT1-2") != 0 && strcmp(f->line_id, "FT1-23") != 0 && strcmp(f->line_id, "MSH-10/FT1-1") != 0)
+			WRONG("feed", i, "line_id", "has to be FT1-2, FT1-23 or MSH-10/FT1-1");
 		if (!are_types(f->ignore))
 			WRONG("feed", i, "ignore", "has to be message types such as ORU or ADT^A60, blanks between");
 		for (size_t k = 0; k < i; k++)

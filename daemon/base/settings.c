@@ -114,6 +114,8 @@ const struct setting settings[] = {
 	    "its client certificate: fingerprint <SHA-256>, subject <name> or san <name>; then it is accepted by no other way"),
 	OF(config_feed, "feed", "charset", SETTING_TEXT, charset, "", 0, 0, true, "of messages whose MSH-18 is blank, e.g. GB 18030-2000; empty: UTF-8"),
 	OF(config_feed, "feed", "a40", SETTING_TEXT, a40, "patients", 0, 0, true, "what its ADT^A40 merges: patients, or visits by MRG-5 or MRG-3"),
+	OF(config_feed, "feed", "line_id", SETTING_TEXT, line_id, "FT1-2", 0, 0, true,
+	    "what identifies a line in its visit, for ever: FT1-2, FT1-23, or MSH-10/FT1-1 for a feed that counts FT1-2 in each message"),
 	OF(config_feed, "feed", "ignore", SETTING_TEXT, ignore, "", 0, 0, true, "messages that get AA and nothing else: MSH-9, blanks between, e.g. ORU ADT^A60"),
 	OF(config_feed, "feed", "waits", SETTING_BOOL, waits, "yes", 0, 0, true, "bills wait for its watermark"),
 	OF(config_feed, "feed", "zbl", SETTING_BOOL, zbl, "no", 0, 0, true, "a ZBL segment in each acknowledgement proves the booking"),

@@ -101,7 +101,7 @@ static struct hl7_context
 context_of(const struct message *m)
 {
 	return (struct hl7_context){clock_now(), (int)m->settings->hospital.utc_offset, (size_t)m->settings->mllp.message_lines,
-	    m->job.feed != NULL && m->job.feed->a40_visits};
+	    m->job.feed != NULL ? (enum hl7_line_id)m->job.feed->line_id : LINE_ID_FT1_2, m->job.feed != NULL && m->job.feed->a40_visits};
 }
 
 /* Does the feed's setting name the type, or the type with the event? Such a message says how far the feed is, and no more. */

@@ -86,7 +86,7 @@ read_message(struct view bytes, const char *fallback, unsigned char digests[FUZZ
 	struct hl7_header h;
 	struct refusal refused;
 	struct view text;
-	const struct hl7_context c = {FUZZ_NOW, FUZZ_OFFSET, FUZZ_LINES, fallback != NULL};
+	const struct hl7_context c = {FUZZ_NOW, FUZZ_OFFSET, FUZZ_LINES, fallback != NULL ? LINE_ID_BY_MESSAGE : LINE_ID_FT1_2, fallback != NULL};
 	struct place at = {.input = bytes, .chunk_size = bytes.n * 40 + 65536, .arena = &in.arena};
 
 	arena_init(&in.arena, at.chunk_size);

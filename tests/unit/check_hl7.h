@@ -54,13 +54,15 @@ check_read_in_steps(struct view text, const struct check_message *m, const struc
 
 /* The feed's setting: what its A40 merges. */
 static bool check_a40_visits;
+/* And what identifies its lines. */
+static enum hl7_line_id check_line_id;
 
 /* The message of length n, in memory that ends where it ends. Give back with check_drop. */
 static inline struct check_message
 check_read_bytes(const char *text, size_t n)
 {
 	struct check_message m = {.in = {.n_lines = 0}};
-	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, CHECK_MAX_LINES, check_a40_visits};
+	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, CHECK_MAX_LINES, check_line_id, check_a40_visits};
 
 	arena_init(&m.in.arena, 0);
 	char *bytes = arena_alloc(&m.in.arena, n > 0 ? n : 1);
