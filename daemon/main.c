@@ -203,13 +203,16 @@ static void
 database_start(struct core *core)
 {
 	const struct config *c = core->config;
-	char error[512];
+	char error[1024];
 
-	core->servers = servers_new(c->database.conninfo);
-	if (core->servers == NULL)	/* libpq's own words would quote it, password and all */
-		fatal("[database] conninfo is not a connection string");
-	if (servers_survey(core->servers, "visitbilld", c->database.connect_ms, error, sizeof(error)) != 0)
+	core->servers = servers_new(c->database.conninfo, error, sizeof(error));
+	if (core->servers == NULL)
 		fatal("[database] %s", error);
+	int found = servers_survey(core->servers, "visitbilld", c->database.connect_ms, error, sizeof(error));
+	if (found < 0)
+		fatal("[database] %s", error);
+	if (found > 0)
+		log_warn("db.survey", "why=\"%s\"", error);
 	core->database = (struct pg_config){
 		.servers = core->servers, .schema = c->database.schema, .utc_offset = (int)c->hospital.utc_offset, .turn = core->shared.turn,
 		.answer_ms = c->database.answer_ms, .connect_ms = c->database.connect_ms, .lock_ms = c->database.answer_ms * 2 / 5,

@@ -1,7 +1,9 @@
 /* One call at a time. What fails is said again after a second, and settings that change meanwhile at once. */
 #include "setup.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/config_setup.h"
 #include "base/log.h"
@@ -13,6 +15,7 @@ struct setup {
 	void *arg;
 	struct event *again;
 	bool in_flight, wanted;		/* wanted: asked for while one was in flight */
+	char said[300];			/* why the last one failed, as the log was told; "": it did not */
 };
 
 static void
@@ -23,6 +26,18 @@ again_after(struct setup *s, int seconds)
 	event_add(s->again, &delay);
 }
 
+/* It is tried again each second, and said once. */
+static void
+complain(struct setup *s, const char *sqlstate, const char *why)
+{
+	char text[sizeof(s->said)];
+
+	snprintf(text, sizeof(text), "%s", why);
+	if (strcmp(text, s->said) != 0)
+		log_error("setup", "sqlstate=%s why=\"%s\"", sqlstate, why);
+	memcpy(s->said, text, sizeof(text));
+}
+
 static void
 on_done(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 {
@@ -30,7 +45,7 @@ on_done(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 
 	s->in_flight = false;
 	if (outcome->verdict != PG_DONE) {
-		log_error("setup", "sqlstate=%s why=\"%s\"", outcome->sqlstate, outcome->message);
+		complain(s, outcome->sqlstate, outcome->message);
 		again_after(s, 1);
 		return;
 	}
@@ -41,6 +56,7 @@ on_done(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 		again_after(s, !s->wanted);
 		return;
 	}
+	s->said[0] = '\0';
 	s->core->configured = true;
 	s->on_applied(s->arg);
 	if (s->wanted)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 enum { PATIENCE_US = 300000 };
@@ -12,6 +13,7 @@ enum { PATIENCE_US = 300000 };
 struct gauges {
 	struct core *core;
 	bool asked;
+	int64_t began;		/* monotonic, microseconds */
 	LIST_HEAD(, gauges_waiter) waiters;
 };
 
@@ -36,33 +38,89 @@ gauge_objects(struct core *core, struct json_object *doc, const char *key, const
 	}
 }
 
+static const char *
+text_of(struct json_object *object, const char *key)
+{
+	struct json_object *value = json_object_object_get(object, key);
+
+	return value != NULL ? json_object_get_string(value) : "";
+}
+
+/* Seconds of the document as the microseconds that a family named …_seconds holds. */
+static int64_t
+age_of(struct json_object *object, const char *key)
+{
+	return json_object_get_int64(json_object_object_get(object, key)) * 1000000;
+}
+
+static void
+gauge_payments(struct core *core, struct json_object *list)
+{
+	char labels[160];
+
+	metrics_reset(core->metrics, "visitbill_payments");
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *p = json_object_array_get_idx(list, i);
+		snprintf(labels, sizeof(labels), "channel=\"%s\",state=\"%s\"", text_of(p, "channel"), text_of(p, "state"));
+		set_gauge(core, "visitbill_payments", "Payments by channel and state.", labels, json_object_get_int64(json_object_object_get(p, "count")));
+	}
+}
+
+static void
+gauge_attempts(struct core *core, struct json_object *list)
+{
+	char labels[160];
+
+	metrics_reset(core->metrics, "visitbill_payment_oldest_seconds");
+	metrics_reset(core->metrics, "visitbill_payment_expired_seconds");
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *a = json_object_array_get_idx(list, i);
+		snprintf(labels, sizeof(labels), "channel=\"%s\",state=\"%s\"", text_of(a, "channel"), text_of(a, "state"));
+		set_gauge(core, "visitbill_payment_oldest_seconds", "Age of the oldest attempt that has not ended.", labels, age_of(a, "oldest_seconds"));
+		set_gauge(core, "visitbill_payment_expired_seconds", "How long ago the first attempt that has not ended should have.", labels,
+		    age_of(a, "expired_seconds"));
+	}
+}
+
+/* A feed that was never heard is silent since the daemon began. */
+static void
+gauge_feeds(struct gauges *g, struct json_object *list)
+{
+	struct core *core = g->core;
+	char labels[240];
+
+	metrics_reset(core->metrics, "visitbill_feed_watermark_lag");
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		struct json_object *f = json_object_array_get_idx(list, i), *lag = json_object_object_get(f, "lag_seconds");
+		snprintf(labels, sizeof(labels), "facility=\"%s\",feed=\"%s\",waits=\"%s\"", text_of(f, "facility"), text_of(f, "feed"),
+		    json_object_get_boolean(json_object_object_get(f, "waits")) ? "yes" : "no");
+		set_gauge(core, "visitbill_feed_watermark_lag", "Seconds since a feed's watermark; waits: bills wait for it.", labels,
+		    lag != NULL ? json_object_get_int64(lag) : (clock_monotonic() - g->began) / 1000000);
+	}
+}
+
 /* What only the database knows. */
 static void
-gauges_of_database(struct core *core, const char *text)
+gauges_of_database(struct gauges *g, const char *text)
 {
-	struct json_object *doc = json_tokener_parse(text), *list;
-	char labels[160];
+	struct core *core = g->core;
+	struct json_object *doc = json_tokener_parse(text), *part;
 
 	if (doc == NULL)
 		return;
 	gauge_objects(core, doc, "visits", "visitbill_visits", "Visits by state.", "state");
 	gauge_objects(core, doc, "quarantine", "visitbill_quarantine", "Unresolved quarantine entries by reason.", "reason");
-	metrics_reset(core->metrics, "visitbill_payments");
-	if (json_object_object_get_ex(doc, "payments", &list))
-		for (size_t i = 0; i < json_object_array_length(list); i++) {
-			struct json_object *p = json_object_array_get_idx(list, i);
-			snprintf(labels, sizeof(labels), "channel=\"%s\",state=\"%s\"", json_object_get_string(json_object_object_get(p, "channel")),
-			    json_object_get_string(json_object_object_get(p, "state")));
-			set_gauge(core, "visitbill_payments", "Payments by channel and state.", labels, json_object_get_int64(json_object_object_get(p, "count")));
-		}
-	if (json_object_object_get_ex(doc, "feeds", &list))
-		for (size_t i = 0; i < json_object_array_length(list); i++) {
-			struct json_object *f = json_object_array_get_idx(list, i), *lag = json_object_object_get(f, "lag_seconds");
-			if (lag == NULL)
-				continue;
-			snprintf(labels, sizeof(labels), "feed=\"%s\"", json_object_get_string(json_object_object_get(f, "feed")));
-			set_gauge(core, "visitbill_feed_watermark_lag", "Seconds since a feed's watermark.", labels, json_object_get_int64(lag));
-		}
+	gauge_objects(core, doc, "quarantine_facilities", "visitbill_quarantine_waiting", "Unresolved quarantine entries by facility.", "facility");
+	set_gauge(core, "visitbill_quarantine_oldest_seconds", "How long the oldest unresolved quarantine entry has waited.", "",
+	    age_of(doc, "quarantine_oldest_seconds"));
+	set_gauge(core, "visitbill_unexplained_fen", "Captured money that the journal, bills and credit do not account for.", "",
+	    json_object_get_int64(json_object_object_get(doc, "unexplained_fen")));
+	if (json_object_object_get_ex(doc, "payments", &part))
+		gauge_payments(core, part);
+	if (json_object_object_get_ex(doc, "attempts", &part))
+		gauge_attempts(core, part);
+	if (json_object_object_get_ex(doc, "feeds", &part))
+		gauge_feeds(g, part);
 	json_object_put(doc);
 }
 
@@ -88,7 +146,7 @@ on_status(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 
 	g->asked = false;
 	if (outcome->verdict == PG_DONE && PQntuples(result) == 1)
-		gauges_of_database(g->core, PQgetvalue(result, 0, 0));
+		gauges_of_database(g, PQgetvalue(result, 0, 0));
 	while (!LIST_EMPTY(&g->waiters))
 		waiter_end(LIST_FIRST(&g->waiters));
 }
@@ -99,6 +157,7 @@ gauges_new(struct core *core)
 	struct gauges *g = memory_new(sizeof(*g));
 
 	g->core = core;
+	g->began = clock_monotonic();
 	LIST_INIT(&g->waiters);
 	return g;
 }

@@ -55,11 +55,11 @@ on_notice(void *arg, const PGresult *r)
 static PGconn *
 connect_to(const char *conninfo)
 {
-	struct servers *servers = servers_new(conninfo);
 	char error[1024] = "", buf[1024];
+	struct servers *servers = servers_new(conninfo, error, sizeof(error));
 
-	if (servers == NULL) {	/* libpq's own words quote it, password and all */
-		ctl_failed("a conninfo of [database] is not a connection string");
+	if (servers == NULL) {
+		ctl_failed("[database] %s", error);
 		return NULL;
 	}
 	PGconn *db = servers_open(servers, "visitbillctl", CONNECT_MS, error, sizeof(error));
@@ -131,9 +131,10 @@ database_open(const struct ctl *c, enum database_access access)
 
 	if (db == NULL)
 		return NULL;
-	if (set_session(db, config) == 0
-	    && (access == DATABASE_OWNER || (check_version(db, config) == 0
-	                  && database_run(db, access == DATABASE_READ ? "begin isolation level repeatable read, read only" : "begin") == 0)))
+	bool any = access == DATABASE_OWNER || access == DATABASE_LOOK;
+	if (set_session(db, config) == 0 && (any || check_version(db, config) == 0)
+	    && (access == DATABASE_OWNER || database_run(db, access == DATABASE_LOOK ? "set default_transaction_read_only = on"
+	        : access == DATABASE_READ ? "begin isolation level repeatable read, read only" : "begin") == 0))
 		return db;
 	PQfinish(db);
 	return NULL;

@@ -8,13 +8,14 @@
 
 enum database_access {
 	DATABASE_READ,		/* one snapshot, read only */
+	DATABASE_LOOK,		/* read only, a transaction each, whatever version the schema is at, or where there is none */
 	DATABASE_WRITE,		/* one transaction, see database_commit */
 	DATABASE_OWNER_WRITE,	/* the same as the schema's owner, for what the daemon's role may not do */
 	DATABASE_OWNER,		/* as the schema's owner, outside a transaction, the schema may be missing */
 };
 
-/* Connects, with names resolved in the configured schema and times shown at the hospital's offset. Without DATABASE_OWNER the schema must
- * be at the version of this binary. Returns NULL after having said why. Free with PQfinish. */
+/* Connects, with names resolved in the configured schema and times shown at the hospital's offset. Without DATABASE_OWNER or DATABASE_LOOK the
+ * schema must be at the version of this binary. Returns NULL after having said why. Free with PQfinish. */
 PGconn *database_open(const struct ctl *c, enum database_access access);
 
 /* Runs one statement with text parameters (NULL is null). Returns its result, or NULL after having said why. */

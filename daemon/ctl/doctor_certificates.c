@@ -1,5 +1,5 @@
 /* A listener's certificate and its key, by OpenSSL. */
-#include "doctor_certificates.h"
+#include "doctor.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "pg_inside.h"
+#include "schema_version.h"
 
 enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 1000, NEXT_SERVER_MS = 20, PREPARE_AGAIN_MS = 1000, PING_MS = 2000 };
 
@@ -72,8 +73,9 @@ pg_lose(struct pg *pg, const char *why)
 	bool was_ready = pg->state == PG_READY;
 	struct op *op;
 
-	if (!pg->complained || was_ready)
-		log_error("db.lost", "conn=%s server=%s in_flight=%zu why=\"%s\"", pg->name, servers_name(pg->servers, pg->server), pg->depth, why);
+	if (was_ready || (!pg->complained && servers_is_news(pg->servers, pg->server, why)))
+		log_error("db.lost", "conn=%s server=%s in_flight=%zu why=\"%.*s\"", pg->name, servers_name(pg->servers, pg->server), pg->depth,
+		    (int)strcspn(why, "\n"), why);
 	pg->complained = true;
 	pg_note_stranded(pg);
 	if (pg->io != NULL)
@@ -104,6 +106,34 @@ pg_lose(struct pg *pg, const char *why)
 
 /* ------- preparing */
 
+/* Is the schema this program's? The server is asked in a segment of its own: where it holds none of ours, nothing that follows says so better. */
+static void
+on_version(void *arg, const PGresult *result)
+{
+	struct pg *pg = arg;
+	int version = atoi(PQgetvalue(result, 0, 0));
+
+	if (pg->refused != NULL || version == schema_version)
+		return;
+	snprintf(pg->why, sizeof(pg->why), "schema %s is at version %d, and this visitbilld is made for %d: %s", pg->schema, version, schema_version,
+	    version < schema_version ? "run visitbillctl migrate" : "start the one that belongs to it");
+	pg->refused = pg->why;
+}
+
+static void
+on_known(void *arg, const struct pg_outcome *outcome)
+{
+	struct pg *pg = arg;
+
+	if (outcome->verdict != PG_FAILED || pg->refused != NULL)
+		return;
+	if (strcmp(outcome->sqlstate, "42P01") == 0)
+		snprintf(pg->why, sizeof(pg->why), "schema %s holds no visitbill, or this role may not see it: run visitbillctl migrate", pg->schema);
+	else
+		snprintf(pg->why, sizeof(pg->why), "%s", outcome->message);
+	pg->refused = pg->why;
+}
+
 /* Who is it, and when did this backend begin? */
 static void
 on_identity(void *arg, const PGresult *result)
@@ -114,6 +144,17 @@ on_identity(void *arg, const PGresult *result)
 	server_identity_read(result, &id);
 	pg->refused = servers_judge(pg->servers, pg->server, &id);
 	snprintf(pg->started, sizeof(pg->started), "%s", PQgetvalue(result, 0, IDENTITY_STARTED));
+}
+
+static void
+on_identified(void *arg, const struct pg_outcome *outcome)
+{
+	struct pg *pg = arg;
+
+	if (outcome->verdict != PG_FAILED)
+		return;
+	snprintf(pg->why, sizeof(pg->why), "it did not say who it is: %s", outcome->message);
+	pg->refused = pg->why;
 }
 
 static void
@@ -133,12 +174,11 @@ on_prepared(void *arg, const struct pg_outcome *outcome)
 
 	if (outcome->verdict == PG_LOST)
 		return;
-	if (outcome->verdict == PG_FAILED) {
-		if (!pg->complained)
+	if (outcome->verdict == PG_FAILED && pg->refused == NULL) {
+		if (!pg->complained && servers_is_news(pg->servers, pg->server, outcome->message))
 			log_error("db.prepare", "conn=%s sqlstate=%s why=\"%s\" hint=\"run visitbillctl migrate\"", pg->name, outcome->sqlstate,
 			    outcome->message);
 		pg->complained = true;
-		pg->refused = NULL;
 		pg->stranded.pid = 0;	/* its end may be what failed: it is not tried again */
 		/* try again later: the migration may be on its way. The socket is closed from the timer, not from inside its own callback */
 		pg_enter(pg, PG_WAITING);
@@ -146,8 +186,8 @@ on_prepared(void *arg, const struct pg_outcome *outcome)
 		return;
 	}
 	if (pg->refused != NULL) {
-		if (!pg->complained)
-			log_error("db.refused", "conn=%s why=\"%s\"", pg->name, pg->refused);
+		if (!pg->complained && servers_is_news(pg->servers, pg->server, pg->refused))
+			log_error("db.refused", "conn=%s server=%s why=\"%s\"", pg->name, servers_name(pg->servers, pg->server), pg->refused);
 		pg->complained = true;
 		pg_enter(pg, PG_WAITING);
 		pg_after(pg, 0);
@@ -156,6 +196,7 @@ on_prepared(void *arg, const struct pg_outcome *outcome)
 	pg->backoff_ms = BACKOFF_MIN_MS;
 	pg->tried = 0;
 	pg->complained = false;
+	servers_is_news(pg->servers, pg->server, NULL);
 	pg_enter(pg, PG_READY);
 	pg->on_state(pg->arg, true);
 }
@@ -186,34 +227,39 @@ pg_end_stranded(struct pg *pg)
 	return pg_ask(pg, "select pg_terminate_backend(pid) from pg_stat_activity where pid = $1::int and backend_start = $2::timestamptz", 2, values, on_ended);
 }
 
+static int
+pg_end_preparation(struct pg *pg, pg_done_fn done)
+{
+	if (PQpipelineSync(pg->conn) != 1)
+		return -1;
+	struct op *op = pg_op_new(pg);
+	op->is_sync = true;
+	op->done = done;
+	op->arg = pg;
+	pg_push(pg, op);
+	return 0;
+}
+
 /* A round trip, then ready. */
 static int
 pg_prepare(struct pg *pg)
 {
-	struct op *op;
-
 	pg_enter(pg, PG_PREPARING);
 	pg->refused = "it did not say who it is";
 	if (PQsetnonblocking(pg->conn, 1) != 0 || PQenterPipelineMode(pg->conn) != 1)
 		return -1;
-	if (pg_ask(pg, server_identity_sql, 0, NULL, on_identity) != 0 || pg_end_stranded(pg) != 0)
+	if (pg_ask(pg, server_identity_sql, 0, NULL, on_identity) != 0 || pg_end_preparation(pg, on_identified) != 0
+	    || pg_ask(pg, "select coalesce(max(version), 0) from schema_version", 0, NULL, on_version) != 0 || pg_end_preparation(pg, on_known) != 0
+	    || pg_end_stranded(pg) != 0)
 		return -1;
 	for (int s = 0; s < STATEMENTS; s++) {
 		char name[16];
 		snprintf(name, sizeof(name), "s%d", s);
 		if (PQsendPrepare(pg->conn, name, statement_sql((enum statement)s), 0, NULL) != 1)
 			return -1;
-		op = pg_op_new(pg);
-		pg_push(pg, op);
+		pg_push(pg, pg_op_new(pg));
 	}
-	if (PQpipelineSync(pg->conn) != 1)
-		return -1;
-	op = pg_op_new(pg);
-	op->is_sync = true;
-	op->done = on_prepared;
-	op->arg = pg;
-	pg_push(pg, op);
-	return pg_flush(pg);
+	return pg_end_preparation(pg, on_prepared) == 0 ? pg_flush(pg) : -1;
 }
 
 /* ------- connecting */

@@ -43,7 +43,8 @@ struct pg {
 	char *message;
 	/* its server */
 	size_t server, tried;		/* which one; how many of them since one was ready, or since the last pause */
-	const char *refused;		/* why the server is not ours; NULL: it is */
+	const char *refused;		/* why the server is not ours, or its schema not this program's; NULL: they are */
+	char why[200];			/* of the schema */
 	char started[64];		/* when the backend began; "": not known */
 	struct { size_t server; int pid; char started[64]; } stranded;	/* a backend that was left with something in work; pid 0: none */
 	unsigned backoff_ms;

@@ -12,6 +12,7 @@
 struct server {
 	char *host, *address, *port;	/* as the conninfo says; NULL: it does not */
 	char name[160];
+	char said[320];		/* what is wrong with it, as the log was told; "": nothing */
 };
 
 struct servers {
@@ -62,14 +63,46 @@ list_length(const char *list)
 	return n;
 }
 
+static bool
+has_empty(const char *list)
+{
+	size_t n = list_length(list);
+
+	for (size_t i = 0; i < n; i++) {
+		char *each = nth(list, i);
+		free(each);
+		if (each == NULL)
+			return true;
+	}
+	return false;
+}
+
+/* libpq would take the default host for an empty one, and the whole list for what we leave out: each server has to be named. Returns NULL, or what is wrong. */
+static const char *
+lists_wrong(const char *host, const char *address, const char *port)
+{
+	const char *names = address != NULL ? address : host;
+	size_t n = list_length(names);
+
+	if (address != NULL && host != NULL && list_length(host) != n)
+		return "the conninfo has not as many hosts as addresses (hostaddr)";
+	if (n > 1 && ((host != NULL && has_empty(host)) || (address != NULL && has_empty(address))))
+		return "the conninfo has an empty element in its list of hosts: name each server";
+	if (list_length(port) > 1 && list_length(port) != n)
+		return "the conninfo has not as many ports as hosts: one for all, or one for each";
+	return NULL;
+}
+
 struct servers *
-servers_new(const char *conninfo)
+servers_new(const char *conninfo, char *error, size_t error_size)
 {
 	PQconninfoOption *parts = PQconninfoParse(conninfo, NULL);
-	const char *host = NULL, *address = NULL, *port = NULL;
+	const char *host = NULL, *address = NULL, *port = NULL, *why;
 
-	if (parts == NULL)
+	if (parts == NULL) {	/* libpq's own words would quote it, password and all */
+		snprintf(error, error_size, "the conninfo is not a connection string");
 		return NULL;
+	}
 	for (PQconninfoOption *o = parts; o->keyword != NULL; o++)
 		if (strcmp(o->keyword, "host") == 0)
 			host = o->val;
@@ -77,6 +110,11 @@ servers_new(const char *conninfo)
 			address = o->val;
 		else if (strcmp(o->keyword, "port") == 0)
 			port = o->val;
+	if ((why = lists_wrong(host, address, port)) != NULL) {
+		snprintf(error, error_size, "%s", why);
+		PQconninfoFree(parts);
+		return NULL;
+	}
 	struct servers *s = memory_new(sizeof(*s));
 	s->conninfo = memory_text(conninfo, strlen(conninfo));
 	s->n = list_length(address != NULL ? address : host);
@@ -84,6 +122,8 @@ servers_new(const char *conninfo)
 	for (size_t i = 0; i < s->n; i++) {
 		struct server *e = &s->all[i];
 		*e = (struct server){.host = nth(host, i), .address = nth(address, i), .port = nth(port, i)};
+		if (e->port == NULL && list_length(port) > 1)
+			e->port = memory_text("5432", 4);
 		snprintf(e->name, sizeof(e->name), "%s:%s", e->host != NULL ? e->host : e->address != NULL ? e->address : "default", e->port != NULL ? e->port : "5432");
 	}
 	PQconninfoFree(parts);
@@ -163,7 +203,7 @@ servers_judge(struct servers *s, size_t n, const struct server_identity *id)
 		snprintf(s->why, sizeof(s->why), "%s is another cluster (system %llu, not %llu)", name, (unsigned long long)id->system,
 		    (unsigned long long)s->system);
 	else if (id->standby)
-		snprintf(s->why, sizeof(s->why), "%s is a standby", name);
+		snprintf(s->why, sizeof(s->why), "%s is a standby%s", name, s->n == 1 ? ", and the conninfo names no other server: name the primary, too" : "");
 	else if (id->timeline < s->timeline)
 		snprintf(s->why, sizeof(s->why), "%s is a primary that was left behind: timeline %u, and %u was seen", name, id->timeline, s->timeline);
 	if (s->why[0] != '\0')
@@ -172,6 +212,18 @@ servers_judge(struct servers *s, size_t n, const struct server_identity *id)
 	s->timeline = id->timeline;
 	s->ours = n;
 	return NULL;
+}
+
+bool
+servers_is_news(struct servers *s, size_t n, const char *why)
+{
+	char text[sizeof(s->all[n].said)];
+
+	snprintf(text, sizeof(text), "%s", why != NULL ? why : "");
+	if (strcmp(s->all[n].said, text) == 0)
+		return false;
+	memcpy(s->all[n].said, text, sizeof(text));
+	return true;
 }
 
 /* ------- waiting: before the loop runs, and for visitbillctl */
@@ -226,7 +278,8 @@ servers_look(const struct servers *s, size_t n, const char *application, int64_t
 	if (wait_connected(conn, limit_ms) && ask_identity(conn, limit_ms, ret))
 		return conn;
 	const char *why = conn != NULL && PQstatus(conn) == CONNECTION_BAD ? PQerrorMessage(conn) : "no answer in time";
-	snprintf(error, error_size, "%s: %s", s->all[n].name, why);
+	int length = (int)strcspn(why, "\n");	/* the lines after it are advice */
+	snprintf(error, error_size, "%s: %.*s", s->all[n].name, length, why);
 	PQfinish(conn);
 	return NULL;
 }
@@ -235,16 +288,20 @@ int
 servers_survey(struct servers *s, const char *application, int64_t limit_ms, char *error, size_t error_size)
 {
 	struct server_identity id;
-	size_t seen = SIZE_MAX;
+	size_t seen = SIZE_MAX, told = 0;
 
 	for (size_t i = 0; i < s->n && s->n > 1; i++) {
-		PGconn *conn = servers_look(s, i, application, limit_ms, &id, error, error_size);
+		char why[320];
+		PGconn *conn = servers_look(s, i, application, limit_ms, &id, why, sizeof(why));
 		PQfinish(conn);
-		if (conn == NULL)
+		if (conn == NULL) {
+			if (told < error_size)
+				told += (size_t)snprintf(error + told, error_size - told, "%s%s", told > 0 ? "; " : "", why);
 			continue;
+		}
 		if (seen != SIZE_MAX && id.system != s->system) {
-			snprintf(error, error_size, "the conninfo names servers of different clusters: %s is system %llu, %s is system %llu", s->all[seen].name,
-			    (unsigned long long)s->system, s->all[i].name, (unsigned long long)id.system);
+			snprintf(error, error_size, "the conninfo names servers of different clusters: %s is system %llu, %s is system %llu; take the one out that is"
+			    " not this hospital's", s->all[seen].name, (unsigned long long)s->system, s->all[i].name, (unsigned long long)id.system);
 			return -1;
 		}
 		s->system = id.system;
@@ -254,7 +311,7 @@ servers_survey(struct servers *s, const char *application, int64_t limit_ms, cha
 			s->ours = i;
 		}
 	}
-	return 0;
+	return told > 0;
 }
 
 PGconn *
@@ -262,7 +319,7 @@ servers_open(struct servers *s, const char *application, int64_t limit_ms, char 
 {
 	struct server_identity id;
 
-	if (servers_survey(s, application, limit_ms, error, error_size) != 0)
+	if (servers_survey(s, application, limit_ms, error, error_size) < 0)
 		return NULL;
 	for (size_t i = 0; i < s->n; i++) {
 		size_t n = (s->ours + i) % s->n;

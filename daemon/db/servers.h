@@ -23,8 +23,9 @@ extern const char server_identity_sql[];
 enum { IDENTITY_SYSTEM, IDENTITY_STANDBY, IDENTITY_TIMELINE, IDENTITY_STARTED };
 void server_identity_read(const PGresult *row, struct server_identity *ret);
 
-/* NULL where conninfo is not a connection string. Otherwise free with servers_free. */
-struct servers *servers_new(const char *conninfo);
+/* NULL and a sentence, which never quotes the conninfo (it may hold a password): where it is no connection string, or its lists of hosts, addresses and ports
+ * do not name servers one by one. Otherwise free with servers_free. */
+struct servers *servers_new(const char *conninfo, char *error, size_t error_size);
 void servers_free(struct servers *s);
 
 size_t servers_count(const struct servers *s);
@@ -41,8 +42,12 @@ PGconn *servers_connect(const struct servers *s, size_t n, const char *applicati
 const char *servers_judge(struct servers *s, size_t n, const struct server_identity *id);
 
 /* Looks at every server once, so many seconds each, waiting for it: before the first connection, so that an old primary that came back is known by the
- * newer timeline beside it. Nothing to do where there is one. Returns 0; -1 and a sentence when servers of different clusters are named. */
+ * newer timeline beside it. Nothing to do where there is one. Returns 0; 1 and a sentence about each that could not be looked at; -1 and a sentence when
+ * servers of different clusters are named. */
 int servers_survey(struct servers *s, const char *application, int64_t limit_ms, char *error, size_t error_size) __attribute__((warn_unused_result));
+
+/* True when this is news about the nth: the connections of a process tell the log once what they all find. NULL: all is well with it. */
+bool servers_is_news(struct servers *s, size_t n, const char *why);
 
 /* A connection to the nth and what it says of itself, waiting for it; NULL and a sentence. */
 PGconn *servers_look(const struct servers *s, size_t n, const char *application, int64_t limit_ms, struct server_identity *ret, char *error,

@@ -3,11 +3,17 @@
 -- Facilities and feeds by name; a feed that is no longer configured is made inactive, and no bill waits for it.
 -- p: {"facilities": [{"code", "name", "grace_s", "late_grace_s", "due_hours", "outpatient_limit",
 --     "inpatient_limit"}], "feeds": [{"name", "facility", "application", "waits"}]}
--- Returns {"facilities": {code: id}, "feeds": {name: id}}. Locks the two tables' rows in code and name order.
+-- Returns {"facilities": {code: id}, "feeds": {name: id}}. Locks the two tables' rows in code and name order. Where the schema has facilities and the
+-- settings name none of them it is another hospital's, and nothing is changed.
 create or replace function setup_apply(p json) returns json
 language plpgsql security definer set search_path from current as $$
 begin
     perform pg_advisory_xact_lock(hashtextextended(current_schema || '.setup', 0));
+    if exists (select from facility)
+       and not exists (select from facility where code in (select f ->> 'code' from json_array_elements(p -> 'facilities') f)) then
+        raise exception 'schema % is another hospital''s: it has facilities %, and the settings name none of them', current_schema,
+            (select string_agg(code, ', ' order by code) from (select code from facility order by code limit 20) few);
+    end if;
     insert into facility (code, name, grace, late_grace, due_after, outpatient_limit, inpatient_limit)
     select f.code, f.name, make_interval(secs => f.grace_s), make_interval(secs => f.late_grace_s),
            make_interval(hours => f.due_hours), f.outpatient_limit, f.inpatient_limit

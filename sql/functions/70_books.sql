@@ -153,7 +153,7 @@ language sql stable security definer set search_path from current as $$
         'broken', (select broken from audited))
 $$;
 
--- For `visitbillctl status` and the gauges of /metrics that only the database knows.
+-- For `visitbillctl status` and the gauges of /metrics that only the database knows. Reads what is kept, what is live and what waits, and no history.
 create or replace function status_doc() returns json
 language sql stable security definer set search_path from current as $$
     with counted as (
@@ -163,9 +163,19 @@ language sql stable security definer set search_path from current as $$
         'visits', (select coalesce(json_object_agg(name, n), '{}') from counted where kind = 'visit'),
         'payments', (select coalesce(json_agg(json_build_object('channel', split_part(name, ' ', 1), 'state', split_part(name, ' ', 2), 'count', n)), '[]')
                        from counted where kind = 'payment'),
+        -- attempts that have not ended: how old the oldest is, and how long ago the first one should have
+        'attempts', (select coalesce(json_agg(a), '[]')
+                       from (select channel, state, round(extract(epoch from now() - min(created_at))) as oldest_seconds,
+                                    round(extract(epoch from greatest(now() - min(expires_at), interval '0'))) as expired_seconds
+                               from payment where state in ('created', 'pending', 'unknown') group by channel, state) a),
         'quarantine', (select coalesce(json_object_agg(name, n), '{}') from counted where kind = 'quarantine'),
-        'feeds', (select coalesce(json_agg(json_build_object('feed', f.name, 'waits', f.waits, 'mark', iso_time(w.mark),
+        'quarantine_facilities', (select coalesce(json_object_agg(coalesce(f.code, c.name), coalesce(c.n, 0)), '{}')
+                                    from facility f full join (select name, n from counted where kind = 'quarantine_facility') c on c.name = f.code),
+        'quarantine_oldest_seconds', (select round(extract(epoch from now() - received_at)) from quarantine
+                                       where quarantine_id = (select min(quarantine_id) from quarantine_waiting)),
+        'unexplained_fen', (select coalesce(sum(abs(n)), 0) from counted where kind = 'money'),
+        'feeds', (select coalesce(json_agg(json_build_object('feed', f.name, 'facility', y.code, 'waits', f.waits, 'mark', iso_time(w.mark),
                          'lag_seconds', round(extract(epoch from now() - w.mark))) order by f.name), '[]')
-                    from feed f left join feed_watermark w using (feed_id) where f.feed_id > 0 and f.active),
+                    from feed f left join facility y using (facility_id) left join feed_watermark w using (feed_id) where f.feed_id > 0 and f.active),
         'late_visits', (select count(*) from visit where late_since is not null))
 $$;

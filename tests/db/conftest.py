@@ -88,6 +88,7 @@ def ledger(shared):
     yield shared
     before, shared.found = shared.found, shared.audit()
     assert shared.found == before
+    assert shared.value("select status_doc()")["unexplained_fen"] == 0
 
 
 @pytest.fixture(name="fresh_desk")

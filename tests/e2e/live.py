@@ -200,6 +200,8 @@ class House:
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def stop_postgresql(self):
+        if self._connection is not None:
+            self._connection.close()
         self.shell('cluster_stop "$1"', self.folder)
 
     def start_postgresql(self):

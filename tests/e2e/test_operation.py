@@ -244,22 +244,3 @@ def test_log_lines_cannot_be_forged(own, visit):
     own.clinic.send(own.clinic.dft_message(visit, ft1("1", "x"), control="C1\n2026-01-01T00:00:00.000Z error fatal forged"))
     own.clinic.send(own.clinic.dft_message(visit, ft1("1", "x"), control="C2\x0a\x0dforged"))
     assert not any(text.startswith(("2026-01-01", "forged")) for text in own.log().splitlines())
-
-
-def test_doctor(house):
-    """A house that is well has nothing to mend, and each thing that was looked at is a line."""
-    lines = house.ctl("doctor").splitlines()
-    assert all(text.startswith("ok    ") for text in lines), lines
-    told = dict(text.removeprefix("ok    ").split(": ", 1) for text in lines)
-    assert told["fsync"] == "on" and told["functions"] == "all there and granted" and told["role"].startswith("visitbill reads")
-    assert {"settings", "version", "clock", "partitions", "connections", "certificate of [listen https]"} <= set(told)
-
-
-def test_doctor_of_a_server_that_is_ill(annex):
-    """What would lose acknowledged lines is named, with the mend, and the exit status tells."""
-    annex.rows("alter role visitbill set synchronous_commit = off")
-    try:
-        with pytest.raises(AssertionError, match=r"MEND  synchronous_commit: off; set it to on"):
-            annex.ctl("doctor")
-    finally:
-        annex.rows("alter role visitbill reset synchronous_commit")
