@@ -185,6 +185,8 @@ begin
     when 'reopen' then
         if v.state = 'open' then
             return 'repeated';
+        elsif visit_is_archived(v_id) then
+            return 'visit_closed';
         end if;
         perform visit_reopen(v_id, p_feed, p_message);
     end case;
@@ -271,6 +273,8 @@ begin
         return 'merge_other';
     elsif v_into.state = 'cancelled' or v_from.state = 'cancelled' then
         return 'visit_cancelled';
+    elsif visit_is_archived(v_into.visit_id) or visit_is_archived(v_from.visit_id) then
+        return 'visit_closed';
     end if;
     if exists (select 1 from bill_state where visit_id = v_from.visit_id and state <> 'void' and (paid > 0 or live > 0))
        or exists (select 1 from capture where visit_id = v_from.visit_id) then

@@ -34,6 +34,7 @@ begin
         select p.*, line_warning(kind, category, final_quantity, final_amount, in_list, listed) as warning,
                case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
                          when state = 'cancelled' then 'visit_cancelled'
+                         when state = 'settled' and visit_is_archived(visit_id) then 'visit_closed'    -- its lines are in a file
                          when final_amount is null then 'price_unknown'
                          when abs(final_amount) > 9999999999999999 then 'amount_too_large'
                          when kind = 'CG' and final_amount < 0 then 'amount_negative' end as refusal
@@ -135,6 +136,7 @@ begin
         select w.*,
                case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
                     when state = 'cancelled' then 'visit_cancelled'
+                    when state = 'settled' and visit_is_archived(visit_id) then 'visit_closed'
                     when had is null then 'held'
                     when of_reversal is not null or had < 0 then 'reversal_of_reversal'
                     when taken + coalesce(back, 0) > had or taken_quantity + coalesce(back_quantity, 0) > had_quantity
