@@ -1,98 +1,144 @@
 -- The books and their audit: every figure recomputed from rows.
 
--- The invariants of the ledger, one row each: how many rows break it and by how much money (fen).
-create or replace function audit() returns table (invariant text, broken bigint, unexplained bigint)
-language sql stable security definer set search_path from current as $$
-    -- visits: the running total is the sum of the lines, numbers run from 1 without a gap
+-- The invariants of the ledger, one row each: how many rows break it and by how much money (fen). Those that hold visit by visit are looked at for
+-- the visits of a range, so that whoever has years to look at may go through them slice by slice, each with a snapshot of its own: a slice is right
+-- in its snapshot, whatever is booked meanwhile, and the slices' numbers add up. What holds for all rows together is looked at by one statement.
+-- Nothing here locks.
+
+-- Invariants of the visits from p_first to p_last, both included; null is no bound, and what names a visit that is not there falls into a range, too.
+-- A payment is looked at with its bill's visit. Planned for each range: the same plan would not do for a slice and for everything.
+create or replace function audit_visits(p_first bigint, p_last bigint) returns table (invariant text, broken bigint, unexplained bigint)
+language plpgsql stable security definer set search_path from current set plan_cache_mode = force_custom_plan set jit = off as $$
+#variable_conflict use_column
+declare
+    v_first constant bigint := coalesce(p_first, -9223372036854775808);
+    v_last constant bigint := coalesce(p_last, 9223372036854775807);
+begin
+    return query
+    with visits as not materialized (select * from visit where visit_id between v_first and v_last),
+         lines as not materialized (select * from charge where visit_id between v_first and v_last),
+         bills as not materialized (select * from bill where visit_id between v_first and v_last),
+         states as not materialized (select * from bill_state where visit_id between v_first and v_last),
+         captures as not materialized (select * from capture where visit_id between v_first and v_last),
+         closed as not materialized (select c.* from lines c join visits v using (visit_id)
+                                      where v.state not in ('open', 'discharged') and (v.late_since is null or c.line_no <= v.billed_line)),
+         standing as not materialized (select b.* from bills b join bill_state s using (bill_id) where s.state <> 'void')
+    -- the running total is the sum of the lines, numbers run from 1 without a gap
     select 'a visit''s total and line count are those of its lines', count(*), coalesce(sum(abs(coalesce(v.total, 0) - coalesce(c.amount, 0))), 0)::bigint
-      from visit v full join (select visit_id, sum(amount)::bigint as amount, count(*) as lines, max(line_no) as last, count(distinct line_no) as numbers
-                                from charge group by visit_id) c using (visit_id)
+      from visits v full join (select visit_id, sum(amount)::bigint as amount, count(*) as lines, max(line_no) as last, count(distinct line_no) as numbers
+                                 from lines group by visit_id) c using (visit_id)
      where v.visit_id is null or v.total <> coalesce(c.amount, 0) or v.line_count <> coalesce(c.lines, 0)
         or v.line_count <> coalesce(c.last, 0) or v.line_count <> coalesce(c.numbers, 0)
     union all
     select 'no line is taken back by more than it has', count(*), coalesce(sum(taken - had), 0)::bigint from (
         select o.amount as had, o.quantity_e4, -sum(r.amount)::bigint as taken, sum(r.quantity_e4) as quantity
-          from charge r join charge o on o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line
+          from lines r join lines o on o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line
          where r.reverses_line is not null group by o.visit_id, o.feed_id, o.source_line, o.amount, o.quantity_e4) t
      where taken > had or quantity > quantity_e4
     union all
     select 'a reversal has its original', count(*), coalesce(sum(abs(r.amount)), 0)::bigint
-      from charge r where r.reverses_line is not null
+      from lines r where r.reverses_line is not null
        and not exists (select 1 from charge o where o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line)
     union all
-    select 'every line of a closed visit is on exactly one bill, or waits for its supplementary one', count(*), coalesce(sum(abs(c.amount)), 0)::bigint
-      from charge c join visit v using (visit_id)
-     where v.state not in ('open', 'discharged') and (v.late_since is null or c.line_no <= v.billed_line)
-       and (select count(*) from bill b join bill_state s using (bill_id)
-             where b.visit_id = c.visit_id and s.state <> 'void' and c.line_no between b.first_line and b.last_line) <> 1
+    -- those on no bill, and those on two
+    select 'every line of a closed visit is on exactly one bill, or waits for its supplementary one', count(*), coalesce(sum(abs(amount)), 0)::bigint from (
+        select c.amount from closed c
+         where not exists (select 1 from standing b where b.visit_id = c.visit_id and c.line_no between b.first_line and b.last_line)
+        union all
+        select c.amount from closed c
+         where exists (select 1 from standing a join standing b using (visit_id)
+                        where visit_id = c.visit_id and a.bill_id < b.bill_id and a.first_line <= b.last_line and b.first_line <= a.last_line
+                          and c.line_no between a.first_line and a.last_line and c.line_no between b.first_line and b.last_line)) c
     union all
     select 'a bill is the sum of its lines, category by category', count(*), coalesce(sum(abs(b.total - l.total)), 0)::bigint
-      from bill b
+      from bills b
      cross join lateral (select array_agg(coalesce(s.amount, 0) order by k.category) as subtotals, coalesce(sum(s.amount), 0)::bigint as total
               from category k left join (select c.category, sum(c.amount)::bigint as amount from charge c
                     where c.visit_id = b.visit_id and c.line_no between b.first_line and b.last_line group by c.category) s using (category)) l
      where b.kind <> 'void_note' and (b.subtotals <> l.subtotals or b.total <> l.total)
     union all
     select 'a void note is the opposite of its bill', count(*), coalesce(sum(abs(n.total + b.total)), 0)::bigint
-      from bill n join bill b on b.bill_id = n.voids_bill_id where n.total <> -b.total
+      from bills n join bill b on b.bill_id = n.voids_bill_id where n.total <> -b.total
     union all
     select 'what a bill says is paid and credited is what was applied to it', count(*), coalesce(sum(abs(s.paid + s.credited - a.paid - a.credited + a.given)), 0)::bigint
-      from bill_state s
+      from states s
      cross join lateral (select coalesce(sum(amount) filter (where capture_id is not null and bill_id = s.bill_id), 0)::bigint as paid,
                                 coalesce(sum(amount) filter (where credit_bill_id is not null and bill_id = s.bill_id), 0)::bigint as credited,
                                 coalesce(sum(amount) filter (where credit_bill_id = s.bill_id), 0)::bigint as given
                            from application where visit_id = s.visit_id and (bill_id = s.bill_id or credit_bill_id = s.bill_id)) a
      where s.paid <> a.paid or s.credited <> a.credited - a.given
     union all
-    select 'no capture is applied by more than it is', count(*), coalesce(sum(a.amount - c.amount), 0)::bigint
-      from capture c join (select capture_id, sum(amount)::bigint as amount from application where capture_id is not null group by capture_id) a
-     using (capture_id) where a.amount > c.amount
+    select 'no capture is applied by more than it is', count(*), coalesce(sum(applied - amount), 0)::bigint from (
+        select c.amount, sum(a.amount)::bigint as applied from captures c join application a using (capture_id) group by c.capture_id, c.amount) c
+     where applied > amount
     union all
     select 'live attempts are what bills reserve', count(*), coalesce(sum(abs(s.live - coalesce(p.amount, 0))), 0)::bigint
-      from bill_state s left join (select bill_id, sum(amount)::bigint as amount from payment where state in ('created', 'pending', 'unknown') group by bill_id) p
+      from states s left join (select bill_id, sum(amount)::bigint as amount from payment where state in ('created', 'pending', 'unknown') group by bill_id) p
      using (bill_id) where s.live <> coalesce(p.amount, 0)
     union all
     select 'a payment that succeeded has a capture, and only such', count(*), coalesce(sum(p.amount), 0)::bigint
-      from payment p where (p.state = 'succeeded') <> exists (select 1 from capture c where c.payment_id = p.payment_id)
+      from payment p join bills b using (bill_id)
+     where (p.state = 'succeeded') <> exists (select 1 from capture c where c.payment_id = p.payment_id)
     union all
     select 'every capture of ours has a receipt of its amount', count(*), coalesce(sum(c.amount), 0)::bigint
-      from capture c where c.payment_id is not null and not exists (select 1 from receipt r where r.capture_id = c.capture_id and r.amount = c.amount)
-    union all
-    select 'receipt numbers have no gap', count(*), 0 from (
-        select facility_id, year from receipt group by facility_id, year having max(number) <> count(*) or min(number) <> 1) g
+      from captures c where c.payment_id is not null and not exists (select 1 from receipt r where r.capture_id = c.capture_id and r.amount = c.amount)
     union all
     select 'every journal entry balances and names real accounts', count(*), coalesce(sum(abs(total_of(amounts))), 0)::bigint
-      from journal j where total_of(amounts) <> 0 or exists (select 1 from unnest(accounts) a where a not in (select code from account))
-    union all
-    select 'receivable in the journal is what bills are owed', (d.difference <> 0)::int, abs(d.difference) from (
-        select (coalesce((select sum(amount) from journal_posting where account = 'receivable'), 0)
-                - coalesce((select sum(total - paid - credited) from bill_state where state <> 'void'), 0))::bigint as difference) d
-    union all
-    select 'revenue in the journal is what bills say, category by category', count(*), coalesce(sum(abs(difference)), 0)::bigint from (
-        select k.code, coalesce((select sum(amount) from journal_posting where account = 'revenue:' || k.code), 0)
-                       + coalesce((select sum(b.subtotals[k.category]) from bill b), 0) as difference from category k) r
-     where difference <> 0
-    union all
-    select 'captured = applied + credit', (d.difference <> 0)::int, abs(d.difference) from (
-        select (coalesce((select sum(amount) from capture), 0) - coalesce((select sum(amount) from application where capture_id is not null), 0)
-                + coalesce((select sum(amount) from journal_posting where account = 'credit'), 0))::bigint as difference) d
-    union all
-    select 'each channel''s account is what it captured', count(*), coalesce(sum(abs(difference)), 0)::bigint from (
-        select coalesce(c.amount, 0) - coalesce(j.amount, 0) as difference
-          from (select channel, sum(amount) as amount from capture group by channel) c
-          full join (select account as channel, sum(amount) as amount from journal_posting
-                      where account in (select code from account where type = 'asset' and code <> 'receivable') group by account) j using (channel)) d
-     where difference <> 0
+      from journal j where visit_id between v_first and v_last
+       and (total_of(amounts) <> 0 or exists (select 1 from unnest(accounts) a where a not in (select code from account)))
     union all
     select 'a visit is settled when nothing is owed on it, billed when something is', count(*), coalesce(sum(o.owed), 0)::bigint
-      from visit v cross join lateral (select coalesce(sum(s.total - s.paid - s.credited) filter (where s.state = 'open' and s.total > 0), 0) as owed
-                                         from bill_state s where s.visit_id = v.visit_id) o
+      from visits v cross join lateral (select coalesce(sum(s.total - s.paid - s.credited) filter (where s.state = 'open' and s.total > 0), 0) as owed
+                                          from bill_state s where s.visit_id = v.visit_id) o
      where (v.state = 'settled' and o.owed <> 0) or (v.state = 'billed' and o.owed = 0)
     union all
     select 'a payment captured what it asked for, and a bill''s state has its total', count(*), coalesce(sum(difference), 0)::bigint from (
-        select abs(p.amount - c.amount) as difference from payment p join capture c using (payment_id) where p.amount <> c.amount
+        select abs(p.amount - c.amount) as difference from captures c join payment p using (payment_id) where p.amount <> c.amount
         union all
-        select abs(s.total - b.total) from bill b left join bill_state s using (bill_id) where s.total is distinct from b.total) d
+        select abs(s.total - b.total) from bills b left join bill_state s using (bill_id) where s.total is distinct from b.total) d;
+end $$;
+
+-- The accounts against what they stand for. The journal's sums are given, an account and its amount each: whoever calls this has them.
+create or replace function audit_accounts(p_accounts text[], p_amounts bigint[]) returns table (invariant text, broken bigint, unexplained bigint)
+language sql stable as $$
+    with posting as (
+        select account, amount from unnest(p_accounts, p_amounts) p (account, amount)
+    ), collected as (
+        select channel, sum(amount)::bigint as amount from capture group by channel
+    )
+    select 'receivable in the journal is what bills are owed', (d.difference <> 0)::int::bigint, abs(d.difference) from (
+        select (coalesce((select amount from posting where account = 'receivable'), 0)
+                - coalesce((select sum(total - paid - credited) from bill_state where state <> 'void'), 0))::bigint as difference) d
+    union all
+    select 'revenue in the journal is what bills say, category by category', count(*), coalesce(sum(abs(difference)), 0)::bigint from (
+        select coalesce(p.amount, 0) + coalesce(b.amount, 0) as difference
+          from category k left join posting p on p.account = 'revenue:' || k.code
+          left join (select s.category, sum(s.amount) as amount from bill, unnest(subtotals) with ordinality s (amount, category) group by s.category) b
+         using (category)) r
+     where difference <> 0
+    union all
+    select 'captured = applied + credit', (d.difference <> 0)::int::bigint, abs(d.difference) from (
+        select (coalesce((select sum(amount) from collected), 0) - coalesce((select sum(amount) from application where capture_id is not null), 0)
+                + coalesce((select amount from posting where account = 'credit'), 0))::bigint as difference) d
+    union all
+    select 'each channel''s account is what it captured', count(*), coalesce(sum(abs(difference)), 0)::bigint from (
+        select coalesce(c.amount, 0) - coalesce(j.amount, 0) as difference
+          from collected c
+          full join (select account as channel, amount from posting
+                      where account in (select code from account where type = 'asset' and code <> 'receivable')) j using (channel)) d
+     where difference <> 0
+$$;
+
+-- The invariants of all rows together, by one statement and so in one snapshot.
+create or replace function audit_totals() returns table (invariant text, broken bigint, unexplained bigint)
+language sql stable security definer set search_path from current set jit = off as $$
+    with posting as materialized (
+        select account, sum(amount)::bigint as amount from journal_posting group by account
+    )
+    select * from audit_accounts((select array_agg(account order by account) from posting), (select array_agg(amount order by account) from posting))
+    union all
+    select 'receipt numbers have no gap', count(*), 0 from (
+        select facility_id, year from receipt group by facility_id, year having max(number) <> count(*) or min(number) <> 1) g
     union all
     select 'lines counted as booked are the lines stored', (d.difference <> 0)::int, 0 from (
         -- a merge copies a line and takes the old one back by a line of feed 0
@@ -101,7 +147,14 @@ language sql stable security definer set search_path from current as $$
                - (select count(*) from capture where channel = 'elsewhere') as difference) d
 $$;
 
--- The day's books, or rather all days', as one document.
+-- All of it, in the caller's snapshot.
+create or replace function audit() returns table (invariant text, broken bigint, unexplained bigint)
+language sql stable security definer set search_path from current as $$
+    select * from audit_visits(null, null) union all select * from audit_totals()
+$$;
+
+-- The day's books, or rather all days', as one document. Of the audit it has what its own figures allow: the accounts against what they stand for,
+-- and debits against credits.
 create or replace function books() returns json
 language sql stable security definer set search_path from current as $$
     with tally as (
@@ -119,10 +172,16 @@ language sql stable security definer set search_path from current as $$
                             count(*) filter (where is_line and outcome in ('posted', 'late', 'duplicate')) as replayed,
                             count(*) filter (where is_line and outcome not in ('posted', 'late', 'duplicate', 'superseded')) as dismissed
                        from parked group by name) p using (name)
-    ), audited as materialized (
-        select coalesce(sum(broken), 0) as broken, coalesce(sum(unexplained), 0)::bigint as unexplained from audit()
-    ), posting as (
+    ), posting as materialized (
         select account, sum(amount)::bigint as amount from journal_posting group by account
+    ), balance as (
+        select coalesce(sum(amount), 0)::bigint as difference from posting
+    ), checked as materialized (
+        select coalesce(sum(broken), 0)::bigint as broken, coalesce(sum(unexplained), 0)::bigint as unexplained from (
+            select broken, unexplained
+              from audit_accounts((select array_agg(account order by account) from posting), (select array_agg(amount order by account) from posting))
+            union all
+            select (difference <> 0)::int, abs(difference) from balance) c
     )
     select json_build_object(
         'lines', (select json_build_object('received', coalesce(sum(booked + duplicate + waiting + dismissed), 0),
@@ -149,8 +208,8 @@ language sql stable security definer set search_path from current as $$
         'trial_balance', (select coalesce(json_agg(json_build_object('account', a.code, 'name', a.name,
                       'debit', yuan(greatest(p.amount, 0)), 'credit', yuan(greatest(-p.amount, 0))) order by a.type, a.code), '[]')
                             from posting p join account a on a.code = p.account),
-        'unexplained', (select yuan(unexplained) from audited),
-        'broken', (select broken from audited))
+        'unexplained', (select yuan(unexplained) from checked),
+        'broken', (select broken from checked))
 $$;
 
 -- For `visitbillctl status` and the gauges of /metrics that only the database knows. Reads what is kept, what is live and what waits, and no history.

@@ -15,7 +15,7 @@ APPEND_ONLY = {"charge", "quarantine_message", "quarantine", "quarantine_resolut
 GRANTED = set("""setup_apply feed_marks items_import partitions_ahead visit_events charges_post quarantine_put quarantine_resolve quarantine_supersede
     quarantine_supersede quarantine_ready quarantine_bytes quarantine_list visits_close visits_overdue payment_create payment_pending payment_unknown
     payment_end payment_captures payments_due payment_cancel visit_doc visit_bills bill_doc payment_get receipt_get bills_watch audit
-    books status_doc reload_orphans tokens_changed tokens_used token_list yuan decimal_text iso_time lock_briefly beat visits_hold""".split())
+    audit_visits audit_totals books status_doc reload_orphans tokens_changed tokens_used token_list yuan decimal_text iso_time lock_briefly beat visits_hold""".split())
 
 PARTS = "select inhrelid::regclass::text from pg_inherits where inhparent::regclass::text = any (array['charge', 'event', 'journal', 'quarantine_bytes'])"
 TABLES = ("select c.relname, c.relkind from pg_class c where c.relnamespace = current_schema::regnamespace and c.relkind in ('r', 'p', 'v')"
