@@ -129,6 +129,11 @@ print_message(const struct ctl *c, const PGresult *r, bool full)
 {
 	struct quarantine_place place = {field(r, "location"), (int)strtol(field(r, "ordinal"), NULL, 10)};
 	size_t n = 0;
+
+	if (field(r, "bytes") == NULL) {
+		printf("\nMESSAGE, archived in %s\n", field(r, "file") != NULL ? field(r, "file") : "no file that is known");
+		return;
+	}
 	unsigned char *bytes = PQunescapeBytea((const unsigned char *)field(r, "bytes"), &n);
 	struct view message = {(const char *)bytes, n};
 

@@ -99,7 +99,10 @@ begin
     else
         execute format('select max(at) from %I', p_part) into newest;
     end case;
-    if newest >= p_before then
+    if newest is null then
+        why := 'it is empty';
+        return;
+    elsif newest >= p_before then
         why := 'it changed on ' || to_char(newest, 'YYYY-MM-DD');
         return;
     end if;
