@@ -8,6 +8,16 @@
 #include "money.h"
 #include "timestamp.h"
 
+/* A member that is not one of these refuses the request as a whole: who mistypes a name sends other requests than we read. */
+static void
+refuse_unknown(struct json_in *in, const char *const *names, struct refusal *refused)
+{
+	const char *pointer = json_in_unknown(in, names);
+
+	if (pointer != NULL && refused->reason == NULL)
+		*refused = (struct refusal){"field_unknown", "is no member of this object that we know", pointer};
+}
+
 static const char *
 line_where(void *arg, enum line_field field)
 {
@@ -17,13 +27,13 @@ line_where(void *arg, enum line_field field)
 		[LINE_FIELD_ORDERER] = "orderer", [LINE_FIELD_ORDER_NO] = "order_no", [LINE_FIELD_QUANTITY] = "quantity", [LINE_FIELD_PRICE] = "unit_price",
 		[LINE_FIELD_AMOUNT] = "amount", [LINE_FIELD_CHARGED_AT] = "charged_at",
 	};
-	const struct json_in *in = arg;
+	struct json_in *in = arg;
 
 	return json_in_pointer(in, keys[field]);
 }
 
 static void
-read_kind(const struct json_in *in, struct charge_line *l)
+read_kind(struct json_in *in, struct charge_line *l)
 {
 	static const struct { const char *name; enum line_kind kind; } kinds[] = {
 		{"charge", LINE_CHARGE}, {"credit", LINE_CREDIT}, {"adjustment", LINE_ADJUSTMENT}, {"payment", LINE_PAYMENT},
@@ -47,7 +57,7 @@ read_kind(const struct json_in *in, struct charge_line *l)
 }
 
 static void
-read_category(const struct json_in *in, struct charge_line *l)
+read_category(struct json_in *in, struct charge_line *l)
 {
 	struct view v = json_in_text(in, "category", FIELD_WORD);
 
@@ -62,7 +72,7 @@ read_category(const struct json_in *in, struct charge_line *l)
 }
 
 static void
-read_line(const struct json_in *in, const struct api_context *c, struct charge_line *l)
+read_line(struct json_in *in, const struct api_context *c, struct charge_line *l)
 {
 	read_kind(in, l);
 	l->source_line = json_in_any_text(in, "source_line");
@@ -85,7 +95,7 @@ read_line(const struct json_in *in, const struct api_context *c, struct charge_l
 }
 
 static void
-read_visit(const struct json_in *in, const struct api_context *c, struct visit_ref *v)
+read_visit(struct json_in *in, const struct api_context *c, struct visit_ref *v)
 {
 	v->facility = json_in_text(in, "facility", FIELD_FACILITY);
 	if (v->facility.n == 0)
@@ -136,7 +146,7 @@ group_by_visit(struct intake *in)
 }
 
 static void
-read_sent_at(const struct json_in *top, const struct api_context *c, struct intake *in)
+read_sent_at(struct json_in *top, const struct api_context *c, struct intake *in)
 {
 	in->has_sent_at = json_in_time(top, "as_of", c->offset, &in->sent_at);
 }
@@ -170,13 +180,14 @@ static void
 lines_begin(struct api_charges *r)
 {
 	struct intake *in = r->intake;
-	struct json_in top = {r->root, "", -1, &in->arena, &in->refused};
+	struct json_in top = {r->root, "", -1, &in->arena, &in->refused, 0};
 
 	read_sent_at(&top, &r->context, in);
 	const struct json *lines = json_in_child(&top, "lines", JSON_ARRAY);
 	size_t n = lines != NULL ? lines->count : 0;
 	if (lines == NULL && in->refused.reason == NULL)
 		json_in_refuse(&top, "field_missing", "is required", "lines");
+	refuse_unknown(&top, (const char *const[]){"as_of", "lines", NULL}, &in->refused);
 	if (n > r->context.max_lines)
 		json_in_refuse(&top, "too_large", arena_printf(&in->arena, "%zu lines, at most %zu are taken", n, r->context.max_lines), "lines");
 	if (in->refused.reason != NULL || n == 0)
@@ -188,13 +199,18 @@ lines_begin(struct api_charges *r)
 	r->line = lines->first;
 }
 
+static const char *const line_members[] = {
+	"facility", "visit_no", "type", "reverses", "source_line", "code", "name", "national_code", "department", "performer", "orderer", "order_no", "quantity",
+	"unit_price", "amount", "category", "currency", "charged_at", NULL,
+};
+
 static void
 next_line(struct api_charges *r)
 {
 	struct intake *in = r->intake;
 	struct charge_line *l = &in->lines[r->n];
 	struct visit_ref visit = {0};
-	struct json_in at = {r->line, "/lines", (long)r->n, &in->arena, &l->refused};
+	struct json_in at = {r->line, "/lines", (long)r->n, &in->arena, &l->refused, 0};
 
 	l->ordinal = (int)++r->n;
 	if (r->line->kind != JSON_OBJECT) {
@@ -202,6 +218,7 @@ next_line(struct api_charges *r)
 	} else {
 		read_visit(&at, &r->context, &visit);
 		read_line(&at, &r->context, l);
+		refuse_unknown(&at, line_members, &in->refused);
 	}
 	l->visit = visit_index(&r->visits, in, &visit);
 	charge_line_check(l, r->context.now, &in->arena, line_where, &at);
@@ -224,6 +241,8 @@ api_charges_step(struct api_charges *r, size_t bytes)
 	for (size_t most = r->n + bytes / LINE_BYTES; r->line != NULL; next_line(r))
 		if (r->n > most)
 			return false;
+	if (in->refused.reason != NULL)		/* of the request as a whole */
+		in->n_lines = 0;
 	if (in->n_lines > 0)
 		group_by_visit(in);
 	return true;
@@ -239,7 +258,7 @@ api_charges_parse(struct view body, const struct api_context *c, struct intake *
 }
 
 static const char *
-read_class(const struct json_in *in)
+read_class(struct json_in *in)
 {
 	static const char *const classes[] = {"outpatient", "emergency", "inpatient"};
 	struct view v = json_in_text(in, "class", FIELD_WORD);
@@ -257,15 +276,17 @@ event_begin(struct intake *in, enum event_kind kind, const struct api_context *c
 {
 	in->visits = arena_alloc(&in->arena, sizeof(*in->visits));
 	in->n_visits = 1;
-	in->event.kind = kind;
-	in->event.at = c->now;
+	in->events = arena_alloc(&in->arena, sizeof(*in->events));
+	in->n_events = 1;
+	in->events[0].kind = kind;
+	in->events[0].at = c->now;
 	return &in->visits[0];
 }
 
 static void
-check_event_time(const struct json_in *in, const struct api_context *c, struct intake *intake, const char *key)
+check_event_time(struct json_in *in, const struct api_context *c, struct intake *intake, const char *key)
 {
-	if (json_in_time(in, key, c->offset, &intake->event.at) && !intake_time_is_sane(intake->event.at, c->now))
+	if (json_in_time(in, key, c->offset, &intake->events[0].at) && !intake_time_is_sane(intake->events[0].at, c->now))
 		json_in_refuse(in, "date_absurd", "is before 1990 or in the future", key);
 }
 
@@ -277,24 +298,27 @@ api_visit_parse(struct view body, const struct api_context *c, struct intake *in
 
 	if (root == NULL)
 		return;
-	struct json_in top = {root, "", -1, &in->arena, &in->refused};
+	struct json_in top = {root, "", -1, &in->arena, &in->refused, 0};
 	read_sent_at(&top, c, in);
 	read_visit(&top, c, v);
 	v->visit_class = read_class(&top);
 	check_event_time(&top, c, in, "admitted_at");
-	in->event.department = json_in_value(&top, "department", FIELD_DEPARTMENT);
-	in->event.location = json_in_value(&top, "location", FIELD_LOCATION);
+	in->events[0].department = json_in_value(&top, "department", FIELD_DEPARTMENT);
+	in->events[0].location = json_in_value(&top, "location", FIELD_LOCATION);
 	const struct json *patient = json_in_child(&top, "patient", JSON_OBJECT);
 	if (patient != NULL) {
-		struct json_in p = {patient, "/patient", -1, &in->arena, &in->refused};
+		struct json_in p = {patient, "/patient", -1, &in->arena, &in->refused, 0};
 		struct view birth = json_in_text(&p, "birth_date", FIELD_TIME);
 		v->patient_no = json_in_value(&p, "patient_no", FIELD_PATIENT_NO);
 		v->patient_name = json_in_value(&p, "name", FIELD_PATIENT_NAME);
-		in->event.sex = json_in_value(&p, "sex", FIELD_SEX);
-		in->event.has_birth_date = birth.n > 0 && timestamp_parse_date(birth, &in->event.birth_date) == 0;
-		if (birth.n > 0 && !in->event.has_birth_date)
+		in->events[0].sex = json_in_value(&p, "sex", FIELD_SEX);
+		in->events[0].has_birth_date = birth.n > 0 && timestamp_parse_date(birth, &in->events[0].birth_date) == 0;
+		if (birth.n > 0 && !in->events[0].has_birth_date)
 			json_in_refuse(&p, "date_absurd", "is not a date such as 1990-01-31", "birth_date");
+		refuse_unknown(&p, (const char *const[]){"birth_date", "patient_no", "name", "sex", NULL}, &in->refused);
 	}
+	refuse_unknown(&top, (const char *const[]){"as_of", "facility", "visit_no", "class", "admitted_at", "department", "location", "patient", NULL},
+	    &in->refused);
 }
 
 void
@@ -315,9 +339,10 @@ api_discharge_parse(struct view body, const struct api_context *c, enum event_ki
 	const struct json *root = json_in_body(body, &in->arena, &in->refused);
 	if (root == NULL)
 		return;
-	struct json_in top = {root, "", -1, &in->arena, &in->refused};
+	struct json_in top = {root, "", -1, &in->arena, &in->refused, 0};
 	read_sent_at(&top, c, in);
 	check_event_time(&top, c, in, "discharged_at");
+	refuse_unknown(&top, (const char *const[]){"as_of", "discharged_at", NULL}, &in->refused);
 }
 
 int
@@ -329,7 +354,7 @@ api_payment_parse(struct view body, struct arena *a, struct api_payment *ret, st
 
 	if (root == NULL)
 		return -1;
-	struct json_in top = {root, "", -1, a, refused};
+	struct json_in top = {root, "", -1, a, refused, 0};
 	p.channel = json_in_text(&top, "channel", FIELD_CHANNEL);
 	if (p.channel.n == 0)
 		json_in_refuse(&top, "field_missing", "is required", "channel");
@@ -340,6 +365,7 @@ api_payment_parse(struct view body, struct arena *a, struct api_payment *ret, st
 	if (json_in_decimal(&top, "version", 0, &version) && (version < 1 || version > INT32_MAX))
 		json_in_refuse(&top, "field_invalid", "is a bill's version", "version");
 	p.version = (int)version;
+	refuse_unknown(&top, (const char *const[]){"channel", "amount", "version", NULL}, refused);
 	if (refused->reason != NULL)
 		return -1;
 	*ret = p;

@@ -2,6 +2,7 @@
 #include "hl7.h"
 
 #include <ctype.h>
+#include <strings.h>
 
 #include "digits.h"
 #include "scan.h"
@@ -53,14 +54,33 @@ line_length(const char *p, size_t n)
 	return n;
 }
 
+/* A header begins anew, whatever stood before it. */
+static bool
+is_header(struct view v)
+{
+	return v.n > 3 && (strncasecmp(v.p, "MSH", 3) == 0 || strncasecmp(v.p, "FHS", 3) == 0 || strncasecmp(v.p, "BHS", 3) == 0);
+}
+
 bool
 hl7_next_segment(struct view *rest, struct hl7_segment *ret)
 {
-	while (rest->n > 0 && (*rest->p == '\r' || *rest->p == '\n' || *rest->p == ' ' || *rest->p == '\t'))
+	bool after_cr = false;
+	size_t n;
+
+	while (rest->n > 0 && (*rest->p == '\r' || *rest->p == '\n' || *rest->p == ' ' || *rest->p == '\t')) {
+		after_cr = after_cr || *rest->p == '\r';
 		rest->p++, rest->n--;
+	}
 	if (rest->n == 0)
 		return false;
-	size_t n = line_length(rest->p, rest->n);
+	if (after_cr && !is_header(*rest)) {	/* the one before ended with CR: so does this one, and an LF in it is text */
+		const char *cr = memchr(rest->p, '\r', rest->n);
+		n = cr != NULL ? (size_t)(cr - rest->p) : rest->n;
+		while (n > 0 && rest->p[n - 1] == '\n')
+			n--;
+	} else {
+		n = line_length(rest->p, rest->n);
+	}
 	ret->line = (struct view){rest->p, n};
 	rest->p += n;
 	rest->n -= n;
@@ -83,7 +103,7 @@ hl7_split(const struct hl7_segment *segment, const struct hl7_delimiters *d, str
 {
 	const char *p = segment->line.p, *end = p + segment->line.n;
 	size_t n = 0;
-	bool header = hl7_is(segment, "MSH") || hl7_is(segment, "BHS") || hl7_is(segment, "FHS");
+	bool header = is_header(segment->line);
 
 	if (header && segment->line.n >= 4) {
 		ret->f[n++] = (struct view){p, 3};

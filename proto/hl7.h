@@ -29,8 +29,8 @@ struct hl7_fields {
  * printable characters. */
 int hl7_delimiters_of(struct view header_line, struct hl7_delimiters *ret) __attribute__((warn_unused_result));
 
-/* Takes the next segment off *rest. Segments end with CR, LF or both; empty lines and blanks before a segment are skipped.
- * False at the end. A segment without a plausible id comes with id "". */
+/* Takes the next segment off *rest. Segments end as the header does: with CR, which an LF may follow (an LF elsewhere is text then), or with LF alone.
+ * Empty lines and blanks before a segment are skipped. False at the end. A segment without a plausible id comes with id "". */
 bool hl7_next_segment(struct view *rest, struct hl7_segment *ret);
 
 /* Is it the segment of this id, of three letters? */
@@ -38,6 +38,13 @@ static inline bool
 hl7_is(const struct hl7_segment *segment, const char *id)
 {
 	return memcmp(segment->id, id, sizeof(segment->id)) == 0;
+}
+
+/* Is it a segment at all: does the field delimiter follow a plausible id? Else it is a piece of one that a line end has cut in two. */
+static inline bool
+hl7_is_segment(const struct hl7_segment *segment, const struct hl7_delimiters *d)
+{
+	return segment->id[0] != '\0' && (segment->line.n <= 3 || segment->line.p[3] == d->field);
 }
 
 /* Splits a segment into fields. */

@@ -83,13 +83,30 @@ hl7_ack_verdict(const struct refusal *refused)
 	return reject ? ACK_REJECT : ACK_ERROR;
 }
 
-/* ERR-4 of table 0516 and the new fields came with 2.5. */
+/* Is the version at least 2.minor? Blank is 2.5: the acknowledgement then says so itself. */
 static bool
-version_has_new_err(struct view version)
+version_is_from(const struct hl7_header *h, char minor)
 {
+	struct view version = view_trim(hl7_component(h->version, &h->delimiters, 1));
+
 	if (version.n == 0)
-		return true;	/* the acknowledgement then says 2.5 itself */
-	return version.n >= 3 && version.p[0] == '2' && version.p[1] == '.' && version.p[2] >= '5';
+		return minor <= '5';
+	return version.n >= 3 && version.p[0] == '2' && version.p[1] == '.' && version.p[2] >= minor;
+}
+
+/* MSH-9 of an acknowledgement: the type alone before 2.2, with the event up to 2.3.1, from 2.4 with the structure. */
+static void
+put_type(struct text *t, const struct hl7_header *h)
+{
+	text_string(t, "ACK");
+	if (h->event.n == 0 || !version_is_from(h, '2'))
+		return;
+	text_char(t, h->delimiters.component);
+	text_put(t, h->event);
+	if (!version_is_from(h, '4'))
+		return;
+	text_char(t, h->delimiters.component);
+	text_string(t, "ACK");
 }
 
 static void
@@ -102,7 +119,7 @@ put_err(struct text *t, const struct hl7_header *h, const struct refusal *e)
 
 	text_string(t, "ERR");
 	text_char(t, d->field);
-	if (version_has_new_err(h->version)) {
+	if (version_is_from(h, '5')) {		/* the new fields, and a message for people, came with 2.5 */
 		text_char(t, d->field);
 		put_location(t, d, location);
 		text_char(t, d->field);
@@ -162,13 +179,7 @@ put_msh(struct text *t, const struct hl7_header *h, const struct ack_content *c)
 		text_put(t, fields[i]);
 	}
 	text_char(t, d->field);
-	text_string(t, "ACK");
-	if (h->event.n > 0) {
-		text_char(t, d->component);
-		text_put(t, h->event);
-		text_char(t, d->component);
-		text_string(t, "ACK");
-	}
+	put_type(t, h);
 	text_char(t, d->field);
 	text_string(t, c->own_id);
 	text_char(t, d->field);
@@ -198,7 +209,7 @@ hl7_ack_build(struct arena *a, const struct hl7_header *h, const struct ack_cont
 	text_string(&t, code);
 	text_char(&t, d->field);
 	text_put(&t, h->control_id);
-	if (c->n_errors > 0 && !c->brief) {
+	if (c->n_errors > 0 && !c->brief && !version_is_from(h, '7')) {	/* withdrawn in 2.7: ERR says it */
 		const struct refusal *e = &c->errors[0];
 		text_char(&t, d->field);
 		put_escaped(&t, d, e->detail != NULL ? e->detail : reason_of(e->reason)->title);

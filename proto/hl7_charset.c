@@ -21,7 +21,9 @@ struct charset_row {
 static const struct charset_row charsets[] = {
 	{"UNICODE UTF-8", NULL}, {"UTF-8", NULL}, {"UTF8", NULL}, {"UNICODE", NULL}, {"ASCII", NULL}, {"US-ASCII", NULL},
 	{"GB 18030-2000", "GB18030"}, {"GB 18030", "GB18030"}, {"GB18030", "GB18030"}, {"GB18030-2000", "GB18030"},
-	{"GB2312", "GB18030"}, {"GBK", "GB18030"}, {"BIG-5", "BIG5"}, {"BIG5", "BIG5"},
+	{"GB 18030-2005", "GB18030"}, {"GB18030-2005", "GB18030"}, {"GB 18030-2022", "GB18030"}, {"GB18030-2022", "GB18030"},
+	{"GB2312", "GB18030"}, {"GB 2312-80", "GB18030"}, {"GB 2312-1980", "GB18030"}, {"GBK", "GB18030"}, {"CP936", "GB18030"}, {"CP 936", "GB18030"},
+	{"MS936", "GB18030"}, {"BIG-5", "BIG5"}, {"BIG5", "BIG5"},
 };
 
 static struct view
@@ -30,6 +32,18 @@ without_mark(struct view message)
 	if (message.n >= 3 && memcmp(message.p, "\xEF\xBB\xBF", 3) == 0)
 		return (struct view){message.p + 3, message.n - 3};
 	return message;
+}
+
+/* MSH-18 may repeat: where the first is blank or ASCII, the next one is what the rest of the message is in. */
+static struct view
+charset_of_field(struct view field, const struct hl7_delimiters *d)
+{
+	struct view first = view_trim(hl7_part(hl7_part(field, d->repetition, 1), d->component, 1));
+
+	if (first.n > 0 && !view_is(first, "ASCII"))
+		return first;
+	struct view next = view_trim(hl7_part(hl7_part(field, d->repetition, 2), d->component, 1));
+	return next.n > 0 ? next : first;
 }
 
 struct view
@@ -44,7 +58,7 @@ hl7_charset_name(struct view message)
 		return VIEW_NONE;
 	struct hl7_fields f;
 	hl7_split(&msh, &d, &f);
-	return view_trim(hl7_part(hl7_part(hl7_field(&f, 18), d.repetition, 1), d.component, 1));
+	return charset_of_field(hl7_field(&f, 18), &d);
 }
 
 struct view
@@ -131,6 +145,13 @@ hl7_charset_end(struct hl7_charset *c)
 	c->converter = NULL;
 }
 
+/* Sets such as ISO IR87 are of seven bits, too: an escape or a shift is what tells them from ASCII. */
+static bool
+switches_sets(struct view piece)
+{
+	return memchr(piece.p, 0x1B, piece.n) != NULL || memchr(piece.p, 0x0E, piece.n) != NULL || memchr(piece.p, 0x0F, piece.n) != NULL;
+}
+
 /* A piece of a text that is UTF-8 already. */
 static bool
 step_check(struct hl7_charset *c, size_t bytes)
@@ -141,7 +162,7 @@ step_check(struct hl7_charset *c, size_t bytes)
 		return false;
 	c->rest.p += piece.n;
 	c->rest.n -= piece.n;
-	return c->found ? utf8_is_valid(piece) : ascii_is_valid(piece);
+	return c->found ? utf8_is_valid(piece) : ascii_is_valid(piece) && !switches_sets(piece);
 }
 
 /* A piece of a text to convert. One that ends in the middle of a character leaves that to the next one. */

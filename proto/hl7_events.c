@@ -1,33 +1,57 @@
-/* The HL7 profile: which segment and field means what to billing. Charge lines are in hl7_ft1.c. A message is walked twice: for the segments that say who
- * and where, and for its lines. */
+/* The HL7 profile: which segment and field means what to billing. The walk through the message is in hl7_groups.c, charge lines are in hl7_ft1.c. */
 #include "hl7_events.h"
 
 #include "fields.h"
 #include "hl7_ft1.h"
+#include "hl7_groups.h"
 #include "timestamp.h"
+
+/* What an event is about, and by which numbers. */
+enum subject {
+	OF_VISIT,		/* PV1-19, else PID-18 */
+	OF_VISIT_OR_PATIENT,	/* the same; without a number, the patient */
+	OF_PATIENT,		/* PID-3; a merge's loser MRG-1 */
+	OF_ACCOUNT,		/* PID-18; MRG-3 */
+	OF_ACCOUNT_AND_PATIENT,
+	OF_MERGED_VISIT,	/* PV1-19; MRG-5 */
+	OF_MOVED_ACCOUNT,	/* PID-18, else MRG-3, which is PID-3's from now on */
+	OF_MOVED_VISIT,		/* PV1-19, else MRG-5 */
+};
 
 struct event_row {
 	const char *type, *event;
-	enum event_kind kind;
-	bool of_patient;	/* no visit needed */
+	enum event_kind kind;	/* EVENT_NONE of an ADT or BAR: nothing that billing keeps */
+	enum subject subject;
+	enum hl7_repeat repeat;
+	const char *visit_class;	/* where PV1-2 does not say it */
 };
 
 static const struct event_row events[] = {
-	{"ADT", "A01", EVENT_OPEN, false}, {"ADT", "A04", EVENT_OPEN, false}, {"ADT", "A05", EVENT_OPEN, false},
-	{"ADT", "A02", EVENT_UPDATE, false}, {"ADT", "A08", EVENT_UPDATE, true}, {"ADT", "A03", EVENT_DISCHARGE, false},
-	{"ADT", "A11", EVENT_CANCEL, false}, {"ADT", "A13", EVENT_REOPEN, false}, {"ADT", "A40", EVENT_MERGE, true},
-	{"ADT", "A28", EVENT_UPDATE, true}, {"ADT", "A31", EVENT_UPDATE, true},
-	{"BAR", "P01", EVENT_OPEN, false}, {"BAR", "P05", EVENT_UPDATE, false}, {"BAR", "P06", EVENT_DISCHARGE, false},
-	{"DFT", "P03", EVENT_NONE, false}, {"DFT", "P11", EVENT_NONE, false},
+	{"ADT", "A01", EVENT_OPEN, OF_VISIT, REPEAT_NONE, NULL}, {"ADT", "A04", EVENT_OPEN, OF_VISIT, REPEAT_NONE, NULL},
+	{"ADT", "A05", EVENT_OPEN, OF_VISIT, REPEAT_NONE, NULL},
+	{"ADT", "A02", EVENT_UPDATE, OF_VISIT, REPEAT_NONE, NULL}, {"ADT", "A12", EVENT_UPDATE, OF_VISIT, REPEAT_NONE, NULL},
+	{"ADT", "A06", EVENT_UPDATE, OF_VISIT, REPEAT_NONE, "inpatient"}, {"ADT", "A07", EVENT_UPDATE, OF_VISIT, REPEAT_NONE, "outpatient"},
+	{"ADT", "A08", EVENT_UPDATE, OF_VISIT_OR_PATIENT, REPEAT_NONE, NULL},
+	{"ADT", "A28", EVENT_UPDATE, OF_PATIENT, REPEAT_NONE, NULL}, {"ADT", "A31", EVENT_UPDATE, OF_PATIENT, REPEAT_NONE, NULL},
+	{"ADT", "A03", EVENT_DISCHARGE, OF_VISIT, REPEAT_NONE, NULL}, {"ADT", "A13", EVENT_REOPEN, OF_VISIT, REPEAT_NONE, NULL},
+	{"ADT", "A11", EVENT_CANCEL, OF_VISIT, REPEAT_NONE, NULL}, {"ADT", "A27", EVENT_CANCEL, OF_VISIT, REPEAT_NONE, NULL},
+	{"ADT", "A38", EVENT_CANCEL, OF_VISIT, REPEAT_NONE, NULL},
+	{"ADT", "A34", EVENT_MERGE, OF_PATIENT, REPEAT_NONE, NULL}, {"ADT", "A40", EVENT_MERGE, OF_PATIENT, REPEAT_PATIENT, NULL},
+	{"ADT", "A43", EVENT_MERGE, OF_PATIENT, REPEAT_PATIENT, NULL}, {"ADT", "A47", EVENT_MERGE, OF_PATIENT, REPEAT_NONE, NULL},
+	{"ADT", "A35", EVENT_MERGE, OF_ACCOUNT, REPEAT_NONE, NULL}, {"ADT", "A41", EVENT_MERGE, OF_ACCOUNT, REPEAT_PATIENT, NULL},
+	{"ADT", "A49", EVENT_MERGE, OF_ACCOUNT, REPEAT_NONE, NULL},
+	{"ADT", "A18", EVENT_MERGE, OF_ACCOUNT_AND_PATIENT, REPEAT_NONE, NULL}, {"ADT", "A36", EVENT_MERGE, OF_ACCOUNT_AND_PATIENT, REPEAT_NONE, NULL},
+	{"ADT", "A42", EVENT_MERGE, OF_MERGED_VISIT, REPEAT_PATIENT, NULL}, {"ADT", "A50", EVENT_MERGE, OF_MERGED_VISIT, REPEAT_NONE, NULL},
+	{"ADT", "A44", EVENT_MOVE, OF_MOVED_ACCOUNT, REPEAT_PATIENT, NULL}, {"ADT", "A45", EVENT_MOVE, OF_MOVED_VISIT, REPEAT_MERGE, NULL},
+	{"ADT", "A51", EVENT_NONE, OF_PATIENT, REPEAT_NONE, NULL},
+	{"BAR", "P01", EVENT_OPEN, OF_VISIT, REPEAT_VISIT, NULL}, {"BAR", "P05", EVENT_UPDATE, OF_VISIT, REPEAT_VISIT, NULL},
+	{"BAR", "P06", EVENT_DISCHARGE, OF_VISIT, REPEAT_PATIENT, NULL}, {"BAR", "P02", EVENT_CANCEL, OF_VISIT, REPEAT_PATIENT, NULL},
+	{"BAR", "P12", EVENT_NONE, OF_VISIT, REPEAT_NONE, NULL},
+	{"DFT", "P03", EVENT_NONE, OF_VISIT, REPEAT_NONE, NULL}, {"DFT", "P11", EVENT_NONE, OF_VISIT, REPEAT_NONE, NULL},
 };
 
-/* The segments that say who and where; FT1 are walked separately. Of fields only the number is set before they are split: four kilobytes of zeros a
- * message would be a tenth of its reading. */
-struct body {
-	bool has_pid, has_pv1, has_mrg;
-	struct hl7_fields evn, pid, pv1, mrg;
-	size_t n_ft1, n_msh;
-};
+/* A40 of a feed that means visits by it. */
+static const struct event_row a40_of_visits = {"ADT", "A40", EVENT_MERGE, OF_VISIT_OR_PATIENT, REPEAT_PATIENT, NULL};
 
 /* What reads texts: the first one that breaks its limit is the refusal. */
 struct reader {
@@ -36,21 +60,12 @@ struct reader {
 	struct refusal refused;
 };
 
-static const struct event_row *
-event_lookup(const struct hl7_header *h, struct refusal *refused)
-{
-	bool type_known = false;
-
-	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
-		if (view_is(h->type, events[i].type)) {
-			type_known = true;
-			if (view_is(h->event, events[i].event))
-				return &events[i];
-		}
-	*refused = type_known ? (struct refusal){"event_code", "the event is not one that billing takes", "MSH^1^9^1^2"}
-	    : (struct refusal){"message_type", "the message type is not one that billing takes", "MSH^1^9^1^1"};
-	return NULL;
-}
+/* A segment's fields, and where they stand. */
+struct fields_at {
+	const char *id;
+	unsigned nth;
+	struct hl7_fields f;
+};
 
 struct hl7_events {
 	const struct hl7_header *header;
@@ -58,50 +73,73 @@ struct hl7_events {
 	struct intake *intake;
 	const struct event_row *row;
 	struct reader reader;
-	struct body body;
-	struct view message, rest;
+	struct hl7_groups groups;
+	struct view message;
 	bool scanned;
 	struct hl7_ft1 lines;
 };
 
-/* Goes on for about so many bytes. True at the message's end. */
 static bool
-body_scan(struct hl7_events *e, size_t bytes)
+is_dft(const struct event_row *row)
 {
-	size_t until = bytes < e->rest.n ? e->rest.n - bytes : 0;
-	const struct hl7_delimiters *d = &e->header->delimiters;
-	struct body *b = &e->body;
-	struct hl7_segment s;
+	return row->type[0] == 'D';
+}
 
-	while (hl7_next_segment(&e->rest, &s)) {
-		if (hl7_is(&s, "FT1"))
-			b->n_ft1++;
-		else if (hl7_is(&s, "MSH"))
-			b->n_msh++;
-		else if (hl7_is(&s, "PID") && !b->has_pid)
-			hl7_split(&s, d, &b->pid), b->has_pid = true;
-		else if (hl7_is(&s, "PV1") && !b->has_pv1)
-			hl7_split(&s, d, &b->pv1), b->has_pv1 = true;
-		else if (hl7_is(&s, "MRG") && !b->has_mrg)
-			hl7_split(&s, d, &b->mrg), b->has_mrg = true;
-		else if (hl7_is(&s, "EVN") && b->evn.n == 0)
-			hl7_split(&s, d, &b->evn);
-		if (e->rest.n < until)
-			return false;
-	}
-	return true;
+static const struct event_row *
+event_lookup(const struct hl7_header *h, const struct hl7_context *c, struct refusal *refused)
+{
+	bool type_known = false;
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (view_is(h->type, events[i].type)) {
+			type_known = true;
+			if (view_is(h->event, events[i].event))
+				return c->a40_visits && strcmp(events[i].event, "A40") == 0 ? &a40_of_visits : &events[i];
+		}
+	*refused = type_known ? (struct refusal){"event_code", "the event is not one that billing takes", "MSH^1^9^1^2"}
+	    : (struct refusal){"message_type", "the message type is not one that billing takes", "MSH^1^9^1^1"};
+	return NULL;
+}
+
+static struct fields_at
+fields_of(struct view line, const char *id, unsigned nth, const struct hl7_delimiters *d)
+{
+	struct fields_at at;
+	const struct hl7_segment s = {.line = line};
+
+	at.id = id;
+	at.nth = nth > 0 ? nth : 1;
+	at.f.n = 0;
+	if (line.n > 0)
+		hl7_split(&s, d, &at.f);
+	return at;
+}
+
+/* The usual ones are there already: each message asks for some. */
+static const char *
+place_of(struct reader *r, const struct fields_at *at, unsigned field)
+{
+	static const struct { const char *id; unsigned field; const char *place; } usual[] = {
+		{"PV1", 19, "PV1^1^19"}, {"PID", 18, "PID^1^18"}, {"PID", 3, "PID^1^3"}, {"PV1", 44, "PV1^1^44"}, {"PV1", 45, "PV1^1^45"},
+	};
+
+	for (size_t i = 0; at->nth == 1 && i < sizeof(usual) / sizeof(usual[0]); i++)
+		if (usual[i].field == field && strcmp(usual[i].id, at->id) == 0)
+			return usual[i].place;
+	return arena_printf(r->a, "%s^%u^%u", at->id, at->nth, field);
 }
 
 /* The text by the table of fields; empty where it breaks its limit, so that nothing long goes on from here. */
 static struct value
-bounded(struct reader *r, struct value v, enum field field, const char *location)
+bounded(struct reader *r, struct value v, enum field field, const struct fields_at *at, unsigned number)
 {
 	const char *complaint = v.text.n > 0 ? field_text_complaint(field, v.text) : NULL;
 
 	if (complaint == NULL)
 		return v;
 	if (r->refused.reason == NULL)
-		r->refused = (struct refusal){"field_invalid", arena_printf(r->a, "the %s %s", field_limit_of(field)->name, complaint), location};
+		r->refused = (struct refusal){"field_invalid", arena_printf(r->a, "the %s %s", field_limit_of(field)->name, complaint),
+		    place_of(r, at, number)};
 	return (struct value){VIEW_NONE, false};
 }
 
@@ -113,22 +151,33 @@ text_of(struct reader *r, struct view component)
 	return (struct value){view_trim(hl7_text(component, r->d, r->a)), false};
 }
 
+/* The first component of a field. */
 static struct value
-value_of(struct reader *r, struct view component, enum field field, const char *location)
+value_of(struct reader *r, const struct fields_at *at, unsigned number, enum field field)
 {
-	return bounded(r, text_of(r, component), field, location);
+	return bounded(r, text_of(r, hl7_component(hl7_field(&at->f, number), r->d, 1)), field, at, number);
 }
 
 static struct view
-id_of(struct reader *r, struct view field, enum field which, const char *location)
+id_of(struct reader *r, const struct fields_at *at, unsigned number, enum field field)
 {
-	return value_of(r, hl7_component(field, r->d, 1), which, location).text;
+	return value_of(r, at, number, field).text;
+}
+
+/* The number of one field, else of another. */
+static struct view
+either(struct reader *r, const struct fields_at *at, unsigned number, const struct fields_at *other, unsigned other_number, enum field field)
+{
+	struct view id = id_of(r, at, number, field);
+
+	return id.n > 0 ? id : id_of(r, other, other_number, field);
 }
 
 /* PID-5: family and given name as one: a blank between Latin ones, none between Chinese ones. */
 static struct value
-name_of(struct reader *r, struct view field)
+name_of(struct reader *r, const struct fields_at *pid)
 {
+	struct view field = hl7_field(&pid->f, 5);
 	struct value family = text_of(r, hl7_component(field, r->d, 1)), given = text_of(r, hl7_component(field, r->d, 2)), name = family;
 
 	if (!family.deleted && given.text.n > 0) {
@@ -138,7 +187,7 @@ name_of(struct reader *r, struct view field)
 			name = (struct value){arena_join(r->a, family.text, blank, given.text), false};
 		}
 	}
-	return bounded(r, name, FIELD_PATIENT_NAME, "PID^1^5");
+	return bounded(r, name, FIELD_PATIENT_NAME, pid, 5);
 }
 
 /* PV1-2, table 0004. */
@@ -158,18 +207,57 @@ class_of(struct view v)
 	return NULL;
 }
 
+/* The visit that a group is about. What is not said where it must be is told by judge_group. */
 static void
-visit_of(struct reader *r, const struct body *b, const struct hl7_header *h, struct visit_ref *ret)
+visit_of(struct reader *r, enum subject subject, const struct fields_at *pid, const struct fields_at *pv1, const struct fields_at *mrg,
+    const struct hl7_header *h, struct visit_ref *ret)
 {
 	ret->facility = h->facility;
-	ret->visit_no = id_of(r, hl7_field(&b->pv1, 19), FIELD_VISIT_NO, "PV1^1^19");
-	if (ret->visit_no.n == 0)
-		ret->visit_no = id_of(r, hl7_field(&b->pid, 18), FIELD_VISIT_NO, "PID^1^18");
-	ret->patient_no.text = id_of(r, hl7_field(&b->pid, 3), FIELD_PATIENT_NO, "PID^1^3");
-	if (ret->patient_no.text.n == 0)
-		ret->patient_no.text = id_of(r, hl7_field(&b->pid, 2), FIELD_PATIENT_NO, "PID^1^2");
-	ret->patient_name = name_of(r, hl7_field(&b->pid, 5));
-	ret->visit_class = class_of(hl7_component(hl7_field(&b->pv1, 2), r->d, 1));
+	ret->patient_no.text = either(r, pid, 3, pid, 2, FIELD_PATIENT_NO);
+	ret->patient_name = name_of(r, pid);
+	ret->visit_class = class_of(hl7_component(hl7_field(&pv1->f, 2), r->d, 1));
+	switch (subject) {
+	case OF_VISIT: case OF_VISIT_OR_PATIENT:
+		ret->visit_no = either(r, pv1, 19, pid, 18, FIELD_VISIT_NO);
+		if (hl7_field(&pv1->f, 19).n > 0 || hl7_field(&pid->f, 18).n == 0)
+			ret->location = place_of(r, pv1, 19);
+		else
+			ret->location = place_of(r, pid, 18);
+		break;
+	case OF_PATIENT:
+		ret->location = place_of(r, pid, 3);
+		break;
+	case OF_ACCOUNT: case OF_ACCOUNT_AND_PATIENT:
+		ret->visit_no = id_of(r, pid, 18, FIELD_VISIT_NO);
+		ret->location = place_of(r, pid, 18);
+		break;
+	case OF_MERGED_VISIT:
+		ret->visit_no = id_of(r, pv1, 19, FIELD_VISIT_NO);
+		ret->location = place_of(r, pv1, 19);
+		break;
+	case OF_MOVED_ACCOUNT:
+		ret->visit_no = either(r, pid, 18, mrg, 3, FIELD_VISIT_NO);
+		ret->location = place_of(r, pid, 18);
+		break;
+	case OF_MOVED_VISIT:
+		ret->visit_no = either(r, pv1, 19, mrg, 5, FIELD_VISIT_NO);
+		ret->location = place_of(r, pv1, 19);
+		break;
+	}
+}
+
+/* The losers of a merge. */
+static void
+losers_of(struct reader *r, enum subject subject, const struct fields_at *mrg, struct visit_event *e)
+{
+	if (subject == OF_ACCOUNT || subject == OF_ACCOUNT_AND_PATIENT)
+		e->other_visit_no = id_of(r, mrg, 3, FIELD_VISIT_NO);
+	else if (subject == OF_MERGED_VISIT)
+		e->other_visit_no = id_of(r, mrg, 5, FIELD_VISIT_NO);
+	else if (subject == OF_VISIT_OR_PATIENT)
+		e->other_visit_no = either(r, mrg, 5, mrg, 3, FIELD_VISIT_NO);
+	if (subject != OF_ACCOUNT && subject != OF_MERGED_VISIT)
+		e->other_patient_no = id_of(r, mrg, 1, FIELD_PATIENT_NO);
 }
 
 /* The first of the fields that holds a time; false when none does. A time that cannot be read is a refusal. */
@@ -187,41 +275,83 @@ time_of(struct view field, const struct hl7_delimiters *d, int offset, int64_t *
 	return true;
 }
 
+/* When a visit began or ended: PV1-44 or 45, else EVN-2. */
 static void
-event_fill(struct reader *r, const struct body *b, const struct hl7_context *c, struct intake *in)
+event_time(struct reader *r, const struct hl7_context *c, struct view evn_line, const struct fields_at *pv1, struct visit_event *e)
 {
-	const struct hl7_delimiters *d = r->d;
-	struct visit_event *e = &in->event;
+	const struct fields_at evn = fields_of(evn_line, "EVN", 1, r->d);
+	const unsigned field = e->kind == EVENT_OPEN ? 44 : 45;
+	const char *location = place_of(r, pv1, field);
 	struct refusal bad = {0};
+	int64_t at;
 
-	e->at = in->has_sent_at ? in->sent_at : c->now;
-	if (e->kind == EVENT_OPEN || e->kind == EVENT_DISCHARGE) {
-		int64_t at;
-		size_t field = e->kind == EVENT_OPEN ? 44 : 45;
-		const char *location = e->kind == EVENT_OPEN ? "PV1^1^44" : "PV1^1^45";
-		if (time_of(hl7_field(&b->pv1, field), d, c->offset, &at, &bad, location)
-		    || (bad.reason == NULL && time_of(hl7_field(&b->evn, 2), d, c->offset, &at, &bad, location = "EVN^1^2")))
-			e->at = at;
-		if (e->kind == EVENT_DISCHARGE && bad.reason == NULL && !intake_time_is_sane(e->at, c->now))
-			bad = (struct refusal){"date_absurd", "the discharge is before 1990 or in the future", location};
-		if (e->kind == EVENT_DISCHARGE && bad.reason != NULL)
-			e->refused = bad;
-	}
-	struct view birth = hl7_component(hl7_field(&b->pid, 7), d, 1);
+	if (time_of(hl7_field(&pv1->f, field), r->d, c->offset, &at, &bad, location)
+	    || (bad.reason == NULL && time_of(hl7_field(&evn.f, 2), r->d, c->offset, &at, &bad, location = "EVN^1^2")))
+		e->at = at;
+	if (e->kind == EVENT_DISCHARGE && bad.reason == NULL && !intake_time_is_sane(e->at, c->now))
+		bad = (struct refusal){"date_absurd", "the discharge is before 1990 or in the future", location};
+	if (e->kind == EVENT_DISCHARGE && bad.reason != NULL)
+		e->refused = bad;
+}
+
+/* What a group lacks for its event. */
+static struct refusal
+judge_group(struct hl7_events *he, const struct hl7_group *g, const struct visit_ref *v, const struct visit_event *e)
+{
+	const enum subject subject = he->row->subject;
+	struct arena *a = he->reader.a;
+	const unsigned pid = g->n_pid > 0 ? g->n_pid : 1, mrg = g->n_mrg > 0 ? g->n_mrg : 1;
+	bool needs_visit = subject != OF_PATIENT && subject != OF_VISIT_OR_PATIENT;
+
+	if (e->kind == EVENT_MERGE && g->mrg.n == 0)
+		return (struct refusal){"segment_missing", "a merge has an MRG segment", "MRG^1"};
+	if (v->visit_no.n == 0 && needs_visit)
+		return (struct refusal){"visit_missing", subject == OF_VISIT ? "no visit number in PV1-19 nor in PID-18" : "the event names no visit", v->location};
+	if (v->visit_no.n == 0 && v->patient_no.text.n == 0)
+		return (struct refusal){"field_missing", "no patient number in PID-3", arena_printf(a, "PID^%u^3", pid)};
+	if (e->kind == EVENT_MOVE && v->patient_no.text.n == 0)
+		return (struct refusal){"field_missing", "no patient number in PID-3 to move it to", arena_printf(a, "PID^%u^3", pid)};
+	if (e->kind != EVENT_MERGE)
+		return (struct refusal){0};
+	if (subject == OF_PATIENT && e->other_patient_no.n == 0)
+		return (struct refusal){"field_missing", "the merge names no patient in MRG-1", arena_printf(a, "MRG^%u^1", mrg)};
+	if (needs_visit && e->other_visit_no.n == 0)
+		return (struct refusal){"field_missing", subject == OF_MERGED_VISIT ? "the merge names no visit in MRG-5" : "the merge names no account in MRG-3",
+		    arena_printf(a, "MRG^%u^%d", mrg, subject == OF_MERGED_VISIT ? 5 : 3)};
+	if (e->other_visit_no.n == 0 && e->other_patient_no.n == 0)
+		return (struct refusal){"field_missing", "the merge names neither a visit nor a patient to merge", arena_printf(a, "MRG^%u^1", mrg)};
+	return (struct refusal){0};
+}
+
+/* One group, one visit, one event. */
+static void
+group_read(struct hl7_events *he, const struct hl7_group *g, struct visit_ref *v, struct visit_event *e)
+{
+	struct reader *r = &he->reader;
+	const struct hl7_context *c = &he->context;
+	const struct event_row *row = he->row;
+	const struct fields_at pid = fields_of(g->pid, "PID", g->n_pid, r->d), pv1 = fields_of(g->pv1, "PV1", g->n_pv1, r->d),
+	    mrg = fields_of(g->mrg, "MRG", g->n_mrg, r->d);
+
+	visit_of(r, row->subject, &pid, &pv1, &mrg, he->header, v);
+	if (e == NULL)
+		return;
+	if (v->visit_class == NULL)
+		v->visit_class = row->visit_class;
+	e->kind = row->kind;
+	e->at = he->intake->has_sent_at ? he->intake->sent_at : c->now;
+	if (e->kind == EVENT_OPEN || e->kind == EVENT_DISCHARGE)
+		event_time(r, c, he->groups.evn, &pv1, e);
+	struct view birth = hl7_component(hl7_field(&pid.f, 7), r->d, 1);
 	e->has_birth_date = birth.n > 0 && timestamp_parse_date(birth, &e->birth_date) == 0;
-	e->sex = value_of(r, hl7_component(hl7_field(&b->pid, 8), d, 1), FIELD_SEX, "PID^1^8");
-	e->department = value_of(r, hl7_component(hl7_field(&b->pv1, 10), d, 1), FIELD_DEPARTMENT, "PV1^1^10");
-	e->location = value_of(r, hl7_part(hl7_field(&b->pv1, 3), d->repetition, 1), FIELD_LOCATION, "PV1^1^3");
-	if (e->kind == EVENT_MERGE) {
-		e->other_visit_no = id_of(r, hl7_field(&b->mrg, 5), FIELD_VISIT_NO, "MRG^1^5");
-		if (e->other_visit_no.n == 0)
-			e->other_visit_no = id_of(r, hl7_field(&b->mrg, 3), FIELD_VISIT_NO, "MRG^1^3");
-		e->other_patient_no = id_of(r, hl7_field(&b->mrg, 1), FIELD_PATIENT_NO, "MRG^1^1");
-		if (!b->has_mrg)
-			e->refused = (struct refusal){"segment_missing", "a merge has an MRG segment", "MRG^1"};
-		else if (e->other_visit_no.n == 0 && e->other_patient_no.n == 0)
-			e->refused = (struct refusal){"field_missing", "the merge names neither a visit nor a patient to merge", "MRG^1^1"};
-	}
+	e->sex = value_of(r, &pid, 8, FIELD_SEX);
+	e->department = value_of(r, &pv1, 10, FIELD_DEPARTMENT);
+	e->location = bounded(r, text_of(r, hl7_part(hl7_field(&pv1.f, 3), r->d->repetition, 1)), FIELD_LOCATION, &pv1, 3);
+	if (e->kind == EVENT_MERGE)
+		losers_of(r, row->subject, &mrg, e);
+	struct refusal lacks = judge_group(he, g, v, e);
+	if (e->refused.reason == NULL || lacks.reason != NULL)
+		e->refused = lacks.reason != NULL ? lacks : e->refused;
 }
 
 /* Room for the lines; none where there are none, or too many. */
@@ -229,7 +359,7 @@ static void
 lines_begin(struct hl7_events *e)
 {
 	struct intake *in = e->intake;
-	size_t n = e->body.n_ft1;
+	size_t n = e->groups.n_ft1;
 
 	if (n == 0) {
 		in->refused = (struct refusal){"no_lines", "a DFT without FT1", "FT1^1"};
@@ -250,18 +380,30 @@ static void
 body_read(struct hl7_events *e)
 {
 	struct intake *in = e->intake;
+	const struct hl7_group *g = &e->groups.first;
 
-	in->visits = arena_alloc(&in->arena, sizeof(*in->visits));
-	in->n_visits = 1;
-	visit_of(&e->reader, &e->body, e->header, &in->visits[0]);
-	if (e->row->kind == EVENT_NONE) {
+	if (e->groups.n > e->context.max_lines) {
+		in->refused = (struct refusal){"too_large", arena_printf(&in->arena, "%zu groups, at most %zu are taken", e->groups.n, e->context.max_lines),
+		    "PID^1"};
+		e->groups.n = 1;
+	}
+	in->visits = arena_alloc(&in->arena, e->groups.n * sizeof(*in->visits));
+	in->n_visits = e->groups.n;
+	if (is_dft(e->row)) {
+		group_read(e, g, &in->visits[0], NULL);
 		lines_begin(e);
 		return;
 	}
-	in->event.kind = e->row->kind;
-	if (strcmp(e->row->event, "A28") == 0 || strcmp(e->row->event, "A31") == 0)
-		in->visits[0].visit_no = VIEW_NONE;
-	event_fill(&e->reader, &e->body, &e->context, in);
+	if (e->row->kind == EVENT_NONE) {
+		group_read(e, g, &in->visits[0], NULL);
+		return;
+	}
+	in->events = arena_alloc(&in->arena, e->groups.n * sizeof(*in->events));
+	in->n_events = e->groups.n;
+	for (size_t i = 0; i < in->n_events; i++, g = g->next) {
+		in->events[i].visit = i;
+		group_read(e, g, &in->visits[i], &in->events[i]);
+	}
 }
 
 /* What is wrong with the message as a whole. */
@@ -269,20 +411,17 @@ static void
 judge(struct hl7_events *e)
 {
 	struct intake *in = e->intake;
-	const struct visit_ref *visit = &in->visits[0];
 
 	if (in->refused.reason == NULL)
-		in->refused = e->reader.refused;
-	if (in->refused.reason == NULL && e->body.n_msh > 1)	/* frames are taken apart before: nobody pays for the next patient */
-		in->refused = (struct refusal){"segment_order", "a second MSH in one message", "MSH^2"};
-	if (in->refused.reason == NULL && visit->visit_no.n == 0) {
-		if (!e->row->of_patient)
-			in->refused = (struct refusal){"visit_missing", "no visit number in PV1-19 nor in PID-18", "PV1^1^19"};
-		else if (visit->patient_no.text.n == 0)
-			in->refused = (struct refusal){"field_missing", "no patient number in PID-3", "PID^1^3"};
-	}
+		in->refused = e->groups.refused;
 	if (in->refused.reason == NULL)
-		in->refused = in->event.refused;
+		in->refused = e->reader.refused;
+	if (in->refused.reason == NULL && e->groups.n_msh > 1)	/* frames are taken apart before: nobody pays for the next patient */
+		in->refused = (struct refusal){"segment_order", "a second MSH in one message", "MSH^2"};
+	if (in->refused.reason == NULL && is_dft(e->row) && in->visits[0].visit_no.n == 0)
+		in->refused = (struct refusal){"visit_missing", "no visit number in PV1-19 nor in PID-18", "PV1^1^19"};
+	for (size_t i = 0; i < in->n_events && in->refused.reason == NULL; i++)
+		in->refused = in->events[i].refused;
 	for (size_t i = 0; in->refused.reason != NULL && i < in->n_lines; i++)
 		in->lines[i].refused = in->refused;
 }
@@ -290,20 +429,19 @@ judge(struct hl7_events *e)
 static void
 events_open(struct hl7_events *e, struct view message, const struct hl7_header *h, const struct hl7_context *c, struct intake *in)
 {
-	struct body *b = &e->body;
+	const struct fields_at msh = {.id = "MSH", .nth = 1, .f = {.n = 0}};
 
 	e->header = h;
 	e->context = *c;
 	e->intake = in;
 	e->reader = (struct reader){&h->delimiters, &in->arena, {0}};
-	e->message = e->rest = message;
+	e->message = message;
 	e->scanned = false;
-	b->has_pid = b->has_pv1 = b->has_mrg = false;
-	b->evn.n = b->pid.n = b->pv1.n = b->mrg.n = 0;
-	b->n_ft1 = b->n_msh = 0;
-	e->row = event_lookup(h, &in->refused);
-	in->message_id = bounded(&e->reader, (struct value){hl7_text(h->control_id, e->reader.d, e->reader.a), false}, FIELD_MESSAGE_ID, "MSH^1^10").text;
-	in->has_sent_at = timestamp_parse(h->time, c->offset, &in->sent_at) == 0;
+	timestamp_has_offset(h->time, &e->context.offset);	/* HL7 2.5 chapter 2, TS: the zone of MSH-7 is that of all times without one */
+	e->row = event_lookup(h, c, &in->refused);
+	hl7_groups_begin(&e->groups, message, &h->delimiters, e->row != NULL ? e->row->repeat : REPEAT_NONE, &in->arena);
+	in->message_id = bounded(&e->reader, (struct value){hl7_text(h->control_id, e->reader.d, e->reader.a), false}, FIELD_MESSAGE_ID, &msh, 10).text;
+	in->has_sent_at = timestamp_parse(h->time, e->context.offset, &in->sent_at) == 0;
 }
 
 struct hl7_events *
@@ -321,7 +459,7 @@ hl7_events_step(struct hl7_events *e, size_t bytes)
 	if (e->row == NULL)
 		return true;
 	if (!e->scanned) {
-		if (!body_scan(e, bytes))
+		if (!hl7_groups_step(&e->groups, bytes))
 			return false;
 		e->scanned = true;
 		body_read(e);

@@ -1,6 +1,7 @@
 /* FT1: one charge line a segment. What is wrong with one stays with it; its neighbours do not care. */
 #include "hl7_ft1.h"
 
+#include <assert.h>
 #include <ctype.h>
 
 #include "fields.h"
@@ -304,10 +305,13 @@ hl7_ft1_step(struct hl7_ft1 *w, size_t bytes)
 	struct hl7_segment s;
 
 	while (hl7_next_segment(&w->rest, &s)) {
+		if (!hl7_is_segment(&s, &w->header->delimiters))
+			continue;
 		bool is_ft1 = hl7_is(&s, "FT1");
 		if (is_ft1 && w->waits)
 			finish_line(w);
 		if (is_ft1) {
+			assert(w->n < w->intake->n_lines);
 			w->n++;
 			w->waits = true;
 			w->has_zrv = false;

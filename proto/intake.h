@@ -22,6 +22,7 @@ struct visit_ref {
 	struct view visit_no;		/* empty only for events of a patient */
 	struct value patient_no, patient_name;
 	const char *visit_class;	/* outpatient, emergency, inpatient; NULL not said */
+	const char *location;		/* where its number stands, as in a refusal; NULL: not said */
 };
 
 enum line_kind { LINE_CHARGE, LINE_CREDIT, LINE_ADJUSTMENT, LINE_PAYMENT };
@@ -52,11 +53,11 @@ struct charge_line {
 	const char *visit_state;
 };
 
-enum event_kind { EVENT_NONE, EVENT_OPEN, EVENT_UPDATE, EVENT_DISCHARGE, EVENT_CANCEL, EVENT_REOPEN, EVENT_MERGE };
+enum event_kind { EVENT_NONE, EVENT_OPEN, EVENT_UPDATE, EVENT_DISCHARGE, EVENT_CANCEL, EVENT_REOPEN, EVENT_MERGE, EVENT_MOVE };
 
 struct visit_event {
 	enum event_kind kind;
-	size_t visit;
+	size_t visit;			/* index into the intake's visits */
 	int64_t at;			/* admitted or discharged */
 	bool has_birth_date;
 	int32_t birth_date;		/* days since 1970-01-01 */
@@ -73,7 +74,8 @@ struct intake {
 	int64_t sent_at;		/* MSH-7 or as_of */
 	struct visit_ref *visits;
 	size_t n_visits;
-	struct visit_event event;	/* at most one a message */
+	struct visit_event *events;	/* in the message's order */
+	size_t n_events;
 	struct charge_line *lines;	/* grouped by visit, in the message's order within one */
 	size_t n_lines;
 	struct refusal refused;		/* of the message as a whole */

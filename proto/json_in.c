@@ -2,13 +2,14 @@
 #include "json_in.h"
 
 #include "money.h"
+#include "text.h"
 #include "timestamp.h"
 #include "utf8.h"
 
 enum { LONGEST_CHARACTER = 4 };
 
 const char *
-json_in_pointer(const struct json_in *in, const char *key)
+json_in_pointer(struct json_in *in, const char *key)
 {
 	const char *slash = key[0] != '\0' ? "/" : "";
 
@@ -17,8 +18,26 @@ json_in_pointer(const struct json_in *in, const char *key)
 	return arena_printf(in->a, "%s/%ld%s%s", in->pointer, in->index, slash, key);
 }
 
+/* RFC 6901 section 3: ~ and / in a name. */
+static const char *
+json_pointer_part(struct arena *a, struct view name)
+{
+	struct text t = text_begin(a, name.n * 2 + 1);
+
+	for (size_t i = 0; i < name.n; i++) {
+		if (name.p[i] == '~')
+			text_string(&t, "~0");
+		else if (name.p[i] == '/')
+			text_string(&t, "~1");
+		else
+			text_char(&t, name.p[i]);
+	}
+	text_char(&t, '\0');
+	return t.p;
+}
+
 void
-json_in_refuse(const struct json_in *in, const char *reason, const char *detail, const char *key)
+json_in_refuse(struct json_in *in, const char *reason, const char *detail, const char *key)
 {
 	if (in->refused->reason == NULL)
 		*in->refused = (struct refusal){reason, detail, json_in_pointer(in, key)};
@@ -84,11 +103,36 @@ json_in_body(struct view body, struct arena *a, struct refusal *refused)
 	return o;
 }
 
-/* Any text; refused where it is something else. */
-static struct value
-any_value(const struct json_in *in, const char *key)
+/* Each member is asked for once, so that those found tell whether there are others. */
+static const struct json *
+ask_for(struct json_in *in, const char *key)
 {
 	const struct json *v = json_member(in->object, view_of(key));
+
+	in->found += v != NULL;
+	return v;
+}
+
+const char *
+json_in_unknown(struct json_in *in, const char *const *names)
+{
+	if (in->found == in->object->count)
+		return NULL;
+	for (const struct json *v = in->object->first; v != NULL; v = v->next) {
+		size_t i = 0;
+		while (names[i] != NULL && !view_is(v->name, names[i]))
+			i++;
+		if (names[i] == NULL)
+			return arena_printf(in->a, "%s/%s", json_in_pointer(in, ""), json_pointer_part(in->a, v->name));
+	}
+	return NULL;
+}
+
+/* Any text; refused where it is something else. */
+static struct value
+any_value(struct json_in *in, const char *key)
+{
+	const struct json *v = ask_for(in, key);
 
 	if (v == NULL)
 		return (struct value){VIEW_NONE, false};
@@ -103,7 +147,7 @@ any_value(const struct json_in *in, const char *key)
 }
 
 struct value
-json_in_value(const struct json_in *in, const char *key, enum field field)
+json_in_value(struct json_in *in, const char *key, enum field field)
 {
 	struct value v = any_value(in, key);
 	const char *complaint = v.text.n > 0 ? field_text_complaint(field, v.text) : NULL;
@@ -115,21 +159,21 @@ json_in_value(const struct json_in *in, const char *key, enum field field)
 }
 
 struct view
-json_in_text(const struct json_in *in, const char *key, enum field field)
+json_in_text(struct json_in *in, const char *key, enum field field)
 {
 	return json_in_value(in, key, field).text;
 }
 
 struct view
-json_in_any_text(const struct json_in *in, const char *key)
+json_in_any_text(struct json_in *in, const char *key)
 {
 	return any_value(in, key).text;
 }
 
 bool
-json_in_decimal(const struct json_in *in, const char *key, unsigned digits, int64_t *ret)
+json_in_decimal(struct json_in *in, const char *key, unsigned digits, int64_t *ret)
 {
-	const struct json *v = json_member(in->object, view_of(key));
+	const struct json *v = ask_for(in, key);
 
 	if (v == NULL || v->kind == JSON_NULL)
 		return false;
@@ -145,7 +189,7 @@ json_in_decimal(const struct json_in *in, const char *key, unsigned digits, int6
 }
 
 bool
-json_in_time(const struct json_in *in, const char *key, int offset, int64_t *ret)
+json_in_time(struct json_in *in, const char *key, int offset, int64_t *ret)
 {
 	struct view text = json_in_text(in, key, FIELD_TIME);
 
@@ -158,9 +202,9 @@ json_in_time(const struct json_in *in, const char *key, int offset, int64_t *ret
 }
 
 const struct json *
-json_in_child(const struct json_in *in, const char *key, enum json_kind kind)
+json_in_child(struct json_in *in, const char *key, enum json_kind kind)
 {
-	const struct json *v = json_member(in->object, view_of(key));
+	const struct json *v = ask_for(in, key);
 
 	if (v == NULL || v->kind == JSON_NULL)
 		return NULL;

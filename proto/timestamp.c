@@ -173,6 +173,17 @@ timestamp_parse(struct view text, int offset, int64_t *ret_us)
 	return 0;
 }
 
+bool
+timestamp_has_offset(struct view text, int *ret_offset)
+{
+	struct civil c;
+
+	if (civil_parse(text, &c) != 0 || !c.has_offset)
+		return false;
+	*ret_offset = c.offset;
+	return true;
+}
+
 int
 timestamp_parse_date(struct view text, int32_t *ret_days)
 {

@@ -2,6 +2,7 @@
 #ifndef VB_PROTO_TIMESTAMP_H
 #define VB_PROTO_TIMESTAMP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "view.h"
@@ -14,6 +15,9 @@ enum { TIMESTAMP_TEXT = 96 };
 /* HL7 TS/DTM: YYYY[MM[DD[HH[MM[SS[.S{1,4}]]]]]][+-ZZZZ], and what senders also write: 2026-01-15T14:30:00[.s][Z|+08:00], 2026-01-15,
  * and 01/15/2025. Without an offset the time is local: `offset` is that of the hospital, in seconds east. Returns 0 or -1. */
 int timestamp_parse(struct view text, int offset, int64_t *ret_us) __attribute__((warn_unused_result));
+
+/* Does the time say its own offset? Then *ret_offset is it, in seconds east. A text that is no time says none. */
+bool timestamp_has_offset(struct view text, int *ret_offset);
 
 /* The same text as a calendar date: days since 1970-01-01. Returns 0 or -1. */
 int timestamp_parse_date(struct view text, int32_t *ret_days) __attribute__((warn_unused_result));

@@ -90,6 +90,8 @@ feed_make(struct directory *d, const char *name)
 	f->messages_ok = metrics_series(d->metrics, "visitbill_messages_total", METRIC_COUNTER, "Messages and requests of feeds by result.", labels);
 	snprintf(labels, sizeof(labels), "feed=\"%s\",result=\"error\"", name);
 	f->messages_error = metrics_series(d->metrics, "visitbill_messages_total", METRIC_COUNTER, "", labels);
+	snprintf(labels, sizeof(labels), "feed=\"%s\",result=\"ignored\"", name);
+	f->messages_ignored = metrics_series(d->metrics, "visitbill_messages_total", METRIC_COUNTER, "", labels);
 	snprintf(labels, sizeof(labels), "feed=\"%s\",outcome=\"posted\"", name);
 	f->lines_posted = metrics_series(d->metrics, "visitbill_lines_total", METRIC_COUNTER, "Charge lines by feed and outcome.", labels);
 	return f;
@@ -122,6 +124,8 @@ directory_apply(struct directory *d, const struct config *config, const char *id
 		f->sending_facility = keep(d, c->sending_facility[0] != '\0' ? c->sending_facility : c->facility);
 		f->certificate = keep(d, c->certificate);
 		f->charset = keep(d, c->charset);
+		f->ignore = keep(d, c->ignore);
+		f->a40_visits = strcmp(c->a40, "visits") == 0;
 		f->zbl = c->zbl;
 		f->active = true;
 	}

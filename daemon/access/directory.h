@@ -12,11 +12,12 @@ struct feed {
 	struct feed *next;
 	int feed_id, facility_id;
 	const char *name, *facility, *application, *sending_facility, *certificate, *charset;
+	const char *ignore;	/* MSH-9 of what is not for billing, blanks between */
 	bool active;		/* in the current configuration */
-	bool zbl;
+	bool zbl, a40_visits;
 	int64_t mark;		/* newest MSH-7 or as_of of which everything before is durable; 0 none */
 	bool mark_moved;	/* since it was last written */
-	struct metric_series *messages_ok, *messages_error, *lines_posted;
+	struct metric_series *messages_ok, *messages_error, *messages_ignored, *lines_posted;
 };
 
 struct directory;

@@ -203,7 +203,7 @@ event_done(struct booking_job *job, enum booking_result result)
 	struct call *c = ic->call;
 
 	if (!refused(ic, result)) {
-		bool made = in->event.kind == EVENT_OPEN && strcmp(in->event.outcome, "done") == 0;
+		bool made = in->events[0].kind == EVENT_OPEN && strcmp(in->events[0].outcome, "done") == 0;
 		struct view facility = arena_copy(c->arena, in->visits[0].facility.p, in->visits[0].facility.n);
 		struct view visit_no = arena_copy(c->arena, in->visits[0].visit_no.p, in->visits[0].visit_no.n);
 		struct pg_param params[] = {api_text(facility), api_text(visit_no), api_facilities(c)};

@@ -32,6 +32,8 @@ struct config_feed {
 	struct config_secret secret;
 	char *certificate;	/* "fingerprint AA:BB:…", "subject CN=…", "san dns:…"; empty: none. Then the feed is accepted by no other way */
 	char *charset;		/* for a blank MSH-18 */
+	char *a40;		/* what A40 merges: patients, visits */
+	char *ignore;		/* MSH-9 of messages that are not for billing, blanks between */
 	bool waits, zbl;
 };
 

@@ -110,6 +110,8 @@ const struct setting settings[] = {
 	OF(config_feed, "feed", "certificate", SETTING_TEXT, certificate, "", 0, 0, true,
 	    "its client certificate: fingerprint <SHA-256>, subject <name> or san <name>; then it is accepted by no other way"),
 	OF(config_feed, "feed", "charset", SETTING_TEXT, charset, "", 0, 0, true, "of messages whose MSH-18 is blank, e.g. GB 18030-2000; empty: UTF-8"),
+	OF(config_feed, "feed", "a40", SETTING_TEXT, a40, "patients", 0, 0, true, "what its ADT^A40 merges: patients, or visits by MRG-5 or MRG-3"),
+	OF(config_feed, "feed", "ignore", SETTING_TEXT, ignore, "", 0, 0, true, "messages that get AA and nothing else: MSH-9, blanks between, e.g. ORU ADT^A60"),
 	OF(config_feed, "feed", "waits", SETTING_BOOL, waits, "yes", 0, 0, true, "bills wait for its watermark"),
 	OF(config_feed, "feed", "zbl", SETTING_BOOL, zbl, "no", 0, 0, true, "a ZBL segment in each acknowledgement proves the booking"),
 

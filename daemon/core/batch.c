@@ -379,9 +379,9 @@ batch_send(struct batch *b, struct pg *pg, struct lane_list *list)
 		if (p->kind == POSTING_LINES) {
 			add_lines(b, p);
 		} else if (p->kind == POSTING_EVENT) {
-			const struct visit_ref *v = &in->visits[in->event.visit];
-			unsigned step = step_for(b, mark_of(b, v, p->hash), false);
-			event_step_add_event(b->all[step].events, p->job, v);
+			struct visit_event *e = &in->events[p->first];
+			unsigned step = step_for(b, mark_of(b, &in->visits[e->visit], p->hash), false);
+			event_step_add_event(b->all[step].events, p->job, e);
 		}
 	}
 	if (b->steps > 2 || (b->steps == 2 && b->all[0].charges->n > 0))

@@ -11,7 +11,7 @@ struct posting {
 	struct lane_item item;		/* first: a lane_item is a posting */
 	struct booking_job *job;
 	enum posting_kind kind;
-	size_t first, n;		/* of the intake's lines */
+	size_t first, n;		/* of the intake's lines; first: which event */
 	uint64_t hash;			/* of the visit */
 };
 

@@ -4,24 +4,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "db/column.h"
 #include "proto/reason.h"
 #include "proto/utf8.h"
 
 enum event_column {
-	E_KIND, E_FEED, E_FACILITY, E_VISIT_NO, E_MESSAGE, E_AT, E_PATIENT_NO, E_PATIENT_NAME, E_BIRTH, E_SEX, E_CLASS, E_DEPARTMENT,
+	E_KIND, E_FEED, E_FACILITY, E_VISIT_NO, E_MESSAGE, E_SENT, E_AT, E_PATIENT_NO, E_PATIENT_NAME, E_BIRTH, E_SEX, E_CLASS, E_DEPARTMENT,
 	E_LOCATION, E_OTHER_VISIT, E_OTHER_PATIENT, E_AMOUNT, E_SOURCE, E_DIGEST, E_COLUMNS
 };
 
 static const enum pg_type types[E_COLUMNS] = {
-	PG_TEXT, PG_INT4, PG_INT4, PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ, PG_TEXT, PG_TEXT, PG_DATE, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT,
+	PG_TEXT, PG_INT4, PG_INT4, PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_TEXT, PG_TEXT, PG_DATE, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT,
 	PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_UUID,
 };
 
 struct event_slot {
 	struct booking_job *job;
-	struct charge_line *payment;	/* NULL: the job's event */
+	struct charge_line *payment;	/* NULL: it is an event */
+	struct visit_event *event;
 };
 
 struct event_step {
@@ -66,7 +68,7 @@ column_value_of(struct column *c, struct value v)
 }
 
 static void
-add_common(struct event_step *s, struct booking_job *job, const struct visit_ref *v, const char *kind, int64_t at, struct charge_line *payment)
+add_common(struct event_step *s, struct booking_job *job, const struct visit_ref *v, const char *kind, int64_t at, struct event_slot slot)
 {
 	struct column *c = s->columns;
 
@@ -74,12 +76,13 @@ add_common(struct event_step *s, struct booking_job *job, const struct visit_ref
 		s->room = s->room > 0 ? s->room * 2 : 64;
 		s->slots = memory_resize(s->slots, s->room * sizeof(*s->slots));
 	}
-	s->slots[s->n++] = (struct event_slot){job, payment};
+	s->slots[s->n++] = slot;
 	column_text(&c[E_KIND], view_of(kind));
 	column_int4(&c[E_FEED], job->feed->feed_id);
 	column_int4(&c[E_FACILITY], v->facility_id);
 	column_text_or_null(&c[E_VISIT_NO], v->visit_no);
 	column_text_or_null(&c[E_MESSAGE], job->intake.message_id);
+	column_timestamp(&c[E_SENT], job->intake.has_sent_at ? job->intake.sent_at : clock_now());
 	column_timestamp(&c[E_AT], at);
 	column_value_of(&c[E_PATIENT_NO], v->patient_no);
 	column_value_of(&c[E_PATIENT_NAME], v->patient_name);
@@ -87,13 +90,12 @@ add_common(struct event_step *s, struct booking_job *job, const struct visit_ref
 }
 
 void
-event_step_add_event(struct event_step *s, struct booking_job *job, const struct visit_ref *v)
+event_step_add_event(struct event_step *s, struct booking_job *job, struct visit_event *e)
 {
-	static const char *const kinds[] = {NULL, "open", "update", "discharge", "cancel", "reopen", "merge"};
-	const struct visit_event *e = &job->intake.event;
+	static const char *const kinds[] = {NULL, "open", "update", "discharge", "cancel", "reopen", "merge", "move"};
 	struct column *c = s->columns;
 
-	add_common(s, job, v, kinds[e->kind], e->at, NULL);
+	add_common(s, job, &job->intake.visits[e->visit], kinds[e->kind], e->at, (struct event_slot){job, NULL, e});
 	if (e->has_birth_date)
 		column_date(&c[E_BIRTH], e->birth_date);
 	else
@@ -113,7 +115,7 @@ event_step_add_payment(struct event_step *s, struct booking_job *job, const stru
 {
 	static const enum event_column unused[] = {E_BIRTH, E_SEX, E_DEPARTMENT, E_LOCATION, E_OTHER_VISIT, E_OTHER_PATIENT};
 
-	add_common(s, job, v, "payment", l->charged_at, l);
+	add_common(s, job, v, "payment", l->charged_at, (struct event_slot){job, l, NULL});
 	for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++)
 		column_null(&s->columns[unused[i]]);
 	column_int8(&s->columns[E_AMOUNT], l->amount);
@@ -134,7 +136,7 @@ event_step_result(void *arg, const PGresult *result)
 		if (slot->payment != NULL)
 			slot->payment->outcome = outcome;
 		else
-			slot->job->intake.event.outcome = outcome;
+			slot->event->outcome = outcome;
 		p += n + 1;
 	}
 }

@@ -30,10 +30,11 @@ batch_hold_visits(const struct lane_list *postings, struct pg *pg)
 			const struct visit_ref *v = &in->visits[in->lines[p->first].visit];
 			add(c, v->facility_id, v->visit_no, VIEW_NONE);
 		} else if (p->kind == POSTING_EVENT) {
-			const struct visit_ref *v = &in->visits[in->event.visit];
+			const struct visit_event *e = &in->events[p->first];
+			const struct visit_ref *v = &in->visits[e->visit];
 			add(c, v->facility_id, v->visit_no, v->visit_no.n == 0 ? v->patient_no.text : VIEW_NONE);
-			if (in->event.kind == EVENT_MERGE)
-				add(c, v->facility_id, in->event.other_visit_no, in->event.other_patient_no);
+			if (e->kind == EVENT_MERGE)
+				add(c, v->facility_id, e->other_visit_no, e->other_patient_no);
 		}
 	}
 	for (unsigned i = 0; i < K_COLUMNS; i++)

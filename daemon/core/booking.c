@@ -170,6 +170,15 @@ line_settle(struct charge_line *l)
 	l->refused = (struct refusal){reason_of(l->outcome)->name, reason_of(l->outcome)->title, NULL};
 }
 
+/* An event that was not done is the refusal of its message: what else is in it was done, and is done once. */
+static void
+event_settle(struct intake *in, const struct visit_event *e)
+{
+	if (e->outcome == NULL || strcmp(e->outcome, "done") == 0 || strcmp(e->outcome, "repeated") == 0 || in->refused.reason != NULL)
+		return;
+	in->refused = (struct refusal){reason_of(e->outcome)->name, reason_of(e->outcome)->title, in->visits[e->visit].location};
+}
+
 static void
 posting_settle(struct posting *p)
 {
@@ -178,9 +187,8 @@ posting_settle(struct posting *p)
 	if (p->kind == POSTING_LINES)
 		for (size_t i = 0; i < p->n; i++)
 			line_settle(&in->lines[p->first + i]);
-	else if (p->kind == POSTING_EVENT && in->event.outcome != NULL && strcmp(in->event.outcome, "done") != 0
-	    && strcmp(in->event.outcome, "repeated") != 0)
-		in->refused = (struct refusal){reason_of(in->event.outcome)->name, reason_of(in->event.outcome)->title, NULL};
+	else if (p->kind == POSTING_EVENT)
+		event_settle(in, &in->events[p->first]);
 }
 
 static int
@@ -310,14 +318,17 @@ booking_submit(struct booking *b, struct booking_job *job)
 
 	job->pending = 0;
 	job->unavailable = job->parked = false;
-	job->weight = in->n_lines > 0 ? in->n_lines : 1;
+	job->weight = in->n_lines + in->n_events > 0 ? in->n_lines + in->n_events : 1;
 	b->weight += job->weight;
 
 	/* the first posting holds the job together while the others are made */
 	struct posting *hold = posting_new(job, POSTING_LINES, 0);
 	job->pending++;
-	if (in->refused.reason == NULL && in->event.kind != EVENT_NONE)
-		push(b, posting_new(job, POSTING_EVENT, 1), hash_visit(&in->visits[in->event.visit]));
+	for (size_t i = 0; i < in->n_events && in->refused.reason == NULL; i++) {
+		struct posting *p = posting_new(job, POSTING_EVENT, 1);
+		p->first = i;
+		push(b, p, hash_visit(&in->visits[in->events[i].visit]));
+	}
 	for (size_t i = 0; i < in->n_lines;) {
 		size_t first = i, good = 0;
 		for (; i < in->n_lines && in->lines[i].visit == in->lines[first].visit; i++)

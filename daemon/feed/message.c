@@ -10,6 +10,7 @@
 #include "proto/hl7_events.h"
 #include "proto/money.h"
 #include "proto/text.h"
+#include "proto/timestamp.h"
 #include "proto/utf8.h"
 
 static void
@@ -99,7 +100,29 @@ read_header(struct message *m, enum charset_result charset, struct view text)
 static struct hl7_context
 context_of(const struct message *m)
 {
-	return (struct hl7_context){clock_now(), (int)m->settings->hospital.utc_offset, (size_t)m->settings->mllp.message_lines};
+	return (struct hl7_context){clock_now(), (int)m->settings->hospital.utc_offset, (size_t)m->settings->mllp.message_lines,
+	    m->job.feed != NULL && m->job.feed->a40_visits};
+}
+
+/* Does the feed's setting name the type, or the type with the event? Such a message says how far the feed is, and no more. */
+static bool
+is_ignored(struct message *m)
+{
+	const struct hl7_header *h = &m->header;
+	struct intake *in = &m->job.intake;
+
+	if (m->job.feed == NULL)
+		return false;
+	for (const char *word = m->job.feed->ignore; *word != '\0'; word += strspn(word, " ")) {
+		size_t n = strcspn(word, " ");
+		if (n >= 3 && h->type.n == 3 && memcmp(word, h->type.p, 3) == 0
+		    && (n == 3 || (h->event.n == 3 && memcmp(word + 4, h->event.p, 3) == 0)))
+			m->ignored = true;
+		word += n;
+	}
+	if (m->ignored)
+		in->has_sent_at = timestamp_parse(h->time, (int)m->settings->hospital.utc_offset, &in->sent_at) == 0;
+	return m->ignored;
 }
 
 bool
@@ -142,7 +165,7 @@ read_at_once(struct message *m, struct core *core, const struct sender *sender, 
 	bool goes_on = read_header(m, charset, text);
 	m->job.feed = feed_of(core, &m->header, sender, feed_id, &why_stranger);
 	m->stranger = m->job.feed == NULL ? why_stranger : NULL;
-	if (!goes_on)
+	if (!goes_on || is_ignored(m))
 		return;
 	struct hl7_context context = context_of(m);
 	hl7_events_parse(text, &m->header, &context, in);
@@ -179,7 +202,7 @@ reading_step(struct message *m, size_t bytes)
 	bool goes_on = read_header(m, charset, text);
 	m->job.feed = feed_of(r->core, &m->header, r->sender, r->feed_id, &r->why_stranger);
 	m->stranger = m->job.feed == NULL ? r->why_stranger : NULL;
-	if (!goes_on)
+	if (!goes_on || is_ignored(m))
 		return true;
 	struct hl7_context context = context_of(m);
 	r->events = hl7_events_begin(text, &m->header, &context, &m->job.intake);

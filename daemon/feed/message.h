@@ -18,6 +18,7 @@ struct message {
 	struct message_reading *reading;	/* NULL: it is read */
 	const char *stranger;		/* why its sender is no feed: a name of reason.h; NULL: it is one, or nothing can be told */
 	bool short_of_memory;		/* so it is unavailable for that, and not for the database */
+	bool ignored;			/* not for billing, by the feed's setting: accepted, and nothing else */
 	bool finished;
 	size_t counted;			/* of its memory, in the frame's account */
 	enum booking_result result;

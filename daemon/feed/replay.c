@@ -91,7 +91,7 @@ replay_judge(struct replay *r, const struct intake *in, enum booking_result resu
 
 	if (result == BOOKING_DONE)
 		outcome = refused->reason != NULL ? refused->reason : in->n_lines > 0 ? in->lines[0].outcome
-		    : in->event.outcome != NULL ? in->event.outcome : "done";
+		    : in->events[0].outcome != NULL ? in->events[0].outcome : "done";
 	snprintf(r->outcome, sizeof(r->outcome), "%s", outcome);
 	if (result == BOOKING_DONE && refused->reason != NULL && strcmp(outcome, "held") != 0) {
 		replay_supersede(r, refused);

@@ -65,6 +65,7 @@ feed_server_new(struct core *core)
 	s->check = (struct turn_task){.run = server_check, .arg = s};
 	TAILQ_INIT(&s->sessions);
 	TAILQ_INIT(&s->paused);
+	s->bare = metrics_series(core->metrics, "visitbill_mllp_bare_ends_total", METRIC_COUNTER, "Connections whose frames end with 1C and no 0D.", "");
 	s->junk = metrics_series(core->metrics, "visitbill_mllp_junk_bytes_total", METRIC_COUNTER, "Bytes outside of MLLP frames.", "");
 	s->acks_in = metrics_series(core->metrics, "visitbill_mllp_acks_received_total", METRIC_COUNTER, "Acknowledgements that feeds sent us, commit blocks too.",
 	    "");

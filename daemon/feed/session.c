@@ -75,7 +75,7 @@ session_reply_to(struct session *s, struct message *m, bool brief)
 	if (m->job.feed == NULL)
 		metric_add(s->server->strangers, 1);
 	else
-		metric_add(reply.verdict == ACK_ACCEPT ? m->job.feed->messages_ok : m->job.feed->messages_error, 1);
+		metric_add(reply.verdict != ACK_ACCEPT ? m->job.feed->messages_error : m->ignored ? m->job.feed->messages_ignored : m->job.feed->messages_ok, 1);
 	if (reply.verdict != ACK_ACCEPT && peer != NULL)
 		peer_log(peer, "feed.refused", "peer=%s feed=%s message=%.*s reason=%s", s->peer, m->job.feed != NULL ? m->job.feed->name : "unknown",
 		    (int)m->header.control_id.n, m->header.control_id.p, m->result == BOOKING_UNAVAILABLE ? "unavailable"
@@ -167,6 +167,17 @@ session_on_commit(void *ctx, bool accepted)
 }
 
 static void
+session_on_bare(void *ctx)
+{
+	struct session *s = ctx;
+	struct peer *peer = conn_peer(mllp_conn_base(s->conn));
+
+	metric_add(s->server->bare, 1);
+	if (peer != NULL)
+		peer_note(peer, "feed.end_block", "peer=%s why=\"frames end with 1C alone; the CR behind it is missing\"", s->peer);
+}
+
+static void
 session_on_junk(void *ctx, size_t bytes)
 {
 	struct session *s = ctx;
@@ -207,8 +218,8 @@ session_on_close(void *ctx, const char *reason)
 }
 
 static const struct mllp_ops session_ops = {
-	.on_frame = session_on_frame, .on_begin = session_on_begin, .on_commit = session_on_commit, .on_junk = session_on_junk, .on_eof = session_on_eof,
-	.on_close = session_on_close,
+	.on_frame = session_on_frame, .on_begin = session_on_begin, .on_commit = session_on_commit, .on_bare = session_on_bare, .on_junk = session_on_junk,
+	.on_eof = session_on_eof, .on_close = session_on_close,
 };
 
 void

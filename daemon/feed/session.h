@@ -62,7 +62,7 @@ struct feed_server {
 	struct turn_task progress;	/* resumes who was paused, once a turn however much was finished */
 	unsigned connections;
 	bool draining;
-	struct metric_series *junk, *open, *acks_in, *naks_in, *strangers;
+	struct metric_series *junk, *bare, *open, *acks_in, *naks_in, *strangers;
 };
 
 /* Takes a frame's content (copied) into the session; its messages are begun. */

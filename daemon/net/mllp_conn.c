@@ -20,7 +20,7 @@ struct mllp_conn {
 	struct mllp_scan scan;
 	char *bytes;			/* gathered: the beginning of a frame, and frames after it that wait */
 	size_t from, used, room;	/* what is not taken yet is from `from` to `used` */
-	bool paused, in_work, reading_frames, told_eof;
+	bool paused, in_work, reading_frames, told_eof, told_bare;
 };
 
 static void
@@ -116,13 +116,11 @@ mllp_take(struct mllp_conn *c, struct view content)
 		c->ops->on_commit(c->ctx, block == MLLP_COMMIT_ACK);
 }
 
-/* Of a frame that has not ended: the start block is not content, nor is what may be half of the end block. */
+/* Of a frame that has not ended: the start block is not content. */
 static size_t
 content_so_far(struct view bytes)
 {
-	if (bytes.n < 2)
-		return 0;
-	return bytes.n - 1 - (bytes.p[bytes.n - 1] == MLLP_EB);
+	return bytes.n > 0 ? bytes.n - 1 : 0;
 }
 
 /* Takes one frame, or finds that there is none yet. False when there is nothing more to do now. */
@@ -142,6 +140,10 @@ mllp_step(struct mllp_conn *c, struct evbuffer *in)
 	enum mllp_result result = mllp_next(&c->scan, bytes, &content, &junk, &used);
 	if (junk > 0)
 		c->ops->on_junk(c->ctx, junk);
+	if (c->scan.bare > 0 && !c->told_bare) {
+		c->told_bare = true;
+		c->ops->on_bare(c->ctx);
+	}
 	if ((result == MLLP_FRAME ? content.n : content_so_far((struct view){bytes.p + used, bytes.n - used})) > c->limits->frame_bytes) {
 		conn_die(c->conn, "frame too large");
 		return false;

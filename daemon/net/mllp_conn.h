@@ -19,6 +19,8 @@ struct mllp_ops {
 	void (*on_begin)(void *ctx, struct view bytes);
 	/* The peer's own commit block (MLLP release 2): it has kept our answer, or could not. */
 	void (*on_commit)(void *ctx, bool accepted);
+	/* The peer ends its frames without the CR of the end block. Told once, at the first; what it sends is taken. */
+	void (*on_bare)(void *ctx);
 	/* Bytes between frames, or before a start block. */
 	void (*on_junk)(void *ctx, size_t bytes);
 	/* The peer sends no more. What is in work may still be answered; then close. */

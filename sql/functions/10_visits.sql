@@ -1,14 +1,13 @@
 -- Visits: finding and locking them, and the events that ADT, BAR and the API report.
 
--- A new visit row; null when another session made it first. The credit limit follows the class.
+-- A new visit row; null when another session made it first.
 create or replace function visit_insert(p_facility int, p_visit_no text, p_class text, p_provisional boolean,
     p_patient_no text, p_patient_name text) returns bigint language plpgsql as $$
 declare
     v_id bigint;
 begin
-    insert into visit (facility_id, visit_no, class, provisional, patient_no, patient_name, credit_limit)
-    select f.facility_id, p_visit_no, coalesce(p_class, 'unknown'), p_provisional, p_patient_no, p_patient_name,
-           case when p_class = 'inpatient' then f.inpatient_limit else f.outpatient_limit end
+    insert into visit (facility_id, visit_no, class, provisional, patient_no, patient_name)
+    select f.facility_id, p_visit_no, coalesce(p_class, 'unknown'), p_provisional, p_patient_no, p_patient_name
       from facility f where f.facility_id = p_facility
        and not exists (select 1 from visit where facility_id = p_facility and visit_no = p_visit_no)
     on conflict (facility_id, visit_no) do nothing
@@ -104,10 +103,20 @@ create or replace function hl7_value(p_old text, p_new text) returns text langua
     select case when p_new is null then p_old else nullif(p_new, '') end
 $$;
 
+-- Does it come too late to change anything: has the same feed told something newer? What it sent at the same time is told twice where it is the same
+-- message.
+create or replace function told_before(p_visit bigint, p_feed int, p_message text, p_sent timestamptz, p_feed_told int, p_told timestamptz) returns boolean
+language plpgsql stable as $$
+begin
+    return p_feed_told is not distinct from p_feed
+       and (p_sent < p_told
+            or (p_sent = p_told and exists (select from event where visit_id = p_visit and feed_id = p_feed and message_id = p_message and kind like 'visit%')));
+end $$;
+
 -- One event of one visit. The fields are those of visit_events. Locks the visit (for a merge both, in visit_id
 -- order) before anything else. Returns the outcome; anything but done and repeated is a refusal, and
 -- nothing has changed but perhaps a flag.
-create or replace function visit_event_one(p_kind text, p_feed int, p_facility int, p_visit_no text, p_message text,
+create or replace function visit_event_one(p_kind text, p_feed int, p_facility int, p_visit_no text, p_message text, p_sent timestamptz,
     p_at timestamptz, p_patient_no text, p_patient_name text, p_birth_date date, p_sex text, p_class text,
     p_department text, p_location text, p_other_visit_no text, p_other_patient_no text) returns text
 language plpgsql as $$
@@ -118,47 +127,60 @@ declare
 begin
     if p_kind = 'merge' then
         return visit_merge(p_facility, p_visit_no, p_other_visit_no, p_patient_no, p_other_patient_no, p_feed, p_message);
+    elsif p_kind = 'move' then
+        return visit_move(p_facility, p_visit_no, p_patient_no, p_patient_name, p_feed, p_message);
     end if;
     if p_visit_no is null then          -- A28, A31: the person, not a visit
         perform 1 from visit where facility_id = p_facility and patient_no = p_patient_no and state in ('open', 'discharged')
           order by visit_id for no key update;
         update visit set patient_name = hl7_value(patient_name, p_patient_name),
-                         birth_date = coalesce(p_birth_date, birth_date), sex = hl7_value(sex, p_sex)
-         where facility_id = p_facility and patient_no = p_patient_no and state in ('open', 'discharged');
+                         birth_date = coalesce(p_birth_date, birth_date), sex = hl7_value(sex, p_sex), told_at = p_sent, told_feed = p_feed
+         where facility_id = p_facility and patient_no = p_patient_no and state in ('open', 'discharged')
+           and not (told_feed is not distinct from p_feed and p_sent < told_at);
         return 'done';
     end if;
-    if p_kind = 'reopen' and not exists (select 1 from visit where facility_id = p_facility and visit_no = p_visit_no) then
-        return 'visit_unknown';
+    if p_kind in ('update', 'reopen', 'cancel') and not exists (select 1 from visit where facility_id = p_facility and visit_no = p_visit_no) then
+        return 'visit_unknown';         -- what changes a visit opens none
     end if;
-    v_id := visit_insert(p_facility, p_visit_no, p_class, p_kind in ('update', 'discharge'), nullif(p_patient_no, ''),
-                         nullif(p_patient_name, ''));
+    v_id := visit_insert(p_facility, p_visit_no, p_class, p_kind = 'discharge', nullif(p_patient_no, ''), nullif(p_patient_name, ''));
     v_new := v_id is not null;
     v_id := (visits_lock(array[p_facility], array[p_visit_no], array[p_class], array[p_patient_no],
                          array[p_patient_name]))[1];
     select * into v from visit where visit_id = v_id;
     if v.visit_no <> p_visit_no then    -- merged away: the event of an old number says nothing of the new one
         return 'repeated';
-    elsif v.state = 'cancelled' then
+    elsif p_kind in ('discharge', 'reopen', 'cancel') or (p_kind = 'open' and v.state = 'cancelled') then
+        if told_before(v_id, p_feed, p_message, p_sent, v.moved_feed, v.moved_at) then
+            return 'repeated';
+        end if;
+        update visit set moved_at = p_sent, moved_feed = p_feed where visit_id = v_id;
+    end if;
+    if v.state = 'cancelled' and p_kind <> 'open' then
         return case when p_kind = 'cancel' then 'repeated' else 'visit_cancelled' end;
     end if;
 
-    if p_kind in ('open', 'update', 'discharge') then
+    if p_kind in ('open', 'update', 'discharge') and not told_before(v_id, p_feed, p_message, p_sent, v.told_feed, v.told_at) then
         update visit u
            set patient_no = hl7_value(u.patient_no, p_patient_no), patient_name = hl7_value(u.patient_name, p_patient_name),
                birth_date = coalesce(p_birth_date, u.birth_date), sex = hl7_value(u.sex, p_sex),
                class = coalesce(p_class, u.class), department = hl7_value(u.department, p_department),
                location = hl7_value(u.location, p_location),
                admitted_at = case when p_kind = 'open' then coalesce(u.admitted_at, p_at) else u.admitted_at end,
-               provisional = u.provisional and p_kind <> 'open',
-               credit_limit = case when p_class is null or p_class = u.class then u.credit_limit
-                                   when p_class = 'inpatient' then f.inpatient_limit else f.outpatient_limit end
-          from facility f
-         where u.visit_id = v_id and f.facility_id = u.facility_id;
+               provisional = u.provisional and p_kind <> 'open', told_at = p_sent, told_feed = p_feed
+         where u.visit_id = v_id;
+    elsif p_kind = 'open' then          -- of what is known better already, that it is admitted and when
+        update visit set admitted_at = coalesce(admitted_at, p_at), provisional = false where visit_id = v_id;
     end if;
 
     case p_kind
     when 'open' then
-        if not v_new and not v.provisional then
+        if v.state = 'cancelled' and visit_is_archived(v_id) then
+            return 'visit_closed';
+        elsif v.state = 'cancelled' then    -- admitted after all
+            update visit set state = 'open', discharged_at = null, discharge_seen_at = null where visit_id = v_id;
+            perform note_event('visit', v_id, null, null, 'cancelled', 'open', p_feed, p_message);
+            return 'done';
+        elsif not v_new and not v.provisional then
             return 'repeated';
         end if;
         perform note_event('visit', v_id, null, null, null, 'open', p_feed, p_message);
@@ -234,6 +256,44 @@ begin
               from charge c where c.visit_id = p_visit and c.feed_id = p_feed and c.source_line = p_line);
 end $$;
 
+-- From now on what comes under the old patient number is of the new one, and so is what was of the old one before.
+create or replace function patients_link(p_facility int, p_old text, p_new text) returns void language plpgsql as $$
+begin
+    if p_old = p_new then
+        return;
+    end if;
+    delete from patient_link where facility_id = p_facility and patient_no = p_new;         -- it was merged away once, and is alive again
+    update patient_link set into_no = p_new where facility_id = p_facility and into_no = p_old and patient_no <> p_new;
+    insert into patient_link values (p_facility, p_old, p_new)
+    on conflict (facility_id, patient_no) do update set into_no = excluded.into_no;
+end $$;
+
+-- The visit is another patient's (A44, A45). Locks the visit.
+create or replace function visit_move(p_facility int, p_visit_no text, p_patient_no text, p_patient_name text, p_feed int, p_message text) returns text
+language plpgsql as $$
+declare
+    v visit;
+begin
+    select * into v from visit where facility_id = p_facility and visit_no = p_visit_no for no key update;
+    if not found then
+        return 'visit_unknown';
+    elsif v.merged_into is not null or (v.patient_no is not distinct from p_patient_no) then
+        return 'repeated';
+    end if;
+    update visit set patient_no = p_patient_no, patient_name = hl7_value(patient_name, p_patient_name) where visit_id = v.visit_id;
+    perform note_event('visit_update', v.visit_id, null, null, null, null, p_feed, p_message, jsonb_build_object('patient', 'moved'));
+    return 'done';
+end $$;
+
+-- Is a line that names this patient at odds with the visit's? Patients that were merged are one. Nothing is said where one of the two is not known.
+create or replace function other_patient(p_facility int, p_known text, p_said text) returns boolean
+language plpgsql stable as $$
+begin
+    return p_known <> p_said and p_said <> ''
+       and not exists (select from patient_link where facility_id = p_facility and patient_no = p_said and into_no = p_known)
+       and not exists (select from patient_link where facility_id = p_facility and patient_no = p_known and into_no = p_said);
+end $$;
+
 -- Merges p_other_visit_no into p_visit_no. Lines stay where they were booked: each is taken back on the old visit by a transfer
 -- line of feed 0 and booked on the surviving one as id@number, where resends and reversals find it (merged_name).
 -- Without visit numbers only the patients are merged.
@@ -252,6 +312,7 @@ begin
         if coalesce(p_other_patient_no, '') <> '' and coalesce(p_patient_no, '') <> '' then
             perform 1 from visit where facility_id = p_facility and (patient_no = p_other_patient_no or visit_no in (p_visit_no, p_other_visit_no))
               order by visit_id for no key update;
+            perform patients_link(p_facility, p_other_patient_no, p_patient_no);
             update visit set patient_no = p_patient_no
              where facility_id = p_facility and patient_no = p_other_patient_no and state in ('open', 'discharged', 'billed');
         end if;
@@ -297,7 +358,6 @@ begin
     select coalesce(sum(amount), 0) into v_total from charge
      where visit_id = v_into.visit_id and line_no > v_into.line_count;
     update visit set total = total + v_total, line_count = line_count + v_lines, absorbed = true,
-                     over_limit = over_limit or total + v_total > credit_limit,
                      late_since = case when state in ('billed', 'settled') and v_lines > 0 then coalesce(late_since, now()) else late_since end
      where visit_id = v_into.visit_id;
 
@@ -321,10 +381,10 @@ begin
     return 'done';
 end $$;
 
--- A batch of visit events in the order given; an outcome each, in the same order. Kinds: open, update, discharge,
--- cancel, reopen, merge, payment (money taken elsewhere). Null leaves a value, '' deletes it. Locks the visits of all of them first, in visit_id order.
+-- A batch of visit events in the order given; an outcome each, in the same order. Kinds: open, update, discharge, cancel, reopen, merge, move, payment
+-- (money taken elsewhere). p_sent: when it was sent. Null leaves a value, '' deletes it. Locks the visits of all of them first, in visit_id order.
 create or replace function visit_events(p_kind text[], p_feed int[], p_facility int[], p_visit_no text[], p_message text[],
-    p_at timestamptz[], p_patient_no text[], p_patient_name text[], p_birth_date date[], p_sex text[], p_class text[],
+    p_sent timestamptz[], p_at timestamptz[], p_patient_no text[], p_patient_name text[], p_birth_date date[], p_sex text[], p_class text[],
     p_department text[], p_location text[], p_other_visit_no text[], p_other_patient_no text[],
     p_amount bigint[], p_source_line text[], p_digest uuid[]) returns text[]
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
@@ -343,8 +403,8 @@ begin
                 capture_elsewhere(p_feed[i], p_facility[i], p_visit_no[i], p_source_line[i], p_amount[i], p_at[i], p_digest[i],
                                   p_patient_no[i], p_patient_name[i], p_class[i])
             else
-                visit_event_one(p_kind[i], p_feed[i], p_facility[i], p_visit_no[i], p_message[i], p_at[i], p_patient_no[i],
-                                p_patient_name[i], p_birth_date[i], p_sex[i], p_class[i], p_department[i], p_location[i],
+                visit_event_one(p_kind[i], p_feed[i], p_facility[i], p_visit_no[i], p_message[i], p_sent[i], p_at[i],
+                                p_patient_no[i], p_patient_name[i], p_birth_date[i], p_sex[i], p_class[i], p_department[i], p_location[i],
                                 p_other_visit_no[i], p_other_patient_no[i])
             end;
     end loop;

@@ -105,7 +105,6 @@ begin
             with taken as (         -- a visit of reversals only is taken, too: its lock is needed below
                 update visit v
                    set total = v.total + k.amount, line_count = v.line_count + k.lines,
-                       over_limit = v.over_limit or (k.lines > 0 and v.total + k.amount > v.credit_limit),
                        late_since = case when v.state in ('billed', 'settled') and k.lines > 0 then coalesce(v.late_since, now())
                                          else v.late_since end
                   from (select s.visit, w.visit_id, s.amount, s.lines
@@ -118,10 +117,10 @@ begin
                           join visit w on w.facility_id = p_facility[s.visit] and w.visit_no = p_visit_no[s.visit]
                          order by w.visit_id) k
                  where v.visit_id = k.visit_id
-                returning k.visit, v.visit_id, v.line_count - k.lines as line_count, v.total, v.state, v.absorbed
+                returning k.visit, v.visit_id, v.line_count - k.lines as line_count, v.total, v.state, v.absorbed, coalesce(v.patient_no <> p_patient_no[k.visit], false) as other
             ), visits as (
                 select array_agg(visit_id) as ids, array_agg(line_count) as line_counts, array_agg(total) as totals, array_agg(state) as states,
-                       count(*) = cardinality(p_visit_no) as complete, bool_or(state in ('cancelled', 'merged') or absorbed) as odd,
+                       count(*) = cardinality(p_visit_no) as complete, bool_or(state in ('cancelled', 'merged') or absorbed or other) as odd,
                        bool_or(state in ('billed', 'settled')) as late
                   from (select * from taken order by visit) t
             ), booked as (
@@ -180,12 +179,12 @@ begin
         v_code := (select array_agg(p_item_code[p_item[x]] order by x) from generate_series(1, cardinality(p_visit)) x);
         outcomes := charges_judge(v_ids, p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount,
                                   p_category, v_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_reverses,
-                                  p_message, p_visit_no);
+                                  p_message, p_visit_no, p_patient_no);
         perform intake_count(p_feed, outcomes);
     end if;
     if v_reversals then
         v_back := charges_take_back(v_ids, p_visit, p_feed, p_source_line, p_digest, p_charged_at, p_quantity, p_amount, p_department,
-                                    p_performer, p_orderer, p_order_no, p_reverses, p_message, p_visit_no);
+                                    p_performer, p_orderer, p_order_no, p_reverses, p_message, p_visit_no, p_patient_no);
         perform intake_count(p_feed, v_back);
         outcomes := (select array_agg(coalesce(o.booked, o.back) order by o.ord)
                        from unnest(outcomes, v_back) with ordinality o (booked, back, ord));

@@ -6,7 +6,7 @@ create or replace function charges_judge(
     p_ids bigint[], p_visit int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[], p_charged_at timestamptz[],
     p_quantity bigint[], p_price bigint[], p_amount bigint[], p_category smallint[], p_code text[], p_name text[],
     p_national_code text[], p_department text[], p_performer text[], p_orderer text[], p_order_no text[],
-    p_reverses text[], p_message text[], p_visit_no text[]) returns text[]
+    p_reverses text[], p_message text[], p_visit_no text[], p_patient_no text[]) returns text[]
 language plpgsql set enable_hashjoin = on as $$
 declare
     v_outcomes text[];
@@ -20,6 +20,7 @@ begin
          where l.reverses is null
     ), priced as (
         select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
+               other_patient(v.facility_id, v.patient_no, p_patient_no[l.visit]) as other,
                line_price(l.final_quantity, l.price, l.amount, i.unit_price_e6) as final_price,
                line_amount(l.final_quantity, l.amount, coalesce(l.price, i.unit_price_e6)) as final_amount,
                coalesce(l.category, i.category, 14) as final_category,
@@ -35,6 +36,7 @@ begin
                case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
                          when state = 'cancelled' then 'visit_cancelled'
                          when state = 'settled' and visit_is_archived(visit_id) then 'visit_closed'    -- its lines are in a file
+                         when other then 'patient_mismatch'
                          when final_amount is null then 'price_unknown'
                          when abs(final_amount) > 9999999999999999 then 'amount_too_large'
                          when kind = 'CG' and final_amount < 0 then 'amount_negative' end as refusal
@@ -60,7 +62,6 @@ begin
     ), summed as (
         update visit v
            set total = v.total + s.amount, line_count = v.line_count + s.lines,
-               over_limit = v.over_limit or v.total + s.amount > v.credit_limit,
                late_since = case when v.state in ('billed', 'settled') then coalesce(v.late_since, now()) else v.late_since end
           from (select visit_id, sum(amount)::bigint as amount, count(*)::int as lines from booked group by visit_id) s
          where v.visit_id = s.visit_id
@@ -74,7 +75,7 @@ end $$;
 create or replace function charges_take_back(
     p_ids bigint[], p_visit int[], p_feed int[], p_source_line text[], p_digest uuid[], p_charged_at timestamptz[],
     p_quantity bigint[], p_amount bigint[], p_department text[], p_performer text[], p_orderer text[], p_order_no text[],
-    p_reverses text[], p_message text[], p_visit_no text[]) returns text[]
+    p_reverses text[], p_message text[], p_visit_no text[], p_patient_no text[]) returns text[]
 language plpgsql set enable_hashjoin = on as $$
 declare
     v_turn int[];
@@ -90,7 +91,7 @@ begin
         select array_agg(coalesce(r.outcome, o.outcome) order by o.ord) into v_outcomes
           from unnest(v_outcomes) with ordinality o (outcome, ord)
           left join charges_reverse(turn, v_turn, p_ids, p_visit, p_feed, p_source_line, p_digest, p_charged_at, p_quantity, p_amount,
-                                    p_department, p_performer, p_orderer, p_order_no, p_reverses, p_message, p_visit_no) r
+                                    p_department, p_performer, p_orderer, p_order_no, p_reverses, p_message, p_visit_no, p_patient_no) r
             on r.ord = o.ord;
     end loop;
     return v_outcomes;
@@ -101,7 +102,7 @@ end $$;
 create or replace function charges_reverse(
     p_turn int, p_turns int[], p_visit_ids bigint[], p_visit int[], p_feed int[], p_source_line text[], p_digest uuid[],
     p_charged_at timestamptz[], p_quantity bigint[], p_amount bigint[], p_department text[], p_performer text[],
-    p_orderer text[], p_order_no text[], p_reverses text[], p_message text[], p_visit_no text[]) returns table (ord bigint, outcome text)
+    p_orderer text[], p_order_no text[], p_reverses text[], p_message text[], p_visit_no text[], p_patient_no text[]) returns table (ord bigint, outcome text)
 language plpgsql as $$
 begin
     return query
@@ -113,7 +114,8 @@ begin
                     performer, orderer, order_no, reverses, message, ord)
          where l.turn = p_turn and l.reverses is not null
     ), weighed as (
-        select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no, o.amount as had, o.quantity_e4 as had_quantity, o.reverses_line as of_reversal,
+        select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
+               other_patient(v.facility_id, v.patient_no, p_patient_no[l.visit]) as other, o.amount as had, o.quantity_e4 as had_quantity, o.reverses_line as of_reversal,
                o.category, o.unit_price_e6, o.self_pay_e4, o.item_code, o.item_name, o.national_code, o.class, o.unit,
                old.digest as old_digest, taken.amount as taken, taken.quantity as taken_quantity,
                -- what is not said is all that is left; a quantity alone takes its share, the last one takes the rest
@@ -137,6 +139,7 @@ begin
                case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
                     when state = 'cancelled' then 'visit_cancelled'
                     when state = 'settled' and visit_is_archived(visit_id) then 'visit_closed'
+                    when other then 'patient_mismatch'
                     when had is null then 'held'
                     when of_reversal is not null or had < 0 then 'reversal_of_reversal'
                     when taken + coalesce(back, 0) > had or taken_quantity + coalesce(back_quantity, 0) > had_quantity

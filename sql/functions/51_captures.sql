@@ -168,12 +168,15 @@ create or replace function capture_elsewhere(p_feed int, p_facility int, p_visit
 language plpgsql as $$
 declare
     v_visit bigint := (visits_lock(array[p_facility], array[p_visit_no], array[p_class], array[p_patient_no], array[p_patient_name]))[1];
-    v_id text := p_feed || '/' || p_facility || '/' || p_visit_no || '/' || p_source_line;
+    v_id text := json_build_array(p_feed, p_facility, p_visit_no, p_source_line);      -- quoted: no two are the same text
     v_old uuid;
     v_capture bigint;
     v_outcome text := 'posted';
 begin
-    select digest into v_old from capture where channel = 'elsewhere' and transaction_id = v_id;
+    -- ids were once put together with strokes, so that two lines could have one: then the visit tells them apart
+    select digest into v_old from capture
+     where channel = 'elsewhere' and visit_id = v_visit
+       and transaction_id in (v_id, p_feed || '/' || p_facility || '/' || p_visit_no || '/' || p_source_line);
     if found then
         v_outcome := case when v_old = p_digest then 'duplicate' else 'conflict' end;
     elsif (select state = 'cancelled' from visit where visit_id = v_visit) then

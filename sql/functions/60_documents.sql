@@ -10,8 +10,13 @@ begin
       from bill b join bill_state s using (bill_id) where b.bill_id = p_bill);
 end $$;
 
-create or replace function visit_flags(v visit) returns text[] language sql immutable as $$
-    select array_remove(array[case when v.provisional then 'provisional' end, case when v.over_limit then 'over_limit' end,
+-- What a visit of its class may run up at its facility; more is flagged, never refused.
+create or replace function visit_limit(v visit) returns bigint language sql stable as $$
+    select case when v.class = 'inpatient' then inpatient_limit else outpatient_limit end from facility where facility_id = v.facility_id
+$$;
+
+create or replace function visit_flags(v visit) returns text[] language sql stable as $$
+    select array_remove(array[case when v.provisional then 'provisional' end, case when v.total > visit_limit(v) then 'over_limit' end,
                               case when v.overdue then 'overdue' end, case when v.disputed then 'disputed' end], null)
 $$;
 
@@ -28,7 +33,7 @@ begin
     end if;
     outcome := 'done';
     doc := json_build_object('facility', p_facility, 'visit_no', v.visit_no, 'class', v.class, 'state', v.state,
-        'flags', visit_flags(v), 'total', yuan(v.total), 'lines', v.line_count, 'credit_limit', yuan(v.credit_limit),
+        'flags', visit_flags(v), 'total', yuan(v.total), 'lines', v.line_count, 'credit_limit', yuan(visit_limit(v)),
         'patient', json_build_object('patient_no', v.patient_no, 'name', v.patient_name, 'birth_date', v.birth_date, 'sex', v.sex),
         'department', v.department, 'location', v.location,
         'admitted_at', iso_time(v.admitted_at), 'discharged_at', iso_time(v.discharged_at),

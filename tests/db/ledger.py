@@ -20,6 +20,7 @@ NOON = datetime(2026, 1, 15, 12, tzinfo=CHINA)
 ALL = ["*"]     # the scope of all facilities
 
 numbers = itertools.count(1)
+seconds = itertools.count(1)
 
 
 def fresh_number(prefix="V"):
@@ -98,9 +99,10 @@ class Event:
     amount: int = None
     source_line: str = None
     digest: str = None
+    sent: datetime = None   # by default later than what was sent before
 
 
-EVENT_TYPES = ("text int int text text timestamptz text text date text text text text text text bigint text uuid").split()
+EVENT_TYPES = ("text int int text text timestamptz timestamptz text text date text text text text text text bigint text uuid").split()
 LINE_TYPES = ("int int int int text text uuid timestamptz bigint bigint bigint smallint text text text text text text text text").split()
 VISIT_TYPES = "int text text text text".split()
 ITEM_TYPES = "int text date".split()
@@ -172,11 +174,14 @@ class Ledger:
         return result
 
     def events(self, *events):
-        rows = [(e.kind, self.feeds[e.feed], self.facilities[e.facility], e.visit, e.message, e.at, e.patient_no, e.patient_name,
+        rows = [(e.kind, self.feeds[e.feed], self.facilities[e.facility], e.visit, e.message, e.sent or NOON + timedelta(seconds=next(seconds)), e.at, e.patient_no, e.patient_name,
                  e.birth_date, e.sex, e.class_, e.department, e.location, e.other_visit, e.other_patient, e.amount, e.source_line,
                  e.digest) for e in events]
         columns, marks = arrays(rows, EVENT_TYPES)
         return self.value(f"select visit_events({marks})", *columns)
+
+    def over_limit(self, visit):
+        return "over_limit" in json.loads(self.value("select doc from visit_doc('H01', %s, '{*}')", visit))["flags"]
 
     def event(self, kind, visit, **more):
         return self.events(Event(kind, visit, **more))[0]

@@ -8,7 +8,7 @@ from psycopg2.errors import InsufficientPrivilege
 from .ledger import charge, fresh_number
 
 HEADS = {"facility", "feed", "feed_watermark", "intake_tally", "item", "category", "visit", "bill_state", "account", "payment",
-         "receipt_counter", "beat", "bill_due", "kept_change", "kept_count", "quarantine_waiting", "api_token", "token_use", "schema_version", "schema_functions"}
+         "receipt_counter", "beat", "patient_link", "bill_due", "kept_change", "kept_count", "quarantine_waiting", "api_token", "token_use", "schema_version", "schema_functions"}
 APPEND_ONLY = {"charge", "quarantine_message", "quarantine", "quarantine_resolution", "event", "bill", "journal", "capture",
                "application", "receipt", "quarantine_bytes", "quarantine_bytes_again", "archive", "archive_account"}
 

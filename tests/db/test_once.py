@@ -2,10 +2,11 @@
 is a conflict and changes nothing."""
 
 import random
+from datetime import timedelta
 
 import pytest
 
-from .ledger import adjustment, at_once, charge, fresh_number, reversal
+from .ledger import NOON, adjustment, at_once, charge, fresh_number, reversal
 
 BOOKED = ("posted", "late")
 
@@ -199,7 +200,71 @@ def test_events_repeat_without_effect(ledger, visit):
     assert [ledger.cancel(visit), ledger.cancel(visit)] == ["done", "repeated"]
     assert ledger.visit(visit).state == "cancelled"
     assert ledger.post(charge(visit, "a", 1)) == ["visit_cancelled"]
-    assert [ledger.open(visit), ledger.discharge(visit), ledger.reopen(visit)] == ["visit_cancelled"] * 3
+    assert [ledger.discharge(visit), ledger.reopen(visit)] == ["visit_cancelled"] * 2
+
+
+def test_a_cancelled_visit_is_admitted_after_all(ledger, visit):
+    ledger.open(visit, sent=NOON, message="A1")
+    ledger.cancel(visit, sent=NOON + timedelta(seconds=1), message="A2")
+    assert ledger.open(visit, sent=NOON, message="A1") == "repeated" and ledger.visit(visit).state == "cancelled", "the old one again"
+    assert ledger.open(visit, sent=NOON + timedelta(seconds=2), message="A3") == "done"
+    assert ledger.post(charge(visit, "a", 1)) == ["posted"]
+
+
+def test_what_was_sent_earlier_changes_nothing(ledger, visit):
+    """By the sender's own clock, whatever arrives first; another sender's clock says nothing of it."""
+    def at(n):
+        return NOON + timedelta(minutes=n)
+    ledger.open(visit, sent=at(0), patient_name="新", class_="inpatient", message="1")
+    ledger.event("update", visit, sent=at(-60), patient_name="旧", class_="outpatient", message="2")
+    assert ledger.visit(visit).patient_name == "新" and getattr(ledger.visit(visit), "class") == "inpatient"
+    ledger.event("update", visit, sent=at(-60), patient_name="别", feed="lab", message="3")
+    assert ledger.visit(visit).patient_name == "别"
+    assert ledger.event("update", fresh_number(), patient_name="谁") == "visit_unknown", "what changes a visit opens none"
+    ledger.post(charge(visit, "a", 100))
+    assert ledger.discharge(visit, sent=at(1), message="4") == "done"
+    assert ledger.reopen(visit, sent=at(2), message="5") == "done"
+    assert ledger.discharge(visit, sent=at(3), message="6") == "done"
+    ledger.close()
+    assert ledger.reopen(visit, sent=at(2), message="5") == "repeated", "the same bytes once more do not void the newer bill"
+    assert ledger.discharge(visit, sent=at(3), message="6") == "repeated"
+    assert ledger.visit(visit).state == "billed"
+    assert ledger.reopen(visit, sent=at(4), message="7") == "done"
+
+
+def test_the_order_of_arrival_is_not_the_order_of_sending(ledger, visit):
+    ledger.open(visit)
+    assert ledger.reopen(visit, sent=NOON + timedelta(hours=2), message="2") == "repeated"
+    assert ledger.discharge(visit, sent=NOON + timedelta(hours=1), message="1") == "repeated", "taken back before it came"
+    assert ledger.visit(visit).state == "open"
+
+
+def test_charges_of_another_patient_are_not_booked(ledger, visit):
+    ledger.open(visit, patient_no="P1")
+    facility = [ledger.facilities["H01"]]
+
+    def post(patient, line):
+        arguments = (facility, [visit], [None], [patient], [None], [1], ["CG"], [line], ["clinic"])
+        return ledger.value("""select outcomes from charges_post(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[], '{}', '{}', '{}', '{1}', '{null}', '{1}', %s::int[],
+            %s::text[], %s::text[], array[md5(%s)::uuid], array[now()], '{null}', '{null}', '{100}', '{9}', '{x}', '{null}', '{null}', '{null}', '{null}', '{null}', null,
+            '{m}')""", *arguments[:4], arguments[4], [ledger.feeds["clinic"]], ["CG"], [line], line)
+    assert post("P1", "a") is None and post(None, "b") is None
+    assert post("P2", "c") == ["patient_mismatch"]
+    assert ledger.visit(visit).total == 200
+    ledger.event("merge", None, patient_no="P1", other_patient="P2")
+    assert post("P2", "c") == ["posted"], "they are one"
+    ledger.event("merge", None, patient_no="P9", other_patient="P1")
+    assert post("P2", "d") == ["posted"] and post("P1", "e") == ["posted"] and post("P9", "f") is None and post("P3", "g") == ["patient_mismatch"]
+    assert ledger.event("move", visit, patient_no="P3") == "done" and ledger.event("move", visit, patient_no="P3") == "repeated"
+    assert post("P3", "g") is None and post("P9", "h") == ["patient_mismatch"]
+
+
+def test_ids_of_money_taken_elsewhere_do_not_meet(ledger):
+    """Put together with a stroke, visit A's line B/1 and visit A/B's line 1 would be one."""
+    one = fresh_number()
+    assert ledger.pay_elsewhere(one, "B/1", 500) == "posted"
+    assert ledger.pay_elsewhere(one + "/B", "1", 700) == "posted"
+    assert ledger.pay_elsewhere(one + "/B", "1", 700) == "duplicate"
 
 
 def test_nothing_to_post_is_done_at_once(desk):

@@ -189,9 +189,9 @@ def test_the_credit_limit_flags_and_never_refuses(ledger, visit):
     ledger.open(visit, class_="inpatient")
     ledger.open(other, class_="outpatient")
     assert ledger.post(charge(visit, "a", 1_500_000), charge(other, "a", 500_000)) == ["posted"] * 2
-    assert not ledger.visit(visit).over_limit and not ledger.visit(other).over_limit
+    assert not ledger.over_limit(visit) and not ledger.over_limit(other)
     assert ledger.post(charge(visit, "b", 1), charge(other, "b", 1)) == ["posted"] * 2
-    assert ledger.visit(visit).over_limit and ledger.visit(other).over_limit
+    assert ledger.over_limit(visit) and ledger.over_limit(other)
 
 
 def test_a_reversal_does_not_set_the_limits_flag(ledger, visit):
@@ -200,4 +200,4 @@ def test_a_reversal_does_not_set_the_limits_flag(ledger, visit):
     ledger.post(charge(visit, "a", 500_001))
     ledger.event("update", visit, class_="outpatient")
     assert ledger.post(reversal(visit, "b", of="a")) == ["posted"]
-    assert not ledger.visit(visit).over_limit
+    assert not ledger.over_limit(visit)

@@ -92,7 +92,7 @@ def test_migration_of_tables_with_rows(database):
                              request_digest, expires_at, next_check_at)
         values ('p', 1, 1, 1, 1, 'wechatpay', 1000, 'pending', 'n', 'kiosk', 'k', gen_random_uuid(), now(), now());
         insert into journal (kind, visit_id, bill_id, accounts, amounts) values ('bill', 1, 1, array['receivable', 'revenue:01'], array[1000, -1000])""", role=OWNER)
-    rows = "select v::text from visit v union all select b::text from bill_state b union all select p::text from payment p union all select j::text from journal_posting j"
+    rows = "select row(visit_id, visit_no, state, class, total, line_count, billed_line)::text from visit union all select b::text from bill_state b union all select p::text from payment p union all select j::text from journal_posting j"
     files = "select relname, pg_relation_filenode(oid) from pg_class where relname in ('visit', 'bill_state', 'payment', 'journal') order by 1"
     before, files_before = database.query(rows), database.query(files)
     database.query("drop domain visit_state", role=OWNER)

@@ -47,7 +47,7 @@ def test_bill_is_found_by_each_of_its_names(bills):
 def test_bill_s_name_may_be_ambiguous(billed):
     billed.query("insert into facility (code, name, grace, late_grace, due_after, outpatient_limit, inpatient_limit)"
                  " values ('H02', '', '1 s', '1 s', '1 h', 1, 1)")
-    billed.query("insert into visit (facility_id, visit_no, credit_limit, line_count, total) select facility_id, 'V1', 0, 0, 0 from facility where code = 'H02'")
+    billed.query("insert into visit (facility_id, visit_no, line_count, total) select facility_id, 'V1', 0, 0 from facility where code = 'H02'")
     billed.query("insert into bill (public_id, facility_id, visit_id, sequence, bill_no, kind, generation, first_line, last_line, total, subtotals,"
                  " personal_cash, due_at) select 'other', facility_id, visit_id, 1, 'V1', 'bill', 1, 1, 1, 0, array_fill(0::bigint, array[14]), 0, now()"
                  " from visit join facility f using (facility_id) where f.code = 'H02'")

@@ -53,11 +53,16 @@ def test_junk_between_frames(house, visit):
     wait_until(lambda: house.metric("visitbill_mllp_junk_bytes_total") == before + junk, "the junk to be counted")
 
 
-def test_block_characters_inside_a_message(house, visit):
-    """A lone 1C is content; a frame ends with 1C 0D."""
-    message = house.clinic.dft_message(visit, ft1("1", name="a\x1cb"))
-    assert house.clinic.send(message).code == "AA"
-    assert house.value("select item_name from charge join visit using (visit_id) where visit_no = %s", visit) == "a\x1cb"
+@pytest.mark.parametrize("end", [b"\x1c", b"\x1c\n"])
+def test_an_end_block_without_its_cr(house, visit, end):
+    """1C cannot be text: it ends the frame. It is said once per connection, and counted."""
+    before = house.metric("visitbill_mllp_bare_ends_total")
+    with house.clinic.connect() as line:
+        for n in range(3):
+            line.write(b"\x0b" + house.clinic.dft_message(visit, ft1(str(n)), control=f"B{n}").encode() + end)
+            assert line.acks()[0].code == "AA"
+    assert len(house.lines(visit)) == 3
+    wait_until(lambda: house.metric("visitbill_mllp_bare_ends_total") == before + 1, "the connection to be counted")
 
 
 @pytest.mark.parametrize("content, code, reason", [

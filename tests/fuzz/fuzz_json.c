@@ -58,7 +58,7 @@ read_request(struct view body, int which)
 		}
 	}
 	check_intake(&at, &in);
-	FUZZ_CHECK(which == 0 || in.refused.reason != NULL || which == 3 || in.event.kind != EVENT_NONE);
+	FUZZ_CHECK(which == 0 || in.refused.reason != NULL || which == 3 || in.n_events == 1);
 	check_problem(&in.refused, &in.arena);
 	for (size_t i = 0; i < in.n_lines; i++) {
 		const struct charge_line *l = &in.lines[i];

@@ -21,7 +21,7 @@ struct run {
 	struct mllp_conn *conn;		/* NULL: gone */
 	struct heard heard;
 	size_t answered;
-	bool paused, eof, closed, roomy;
+	bool paused, eof, closed, roomy, bare;
 	const char *reason;
 };
 
@@ -41,7 +41,7 @@ static void
 listen_plainly(const char *stream, size_t size, struct heard *h)
 {
 	size_t start = 0;
-	bool inside = false;
+	bool inside = false, after_block = false;
 
 	for (size_t i = 0; i < size; i++) {
 		if (stream[i] == MLLP_SB) {
@@ -52,18 +52,21 @@ listen_plainly(const char *stream, size_t size, struct heard *h)
 			inside = true;
 			start = i;
 		} else if (!inside) {
-			h->junk++;
-		} else if (stream[i] == MLLP_CR && stream[i - 1] == MLLP_EB) {
-			if (i - start - 2 > FRAME_BYTES) {
+			h->junk += !(after_block && stream[i] == MLLP_CR);
+		} else if (stream[i] == MLLP_EB) {
+			if (i - start - 1 > FRAME_BYTES) {
 				h->must_die = true;
 				return;
 			}
-			hear(h, stream + start + 1, i - start - 2);
+			hear(h, stream + start + 1, i - start - 1);
 			inside = false;
+			after_block = true;
+			continue;
 		}
+		after_block = false;
 	}
 	if (inside)
-		h->must_die = size - start - 1 - (size - start > 1 && stream[size - 1] == MLLP_EB) > FRAME_BYTES;
+		h->must_die = size - start - 1 > FRAME_BYTES;
 }
 
 /* ------- the handler */
@@ -132,6 +135,15 @@ on_commit(void *ctx, bool accepted)
 }
 
 static void
+on_bare(void *ctx)
+{
+	struct run *r = ctx;
+
+	FUZZ_CHECK(!r->bare);
+	r->bare = true;
+}
+
+static void
 on_junk(void *ctx, size_t bytes)
 {
 	((struct run *)ctx)->heard.junk += bytes;
@@ -158,7 +170,7 @@ on_close(void *ctx, const char *reason)
 	r->conn = NULL;
 }
 
-static const struct mllp_ops ops = {on_frame, on_begin, on_commit, on_junk, on_eof, on_close};
+static const struct mllp_ops ops = {on_frame, on_begin, on_commit, on_bare, on_junk, on_eof, on_close};
 
 /* ------- the peer */
 

@@ -38,7 +38,9 @@ check_read_in_steps(struct view text, const struct check_message *m, const struc
 		continue;
 	ck_assert_uint_eq(in.n_lines, m->in.n_lines);
 	ck_assert_uint_eq(in.n_visits, m->in.n_visits);
-	ck_assert_int_eq(in.event.kind, m->in.event.kind);
+	ck_assert_uint_eq(in.n_events, m->in.n_events);
+	for (size_t i = 0; i < in.n_events; i++)
+		ck_assert_int_eq(in.events[i].kind, m->in.events[i].kind);
 	ck_assert(view_equal(in.message_id, m->in.message_id));
 	ck_assert_str_eq(in.refused.reason != NULL ? in.refused.reason : "", m->in.refused.reason != NULL ? m->in.refused.reason : "");
 	for (size_t i = 0; i < in.n_lines; i++) {
@@ -50,12 +52,15 @@ check_read_in_steps(struct view text, const struct check_message *m, const struc
 	arena_free(&in.arena);
 }
 
+/* The feed's setting: what its A40 merges. */
+static bool check_a40_visits;
+
 /* The message of length n, in memory that ends where it ends. Give back with check_drop. */
 static inline struct check_message
 check_read_bytes(const char *text, size_t n)
 {
 	struct check_message m = {.in = {.n_lines = 0}};
-	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, CHECK_MAX_LINES};
+	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, CHECK_MAX_LINES, check_a40_visits};
 
 	arena_init(&m.in.arena, 0);
 	char *bytes = arena_alloc(&m.in.arena, n > 0 ? n : 1);

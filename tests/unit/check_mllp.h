@@ -18,7 +18,7 @@ struct end {
 	bool names, pauses, answers;	/* what the handlers do: on_begin names; on_frame pauses, answers with 1500 bytes */
 	int64_t slow_us;
 	size_t pauses_at;		/* or at this frame alone */
-	size_t n, frames[SEEN], junk, acks, naks, begins, eofs;
+	size_t n, frames[SEEN], junk, bare, acks, naks, begins, eofs;
 	char first[SEEN];
 	char begin[64];
 };
@@ -68,6 +68,12 @@ on_commit(void *ctx, bool accepted)
 }
 
 static void
+on_bare(void *ctx)
+{
+	((struct end *)ctx)->bare++;
+}
+
+static void
 on_junk(void *ctx, size_t bytes)
 {
 	((struct end *)ctx)->junk += bytes;
@@ -92,7 +98,7 @@ on_close(void *ctx, const char *reason)
 	end->c = NULL;
 }
 
-static const struct mllp_ops ops = {on_frame, on_begin, on_commit, on_junk, on_eof, on_close};
+static const struct mllp_ops ops = {on_frame, on_begin, on_commit, on_bare, on_junk, on_eof, on_close};
 
 static void
 setup(void)

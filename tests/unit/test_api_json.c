@@ -65,7 +65,7 @@ START_TEST(every_field_is_where_it_belongs)
 {
 	charges_parse(view_of("{\"as_of\":\"2026-01-15T14:00:00+08:00\",\"lines\":[{\"facility\":\"H02\",\"visit_no\":\"V1\",\"source_line\":\"W-1\",\"type\":\"charge\","
 	    "\"code\":\"X01\",\"name\":\"\xE8\xA1\x80\xE5\xB8\xB8\xE8\xA7\x84\",\"category\":\"04\",\"quantity\":\"2\",\"unit_price\":\"10\",\"amount\":\"20.00\",\"currency\":\"CNY\","
-	    "\"charged_at\":\"2026-01-15T10:00:00+08:00\",\"department\":\"LAB\",\"performer\":\"Li\",\"orderer\":\"Wu\",\"order_no\":\"RX1\",\"national_code\":\"C001\",\"else\":1}]}"),
+	    "\"charged_at\":\"2026-01-15T10:00:00+08:00\",\"department\":\"LAB\",\"performer\":\"Li\",\"orderer\":\"Wu\",\"order_no\":\"RX1\",\"national_code\":\"C001\"}]}"),
 	    &context, &in);
 	check_refused(&in.refused, NULL, NULL, "the request");
 	ck_assert(in.has_sent_at);
@@ -91,6 +91,22 @@ START_TEST(every_field_is_where_it_belongs)
 	ck_assert_int_eq(l->price, 10000000);
 	ck_assert_int_eq(l->amount, 2000);
 	ck_assert_int_eq(l->charged_at, INT64_C(1768442400) * TIMESTAMP_SECOND);
+}
+END_TEST
+
+static const struct {
+	const char *body, *pointer;
+} unknown[] = {
+	{"{\"lines\":[{\"visit_no\":\"V1\",\"source_line\":\"W1\",\"code\":\"G1\",\"qty\":\"5\",\"amout\":\"100.00\",\"charged_at\":\"2026-01-15T10:00:00+08:00\"}]}", "/lines/0/qty"},
+	{"{\"lines\":[" LINE("") "," LINE(",\"Amount\":\"1\"") "]}", "/lines/1/Amount"}, {"{\"lines\":[],\"asof\":null}", "/asof"},
+	{"{\"lines\":[],\"a/b~c\":1}", "/a~1b~0c"}, {"{\"lines\":[],\"\":1}", "/"},
+};
+
+START_TEST(a_member_that_is_not_known_refuses_the_request)
+{
+	charges_parse(view_of(unknown[_i].body), &context, &in);
+	check_refused(&in.refused, "field_unknown", unknown[_i].pointer, unknown[_i].body);
+	ck_assert_uint_eq(in.n_lines, 0);
 }
 END_TEST
 
@@ -230,7 +246,7 @@ START_TEST(a_visit_is_read_or_refused)
 {
 	api_visit_parse(view_of(visits[_i].body), &context, &in);
 	check_refused(&in.refused, visits[_i].reason, visits[_i].pointer, visits[_i].body);
-	ck_assert_int_eq(in.event.kind, EVENT_OPEN);
+	ck_assert_int_eq(in.events[0].kind, EVENT_OPEN);
 	ck_assert_uint_eq(in.n_visits, 1);
 }
 END_TEST
@@ -244,11 +260,11 @@ START_TEST(a_visit_has_these_fields)
 	ck_assert_str_eq(in.visits[0].visit_class, "emergency");
 	ck_assert_view(in.visits[0].patient_no.text, "P1");
 	ck_assert_view(in.visits[0].patient_name.text, "\xE7\x8E\x8B\xE8\x8A\xB3");
-	ck_assert_int_eq(in.event.birth_date, 7335);
-	ck_assert_view(in.event.sex.text, "F");
-	ck_assert(in.event.department.deleted && !in.event.location.deleted);
-	ck_assert_view(in.event.location.text, "W3");
-	ck_assert_int_eq(in.event.at, INT64_C(1768435200) * TIMESTAMP_SECOND);
+	ck_assert_int_eq(in.events[0].birth_date, 7335);
+	ck_assert_view(in.events[0].sex.text, "F");
+	ck_assert(in.events[0].department.deleted && !in.events[0].location.deleted);
+	ck_assert_view(in.events[0].location.text, "W3");
+	ck_assert_int_eq(in.events[0].at, INT64_C(1768435200) * TIMESTAMP_SECOND);
 }
 END_TEST
 
@@ -258,8 +274,8 @@ START_TEST(a_birth_date_is_the_day_that_is_written)
 {
 	api_visit_parse(view_of(arena_printf(&in.arena, "{\"visit_no\":\"V1\",\"patient\":{\"birth_date\":\"%s\"}}", births[_i])), &context, &in);
 	check_refused(&in.refused, NULL, NULL, births[_i]);
-	ck_assert(in.event.has_birth_date);
-	ck_assert_msg(in.event.birth_date == 7335, "%s is day %d", births[_i], (int)in.event.birth_date);
+	ck_assert(in.events[0].has_birth_date);
+	ck_assert_msg(in.events[0].birth_date == 7335, "%s is day %d", births[_i], (int)in.events[0].birth_date);
 }
 END_TEST
 
@@ -267,14 +283,14 @@ START_TEST(a_discharge_may_say_when)
 {
 	api_discharge_parse(VIEW_NONE, &context, EVENT_DISCHARGE, view_of("H01"), view_of("V1"), &in);
 	check_refused(&in.refused, NULL, NULL, "no body");
-	ck_assert_int_eq(in.event.kind, EVENT_DISCHARGE);
-	ck_assert_int_eq(in.event.at, context.now);
+	ck_assert_int_eq(in.events[0].kind, EVENT_DISCHARGE);
+	ck_assert_int_eq(in.events[0].at, context.now);
 	ck_assert_view(in.visits[0].visit_no, "V1");
 	api_discharge_parse(view_of("{\"discharged_at\":\"2026-01-15T14:00:00+08:00\",\"as_of\":\"2026-01-15T14:00:00+08:00\"}"), &context, EVENT_REOPEN, view_of("H01"),
 	    view_of("V1"), &in);
 	check_refused(&in.refused, NULL, NULL, "a body");
-	ck_assert_int_eq(in.event.kind, EVENT_REOPEN);
-	ck_assert_int_eq(in.event.at, in.sent_at);
+	ck_assert_int_eq(in.events[0].kind, EVENT_REOPEN);
+	ck_assert_int_eq(in.events[0].at, in.sent_at);
 	api_discharge_parse(view_of("{\"discharged_at\":\"2026-02-15\"}"), &context, EVENT_DISCHARGE, view_of("H01"), view_of("V1"), &in);
 	check_refused(&in.refused, "date_absurd", "/discharged_at", "a date ahead");
 }
@@ -418,5 +434,6 @@ main(void)
 	check_add_rows(run, a_long_text_refuses_its_line_alone, line_texts);
 	check_add_rows(run, a_visit_in_the_path_is_judged_like_any, paths);
 	tcase_add_test(run.tcase, visits_that_were_made_to_collide_take_no_longer);
+	check_add_rows(run, a_member_that_is_not_known_refuses_the_request, unknown);
 	return check_end(run);
 }

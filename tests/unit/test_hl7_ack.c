@@ -164,21 +164,21 @@ static const struct {
 	/* MSH-9 without an event, the event of EVN, MSH-18 kept */
 	{"MSH|^~\\&|C|H|||||ADT|1|P|2.1\r", "AA", NULL, NULL, "MSH|^~\\&|||C|H|20260115143059+0800||ACK|VB1|P|2.1\rMSA|AA|1\r"},
 	{"MSH|^~\\&|C|H|||||ADT|1|P|2.1||||||GB 18030-2000\rEVN|A08\r", "AA", NULL, NULL,
-	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^A08^ACK|VB1|P|2.1||||||GB 18030-2000\rMSA|AA|1\r"},
+	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK|VB1|P|2.1||||||GB 18030-2000\rMSA|AA|1\r"},
 	/* other delimiters, and a fifth encoding character */
 	{"MSH@~&#\\@LAB@H01@VB@H01@2026@@DFT~P03@7@P@2.5\r", "AE", &quantity, NULL,
 	    "MSH@~&#\\@VB@H01@LAB@H01@20260115143059+0800@@ACK~P03~ACK@VB1@P@2.5\rMSA@AE@7@\"1,5\" is not a decimal number\r"
 	    "ERR@@FT1~2~10@102~Data type error~HL70357@E@field_invalid@@\"1,5\" is not a decimal number@sending again does not help\r"},
 	{"MSH|^~\\&#|C|H|||||DFT^P03|7|P|2.7\r", "AA", NULL, NULL, "MSH|^~\\&#|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.7\rMSA|AA|7\r"},
 	{"MSH|^~\\|C|H|||||DFT^P03|7|P|2.2\r", "AE", &quantity, NULL,
-	    "MSH|^~\\|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.2\rMSA|AE|7|\"1,5\" is not a decimal number\r"
+	    "MSH|^~\\|||C|H|20260115143059+0800||ACK^P03|VB1|P|2.2\rMSA|AE|7|\"1,5\" is not a decimal number\r"
 	    "ERR|FT1^2^10^102&Data type error&HL70357\r"},
 	/* ERR since 2.5 */
 	{"MSH|^~\\&|C|H|||||DFT^P03|7|P|2.5\r", "AE", &quantity, NULL,
 	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.5\rMSA|AE|7|\"1,5\" is not a decimal number\r"
 	    "ERR||FT1^2^10|102^Data type error^HL70357|E|field_invalid||\"1,5\" is not a decimal number|sending again does not help\r"},
 	{"MSH|^~\\&|C|H|||||DFT^P03|7|P|2.8.2\r", "AE", &conflict, NULL,
-	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.8.2\rMSA|AE|7|this line's id is booked with other content\r"
+	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.8.2\rMSA|AE|7\r"
 	    "ERR||MSH^1|205^Duplicate key identifier^HL70357|E|conflict||this line's id is booked with other content|sending again does not help\r"},
 	{"MSH|^~\\&|C|H|||||DFT^P03|7|P|2.5\r", "AR", &again, NULL,
 	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.5\rMSA|AR|7|the database cannot be reached; send again\r"
@@ -188,10 +188,10 @@ static const struct {
 	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.4\rMSA|AE|7|\"1,5\" is not a decimal number\r"
 	    "ERR|FT1^2^10^102&Data type error&HL70357\r"},
 	{"MSH|^~\\&|C|H|||||DFT^P03|7|P|2.3.1\r", "AE", &conflict, NULL,
-	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.3.1\rMSA|AE|7|this line's id is booked with other content\r"
+	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^P03|VB1|P|2.3.1\rMSA|AE|7|this line's id is booked with other content\r"
 	    "ERR|MSH^1^^205&Duplicate key identifier&HL70357\r"},
 	{"MSH|^~\\&|C|H|||||ADT^A99|7|P|2.3\r", "AR", &event, NULL,
-	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^A99^ACK|VB1|P|2.3\rMSA|AR|7|not taken\rERR|MSH^1^9^201&Unsupported event code&HL70357\r"},
+	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^A99|VB1|P|2.3\rMSA|AR|7|not taken\rERR|MSH^1^9^201&Unsupported event code&HL70357\r"},
 	{"MSH|^~\\&|C|H|||||ADT^A99|7|P|2.6\r", "AR", &event, NULL,
 	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^A99^ACK|VB1|P|2.6\rMSA|AR|7|not taken\r"
 	    "ERR||MSH^1^9^1^2|201^Unsupported event code^HL70357|E|event_code||not taken|sending again does not help\r"},

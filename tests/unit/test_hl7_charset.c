@@ -77,6 +77,9 @@ static const struct {
 	{"gb18030", NULL, "\xAB\x7C", "\xE7\x8F\x85", CHARSET_OK},
 	{"GB2312", NULL, "\xCD\xF5", "\xE7\x8E\x8B", CHARSET_OK},
 	{"GBK", NULL, "\xAB\x5E", "\xE7\x8E\x98", CHARSET_OK},
+	{"GB 18030-2022", NULL, "\xAB\x5E", "\xE7\x8E\x98", CHARSET_OK}, {"CP936", NULL, "\xAB\x5E", "\xE7\x8E\x98", CHARSET_OK},
+	{"~GB 18030-2000", NULL, "\xAB\x5E", "\xE7\x8E\x98", CHARSET_OK}, {"ASCII~GB 18030-2000", NULL, "\xAB\x5E", "\xE7\x8E\x98", CHARSET_OK},
+	{"~GB 18030-2000", "BIG-5", "\xCD\xF5", "\xE7\x8E\x8B", CHARSET_OK},
 	{"", "GB 18030-2000", "\xAB\x7C", "\xE7\x8F\x85", CHARSET_OK},
 	{"UNICODE UTF-8", "GB 18030-2000", "\xE7\x8E\x8B", "\xE7\x8E\x8B", CHARSET_OK},	/* the message knows better than the feed */
 	{"GB 18030-2000", "UNICODE UTF-8", "\xCD\xF5", "\xE7\x8E\x8B", CHARSET_OK},
@@ -90,6 +93,8 @@ static const struct {
 	/* not known, and not needed as long as all is ASCII */
 	{"KS X 1001", NULL, "Kim", "Kim", CHARSET_OK},
 	{"8859/0", NULL, "Kim", "Kim", CHARSET_OK},
+	{"ISO IR87", NULL, "\x1B$B2&\x1B(B", NULL, CHARSET_UNKNOWN},		/* seven bits, but no ASCII */
+	{"ISO IR159", NULL, "a\x0E" "b", NULL, CHARSET_UNKNOWN}, {"ISO IR14", NULL, "\x0F", NULL, CHARSET_UNKNOWN},
 	{"KS X 1001", NULL, "\xB1\xE8", NULL, CHARSET_UNKNOWN},
 	{"KS X 1001", NULL, "\xE7\x8E\x8B", NULL, CHARSET_UNKNOWN},	/* looks like UTF-8, but they say otherwise */
 	{"UNICODE UTF-16", NULL, "\xB1\xE8", NULL, CHARSET_UNKNOWN},

@@ -24,7 +24,7 @@ START_TEST(lines_keep_their_order_and_place)
 		ck_assert_view(m.in.lines[i].source_line, id);
 		ck_assert_int_eq(m.in.lines[i].amount, 100 * ((int)i + 1));
 	}
-	ck_assert_int_eq(m.in.event.kind, EVENT_NONE);
+	ck_assert_uint_eq(m.in.n_events, 0);
 	ck_assert_uint_eq(m.in.n_visits, 1);
 	check_drop(&m);
 }
@@ -329,7 +329,7 @@ START_TEST(telling_lines_apart_takes_one_walk)
 {
 	enum { LINES = 100000 };
 	char *message = malloc(LINES * 160 + 1000), *to = message;
-	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, LINES};
+	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, LINES, false};
 	struct intake in = {.n_lines = 0};
 	struct hl7_header h;
 	struct refusal refused;

@@ -12,7 +12,16 @@ static const struct {
 	{MSH("ADT^A05") PATIENT VISIT, EVENT_OPEN, true}, {MSH("ADT^A02") PATIENT VISIT, EVENT_UPDATE, true},
 	{MSH("ADT^A03") PATIENT VISIT, EVENT_DISCHARGE, true}, {MSH("ADT^A08") PATIENT VISIT, EVENT_UPDATE, true},
 	{MSH("ADT^A11") PATIENT VISIT, EVENT_CANCEL, true}, {MSH("ADT^A13") PATIENT VISIT, EVENT_REOPEN, true},
-	{MSH("ADT^A40") PATIENT "MRG|P2||||V2\r" VISIT, EVENT_MERGE, true},
+	{MSH("ADT^A40") PATIENT "MRG|P2||||V2\r" VISIT, EVENT_MERGE, false}, {MSH("ADT^A34") PATIENT "MRG|P2||||V2\r" VISIT, EVENT_MERGE, false},
+	{MSH("ADT^A43") PATIENT "MRG|P2\r", EVENT_MERGE, false}, {MSH("ADT^A47") PATIENT "MRG|P2\r", EVENT_MERGE, false},
+	{MSH("ADT^A42") PATIENT "MRG|P2||||V2\r" VISIT, EVENT_MERGE, true}, {MSH("ADT^A50") PATIENT "MRG|P2||||V2\r" VISIT, EVENT_MERGE, true},
+	{MSH("ADT^A41") PID("", "P1", "", "", "", "V1") "MRG|P2||V2\r" VISIT, EVENT_MERGE, true}, {MSH("ADT^A35") PID("", "P1", "", "", "", "V1") "MRG|||V2\r", EVENT_MERGE, true},
+	{MSH("ADT^A49") PID("", "P1", "", "", "", "V1") "MRG|||V2\r", EVENT_MERGE, true}, {MSH("ADT^A36") PID("", "P1", "", "", "", "V1") "MRG|P2||V2\r", EVENT_MERGE, true},
+	{MSH("ADT^A18") PID("", "P1", "", "", "", "V1") "MRG|P2||V2\r", EVENT_MERGE, true},
+	{MSH("ADT^A44") PID("", "P1", "", "", "", "V1") "MRG|P2\r", EVENT_MOVE, true}, {MSH("ADT^A44") PATIENT "MRG|P2||V1\r", EVENT_MOVE, true},
+	{MSH("ADT^A45") PATIENT "MRG|P2||||V2\r" VISIT, EVENT_MOVE, true}, {MSH("ADT^A45") PATIENT "MRG|P2||||V1\r", EVENT_MOVE, true},
+	{MSH("ADT^A12") PATIENT VISIT, EVENT_UPDATE, true}, {MSH("ADT^A06") PATIENT VISIT, EVENT_UPDATE, true}, {MSH("ADT^A07") PATIENT VISIT, EVENT_UPDATE, true},
+	{MSH("ADT^A27") PATIENT VISIT, EVENT_CANCEL, true}, {MSH("ADT^A38") PATIENT VISIT, EVENT_CANCEL, true}, {MSH("BAR^P02") PATIENT VISIT, EVENT_CANCEL, true},
 	{MSH("BAR^P01") PATIENT VISIT, EVENT_OPEN, true}, {MSH("BAR^P05") PATIENT VISIT, EVENT_UPDATE, true},
 	{MSH("BAR^P06") PATIENT VISIT, EVENT_DISCHARGE, true},
 	/* of the patient, whatever visit they name */
@@ -27,9 +36,9 @@ START_TEST(every_event_is_known)
 	struct check_message m = check_read(kinds[_i].message);
 
 	check_refusal(&m.in.refused, NULL, NULL, kinds[_i].message);
-	ck_assert_int_eq(m.in.event.kind, kinds[_i].kind);
+	ck_assert_int_eq(m.in.events[0].kind, kinds[_i].kind);
 	ck_assert_uint_eq(m.in.n_visits, 1);
-	ck_assert_uint_eq(m.in.event.visit, 0);
+	ck_assert_uint_eq(m.in.events[0].visit, 0);
 	ck_assert_uint_eq(m.in.n_lines, 0);
 	ck_assert_view(m.in.visits[0].visit_no, kinds[_i].has_visit_no ? "V1" : "");
 	ck_assert_view(m.in.visits[0].patient_no.text, "P1");
@@ -57,6 +66,12 @@ static const struct {
 	{MSH("ADT^A08"), "field_missing", "PID^1^3"}, {MSH("ADT^A28") VISIT, "field_missing", "PID^1^3"},
 	{MSH("ADT^A31") PID("", "\"\"", "", "", "", "") VISIT, "field_missing", "PID^1^3"}, {MSH("ADT^A40") "MRG|P2\r", "field_missing", "PID^1^3"},
 	{MSH("ADT^A40") PATIENT VISIT, "segment_missing", "MRG^1"},
+	/* what a line end has cut in two */
+	{MSH("DFT^P03") PATIENT VISIT "FT1|1|L1||20260115||CG|A01|line one\rline two||5|100.00\r", "segment_invalid", "FT1^1"},
+	{MSH("DFT^P03") PATIENT VISIT "FT1|1|L1||20260115||CG|A01|a||5|1\rFT1|2|L2||20260115||CG|A01|line one\rthe rest||5|100.00\r", "segment_invalid", "FT1^2"},
+	{MSH("ADT^A01") PATIENT VISIT "ZX|1\r", "segment_invalid", "PV1^1"}, {MSH("ADT^A01") PATIENT "text\r" VISIT, "segment_invalid", "PID^1"},
+	/* segments end with CR here: is this text, or is it a segment? */
+	{MSH("ADT^A01") PATIENT "NTE|1||a\nPV1|1|O\r" VISIT, "segment_invalid", "NTE^1"},
 	{MSH("ADT^A40") PATIENT "MRG\r" VISIT, "field_missing", "MRG^1^1"}, {MSH("ADT^A40") PATIENT "MRG|^x|y|\"\"\r" VISIT, "field_missing", "MRG^1^1"},
 };
 
@@ -83,7 +98,6 @@ static const struct {
 	{PID("", "", "", "", "", "A1"), "A1", ""},
 	{PID("", " P1 ^^^H01", "", "", "", "") PV1("O", "", "", " V\\T\\1 ^^^H01~V2", "", ""), "V&1", "P1"},
 	{PID("", "P1&x", "", "", "", "") PV1("O", "", "", "V1&y", "", ""), "V1", "P1"},
-	{"PID|1||FIRST\rPID|2||SECOND\r" PV1("O", "", "", "V1", "", "") PV1("I", "", "", "V2", "", ""), "V1", "FIRST"},
 	{"pid|1||P1\rpv1|1|O|||||||||||||||||V1\r", "V1", "P1"},
 };
 
@@ -152,7 +166,7 @@ START_TEST(a_value_two_quotes_and_nothing_are_three_things)
 	for (int i = 0; i < 3; i++) {
 		snprintf(message, sizeof(message), "%sPID|1||P1||||19900131|%s\rPV1|1|O|%s|||||||%s|||||||||V1\r", MSH("ADT^A08"), sent[i], sent[i], sent[i]);
 		struct check_message m = check_read(message);
-		const struct value *values[] = {&m.in.event.sex, &m.in.event.department, &m.in.event.location};
+		const struct value *values[] = {&m.in.events[0].sex, &m.in.events[0].department, &m.in.events[0].location};
 		for (int k = 0; k < 3; k++) {
 			ck_assert_view(values[k]->text, i == 0 ? "F" : "");
 			ck_assert_int_eq(values[k]->deleted, i == 1);
@@ -166,8 +180,8 @@ START_TEST(location_is_whole_and_department_its_code)
 {
 	struct check_message m = check_read(MSH("ADT^A02") PATIENT PV1("I", "W3^12^B\\T\\2^H01~W4", "MED&x^Medicine", "V1", "", ""));
 
-	ck_assert_view(m.in.event.location.text, "W3^12^B&2^H01");
-	ck_assert_view(m.in.event.department.text, "MED");
+	ck_assert_view(m.in.events[0].location.text, "W3^12^B&2^H01");
+	ck_assert_view(m.in.events[0].department.text, "MED");
 	check_drop(&m);
 }
 END_TEST
@@ -203,7 +217,7 @@ START_TEST(times_and_their_fallbacks)
 
 	check_refusal(&m.in.refused, times[_i].reason, times[_i].location, times[_i].message);
 	if (times[_i].at != NULL)
-		ck_assert_time(m.in.event.at, times[_i].at);
+		ck_assert_time(m.in.events[0].at, times[_i].at);
 	check_drop(&m);
 }
 END_TEST
@@ -224,9 +238,9 @@ START_TEST(birth_dates_that_cannot_be_read_are_not_said)
 	snprintf(message, sizeof(message), "%sPID|1||P1||||%s\r%s", MSH("ADT^A01"), births[_i].sent, VISIT);
 	struct check_message m = check_read(message);
 	check_refusal(&m.in.refused, NULL, NULL, message);
-	ck_assert_int_eq(m.in.event.has_birth_date, births[_i].has);
+	ck_assert_int_eq(m.in.events[0].has_birth_date, births[_i].has);
 	if (births[_i].has)
-		ck_assert_int_eq(m.in.event.birth_date, births[_i].days);
+		ck_assert_int_eq(m.in.events[0].birth_date, births[_i].days);
 	check_drop(&m);
 }
 END_TEST
@@ -235,19 +249,20 @@ static const struct {
 	const char *mrg, *visit_no, *patient_no;
 } merges[] = {
 	{"MRG|P2^^^H01^PI||A2^x||V2^y\r", "V2", "P2"}, {"MRG|P2||A2\r", "A2", "P2"}, {"MRG|P2||A2||\"\"\r", "A2", "P2"}, {"MRG|P2\r", "", "P2"},
-	{"MRG|||A2\r", "A2", ""}, {"mrg|P2~P3||||V2~V3\r", "V2", "P2"}, {"MRG|P2||||V2\rMRG|P4||||V4\r", "V2", "P2"},
+	{"MRG|||A2\r", "A2", ""}, {"mrg|P2~P3||||V2~V3\r", "V2", "P2"},
 };
 
 START_TEST(the_loser_of_a_merge_is_in_mrg)
 {
 	char message[500];
 
+	check_a40_visits = true;
 	snprintf(message, sizeof(message), "%s%s%s%s", MSH("ADT^A40"), PATIENT, merges[_i].mrg, VISIT);
 	struct check_message m = check_read(message);
 	check_refusal(&m.in.refused, NULL, NULL, message);
 	ck_assert_view(m.in.visits[0].visit_no, "V1");
-	ck_assert_view(m.in.event.other_visit_no, merges[_i].visit_no);
-	ck_assert_view(m.in.event.other_patient_no, merges[_i].patient_no);
+	ck_assert_view(m.in.events[0].other_visit_no, merges[_i].visit_no);
+	ck_assert_view(m.in.events[0].other_patient_no, merges[_i].patient_no);
 	check_drop(&m);
 }
 END_TEST
@@ -268,7 +283,7 @@ START_TEST(numbers_have_their_limits)
 	memset(number, 'n', sizeof(number) - 1);
 	number[sizeof(number) - 1] = '\0';
 	static const char *const around[][2] = {
-		{MSH("ADT^A01") "PID|1||", "\r" VISIT}, {MSH("ADT^A40") PATIENT "MRG|P2||||", "\r" VISIT}, {MSH("ADT^A40") PATIENT "MRG|", "||||V2\r" VISIT},
+		{MSH("ADT^A01") "PID|1||", "\r" VISIT}, {MSH("ADT^A42") PATIENT "MRG|P2||||", "\r" VISIT}, {MSH("ADT^A40") PATIENT "MRG|", "||||V2\r" VISIT},
 	};
 	for (size_t i = 0; i < sizeof(around) / sizeof(around[0]); i++) {
 		snprintf(message, sizeof(message), "%s%s%s", around[i][0], number, around[i][1]);
@@ -304,7 +319,8 @@ static const struct {
 	{"PID-5", MSH("ADT^A01") "PID|1||P1||", "\r" VISIT, 500, "PID^1^5"}, {"PID-5, given", MSH("ADT^A01") "PID|1||P1||^", "\r" VISIT, 500, "PID^1^5"},
 	{"PID-5, both", MSH("ADT^A01") "PID|1||P1||A^", "\r" VISIT, 498, "PID^1^5"}, {"PID-8", MSH("ADT^A01") "PID|1||P1|||||", "\r" VISIT, 20, "PID^1^8"},
 	{"PV1-3", MSH("ADT^A01") PATIENT "PV1|1|O|", "|||||||||||||||| V1\r", 500, "PV1^1^3"}, {"PV1-10", MSH("ADT^A01") PATIENT "PV1|1|O||||||||", "|||||||||V1\r", 500, "PV1^1^10"},
-	{"MRG-5", MSH("ADT^A40") PATIENT "MRG|P2||||", "\r" VISIT, 100, "MRG^1^5"}, {"MRG-3", MSH("ADT^A40") PATIENT "MRG|P2||", "\r" VISIT, 100, "MRG^1^3"},
+	{"MRG-5", MSH("ADT^A42") PATIENT "MRG|P2||||", "\r" VISIT, 100, "MRG^1^5"},
+	{"MRG-3", MSH("ADT^A41") PID("", "P1", "", "", "", "V1") "MRG|P2||", "\r" VISIT, 100, "MRG^1^3"},
 	{"MRG-1", MSH("ADT^A40") PATIENT "MRG|", "\r" VISIT, 200, "MRG^1^1"},
 	{"PV1-19 of a DFT", MSH("DFT^P03") PATIENT "PV1|1|O|||||||||||||||||", "\rFT1|1|L||20260115||CG|X|||1|1\r", 100, "PV1^1^19"},
 	{"PID-5 of a DFT", MSH("DFT^P03") "PID|1||P1||", "\r" VISIT "FT1|1|L||20260115||CG|X|||1|1\r", 500, "PID^1^5"},
@@ -329,8 +345,11 @@ START_TEST(fields_of_the_visit_have_their_lengths)
 			check_refusal(&m.in.lines[k].refused, m.in.refused.reason, NULL, "its line");
 		/* refused or not, nothing long goes on */
 		ck_assert(v->visit_no.n <= 100 && v->patient_no.text.n <= 200 && v->patient_name.text.n <= 500);
-		ck_assert(m.in.event.sex.text.n <= 20 && m.in.event.department.text.n <= 500 && m.in.event.location.text.n <= 500);
-		ck_assert(m.in.event.other_visit_no.n <= 100 && m.in.event.other_patient_no.n <= 200);
+		for (size_t k = 0; k < m.in.n_events; k++) {
+			const struct visit_event *e = &m.in.events[k];
+			ck_assert(e->sex.text.n <= 20 && e->department.text.n <= 500 && e->location.text.n <= 500);
+			ck_assert(e->other_visit_no.n <= 100 && e->other_patient_no.n <= 200);
+		}
 		check_drop(&m);
 	}
 	free(message);
@@ -341,7 +360,7 @@ END_TEST
 static const struct { const char *message, *reason, *location; } odd_numbers[] = {
 	{MSH("ADT^A01") PATIENT PV1("O", "", "", "V\\X0A\\1", "", ""), "field_invalid", "PV1^1^19"}, {MSH("ADT^A01") PATIENT PV1("O", "", "", "V\\.br\\1", "", ""), "field_invalid", "PV1^1^19"},
 	{MSH("ADT^A01") PID("", "P\\X1B\\", "", "", "", "") VISIT, "field_invalid", "PID^1^3"}, {MSH("ADT^A01") PID("", "P1", "", "", "", "") PV1("O", "", "", "V\tW", "", ""), "field_invalid", "PV1^1^19"},
-	{MSH("ADT^A40") PATIENT "MRG|P\\X0D\\2\r" VISIT, "field_invalid", "MRG^1^1"}, {MSH("ADT^A40") PATIENT "MRG|P2||V\\X7F\\2\r" VISIT, "field_invalid", "MRG^1^3"},
+	{MSH("ADT^A40") PATIENT "MRG|P\\X0D\\2\r" VISIT, "field_invalid", "MRG^1^1"}, {MSH("ADT^A41") PID("", "P1", "", "", "", "V1") "MRG|P2||V\\X7F\\2\r" VISIT, "field_invalid", "MRG^1^3"},
 	{MSH("ADT^A01") PID("", "P1", "A\\.br\\B", "", "", "") VISIT, NULL, NULL},
 	{"MSH|^~\\&|CLINIC|H01|||20260115140000||ADT^A01|M\\X0A\\1|P|2.5\r" PATIENT VISIT, "field_invalid", "MSH^1^10"},
 };
@@ -351,6 +370,84 @@ START_TEST(numbers_are_one_line)
 	struct check_message m = check_read(odd_numbers[_i].message);
 
 	check_refusal(&m.in.refused, odd_numbers[_i].reason, odd_numbers[_i].location, odd_numbers[_i].message);
+	check_drop(&m);
+}
+END_TEST
+
+/* Groups that the structure repeats are an event each; one that it does not allow refuses the message. */
+static const struct {
+	const char *message;
+	const char *groups[3][4];	/* visit, patient, loser's visit, loser's patient */
+	const char *reason, *location;
+} grouped[] = {
+	{MSH("ADT^A40") PID("", "P1", "", "", "", "") "MRG|P2\r" PID("", "P3", "", "", "", "") "MRG|P4\r", {{"", "P1", "", "P2"}, {"", "P3", "", "P4"}}, NULL, NULL},
+	{MSH("ADT^A42") PID("", "P1", "", "", "", "") "MRG|||||V2\r" PV1("O", "", "", "V1", "", "") PID("", "P3", "", "", "", "") "MRG|||||V4\r" PV1("O", "", "", "V3", "", ""),
+	    {{"V1", "P1", "V2", ""}, {"V3", "P3", "V4", ""}}, NULL, NULL},
+	{MSH("ADT^A41") PID("", "P1", "", "", "", "A1") "MRG|P1||A2\r" PID("", "P1", "", "", "", "A1") "MRG|P1||A3\r", {{"A1", "P1", "A2", ""}, {"A1", "P1", "A3", ""}}, NULL, NULL},
+	{MSH("ADT^A45") PID("", "P1", "", "", "", "") "MRG|P2||||V1\rMRG|P2||||V2\r", {{"V1", "P1", "", ""}, {"V2", "P1", "", ""}}, NULL, NULL},
+	{MSH("BAR^P01") PID("", "P1", "", "", "", "") PV1("O", "", "", "V1", "", "") PV1("I", "", "", "V2", "", ""), {{"V1", "P1", "", ""}, {"V2", "P1", "", ""}}, NULL, NULL},
+	{MSH("BAR^P06") PID("", "P1", "", "", "", "A1") PID("", "P2", "", "", "", "A2"), {{"A1", "P1", "", ""}, {"A2", "P2", "", ""}}, NULL, NULL},
+	{MSH("DFT^P03") PATIENT VISIT "FT1|1|L1||20260115||CG|A|||1|1\r" PATIENT VISIT "FT1|2|L2||20260115||CG|A|||1|1\r", {{NULL}}, "segment_order", "PID^2"},
+	{MSH("DFT^P03") PATIENT VISIT PV1("O", "", "", "V2", "", "") "FT1|1|L1||20260115||CG|A|||1|1\r", {{NULL}}, "segment_order", "PV1^2"},
+	{MSH("ADT^A01") PATIENT VISIT VISIT, {{NULL}}, "segment_order", "PV1^2"}, {MSH("ADT^A08") PATIENT PATIENT VISIT, {{NULL}}, "segment_order", "PID^2"},
+	{MSH("ADT^A34") PATIENT "MRG|P2\rMRG|P3\r", {{NULL}}, "segment_order", "MRG^2"},
+	/* what a group lacks is said of that group */
+	{MSH("ADT^A40") PID("", "P1", "", "", "", "") "MRG|P2\r" PID("", "P3", "", "", "", "") "MRG||x\r", {{NULL}}, "field_missing", "MRG^2^1"},
+	{MSH("ADT^A42") PID("", "P1", "", "", "", "") "MRG|P2\r" VISIT, {{NULL}}, "field_missing", "MRG^1^5"},
+	{MSH("ADT^A41") PID("", "P1", "", "", "", "A1") "MRG|P2\r", {{NULL}}, "field_missing", "MRG^1^3"},
+	{MSH("ADT^A41") PATIENT "MRG|P2||A2\r", {{NULL}}, "visit_missing", "PID^1^18"}, {MSH("ADT^A42") PATIENT "MRG|||||V2\r", {{NULL}}, "visit_missing", "PV1^1^19"},
+	{MSH("ADT^A45") PATIENT "MRG|P2\r", {{NULL}}, "visit_missing", "PV1^1^19"}, {MSH("ADT^A44") "PID|1\rMRG|P2||A1\r", {{NULL}}, "field_missing", "PID^1^3"},
+};
+
+START_TEST(each_group_is_an_event)
+{
+	struct check_message m = check_read(grouped[_i].message);
+	size_t n = 0;
+
+	check_refusal(&m.in.refused, grouped[_i].reason, grouped[_i].location, grouped[_i].message);
+	for (; grouped[_i].groups[n][0] != NULL; n++) {
+		const char *const *said = grouped[_i].groups[n];
+		ck_assert_uint_lt(n, m.in.n_events);
+		const struct visit_event *e = &m.in.events[n];
+		ck_assert_uint_eq(e->visit, n);
+		ck_assert_view(m.in.visits[n].visit_no, said[0]);
+		ck_assert_view(m.in.visits[n].patient_no.text, said[1]);
+		ck_assert_view(e->other_visit_no, said[2]);
+		ck_assert_view(e->other_patient_no, said[3]);
+	}
+	ck_assert(grouped[_i].reason != NULL || n == m.in.n_events);
+	for (size_t i = 0; i < m.in.n_lines; i++)
+		ck_assert_ptr_nonnull(m.in.lines[i].refused.reason);
+	check_drop(&m);
+}
+END_TEST
+
+/* HL7 2.5 chapter 2, TS: the zone of MSH-7 is that of all times without one. */
+START_TEST(the_zone_of_the_header_is_that_of_its_times)
+{
+	struct check_message m = check_read("MSH|^~\\&|CLINIC|H01|||20260114233000+0000||ADT^A03|M1|P|2.5.1\r" PATIENT VISIT "EVN|A03|20260114233000\r");
+
+	check_refusal(&m.in.refused, NULL, NULL, "zone");
+	ck_assert_time(m.in.sent_at, "2026-01-15T07:30:00+08:00");
+	ck_assert_time(m.in.events[0].at, "2026-01-15T07:30:00+08:00");
+	check_drop(&m);
+	m = check_read("MSH|^~\\&|CLINIC|H01|||20260114233000-0500||DFT^P03|M1|P|2.5.1\r" PATIENT VISIT "FT1|1|L1||20260114233000||CG|A01|||1|1.00\r"
+	    "FT1|2|L2||20260114233000+0800||CG|A01|||1|1.00\r");
+	ck_assert_time(m.in.lines[0].charged_at, "2026-01-15T12:30:00+08:00");
+	ck_assert_time(m.in.lines[1].charged_at, "2026-01-14T23:30:00+08:00");
+	check_drop(&m);
+}
+END_TEST
+
+START_TEST(a_line_feed_is_text_where_segments_end_with_cr)
+{
+	struct check_message m = check_read(MSH("DFT^P03") PATIENT VISIT "FT1|1|L1||20260115||CG|A01|one\ntwo||5|100.00\rFT1|2|L2||20260115||CG|A01|||1|1.00\r");
+
+	check_refusal(&m.in.refused, NULL, NULL, "LF");
+	ck_assert_uint_eq(m.in.n_lines, 2);
+	ck_assert_view(m.in.lines[0].name, "one\ntwo");
+	ck_assert_int_eq(m.in.lines[0].quantity, 50000);
+	ck_assert_int_eq(m.in.lines[0].amount, 10000);
 	check_drop(&m);
 }
 END_TEST
@@ -374,5 +471,8 @@ main(void)
 	tcase_add_test(run.tcase, other_delimiters_and_line_ends_change_nothing);
 	check_add_rows(run, fields_of_the_visit_have_their_lengths, lengths);
 	check_add_rows(run, numbers_are_one_line, odd_numbers);
+	check_add_rows(run, each_group_is_an_event, grouped);
+	tcase_add_test(run.tcase, the_zone_of_the_header_is_that_of_its_times);
+	tcase_add_test(run.tcase, a_line_feed_is_text_where_segments_end_with_cr);
 	return check_end(run);
 }

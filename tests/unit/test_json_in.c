@@ -44,7 +44,7 @@ static struct json_in
 in_body(const char *text)
 {
 	ck_assert_msg(parse(view_of(text)) != NULL, "%s: %s", text, refused.detail);
-	return (struct json_in){body, "/lines", 3, &arena, &refused};
+	return (struct json_in){body, "/lines", 3, &arena, &refused, 0};
 }
 
 static const char *const bodies[] = {"{}", " {} ", "\r\n\t{\"a\":1}\r\n", "{\"a\":{\"b\":[{}]}}", "{\"\":\"\"}", "{\"a\":\"\\u738b\"}"};

@@ -9,6 +9,7 @@ enum { MOST_FRAMES = 16 };
 struct heard {
 	char frames[MOST_FRAMES][256];
 	size_t n, junk, left;
+	unsigned bare;
 };
 
 /* Feeds the stream in reads of `step` bytes as a connection would: what is used is dropped, the rest stays. Each look is at memory
@@ -33,14 +34,15 @@ listen(struct view stream, size_t step)
 			ck_assert_uint_le(used, end - start);
 			ck_assert_uint_le(junk, used);
 			if (r == MLLP_FRAME) {
-				ck_assert(content.p > copy && content.p + content.n + 2 <= copy + (end - start));
-				ck_assert_uint_eq((size_t)(content.p - copy) + content.n + 2, used);
+				size_t ends = used - (size_t)(content.p - copy) - content.n;
+				ck_assert(content.p > copy && used <= end - start);
+				ck_assert(content.p[content.n] == MLLP_EB && (ends == 1 || (ends == 2 && content.p[content.n + 1] == MLLP_CR)));
 				ck_assert_uint_lt(h.n, MOST_FRAMES);
 				ck_assert_uint_lt(content.n, sizeof(h.frames[0]));
 				memcpy(h.frames[h.n], content.p, content.n);
 				h.frames[h.n++][content.n] = '\0';
 			} else {
-				ck_assert_uint_eq(junk, used);
+				ck_assert(junk == used || (junk + 1 == used && *copy == MLLP_CR));
 			}
 			h.junk += junk;
 			start += used;
@@ -48,6 +50,7 @@ listen(struct view stream, size_t step)
 		} while (r == MLLP_FRAME);
 	}
 	h.left = stream.n - start;
+	h.bare = scan.bare;
 	return h;
 }
 
@@ -56,29 +59,32 @@ static const struct {
 	struct view stream;
 	const char *frames[4];
 	size_t junk, left;
+	unsigned bare;
 } streams[] = {
-	{"one frame", VIEW_LITERAL("\x0BMSH|a\r\x1C\r"), {"MSH|a\r"}, 0, 0},
-	{"an empty frame", VIEW_LITERAL("\x0B\x1C\r"), {""}, 0, 0},
-	{"several in one read", VIEW_LITERAL("\x0B" "a\x1C\r\x0B" "b\x1C\r\x0B" "c\x1C\r"), {"a", "b", "c"}, 0, 0},
-	{"one and a half", VIEW_LITERAL("\x0B" "a\x1C\r\x0B" "bb"), {"a"}, 0, 3},
-	{"end block without its CR yet", VIEW_LITERAL("\x0B" "a\x1C"), {NULL}, 0, 3},
-	{"nothing but a start block", VIEW_LITERAL("\x0B"), {NULL}, 0, 1},
-	{"junk only", VIEW_LITERAL("hello\r\n"), {NULL}, 7, 0},
-	{"junk in front, between and behind", VIEW_LITERAL("xx\x0B" "a\x1C\ryyy\x0B" "b\x1C\rz"), {"a", "b"}, 6, 0},
-	{"line ends between frames", VIEW_LITERAL("\x0B" "a\x1C\r\n\x0B" "b\x1C\r\n"), {"a", "b"}, 2, 0},
-	{"an end block as junk", VIEW_LITERAL("\x1C\r\x0B" "a\x1C\r"), {"a"}, 2, 0},
-	{"a doubled end block", VIEW_LITERAL("\x0B" "a\x1C\r\x1C\r\x0B" "b\x1C\r"), {"a", "b"}, 2, 0},
-	{"1C inside content", VIEW_LITERAL("\x0B" "a\x1C" "b\x1C\r"), {"a\x1C" "b"}, 0, 0},
-	{"1C at the start of content", VIEW_LITERAL("\x0B\x1C" "b\x1C\r"), {"\x1C" "b"}, 0, 0},
-	{"1C 1C 0D", VIEW_LITERAL("\x0B" "a\x1C\x1C\r"), {"a\x1C"}, 0, 0},
-	{"CR inside content", VIEW_LITERAL("\x0B\ra\r\r\x1C\r"), {"\ra\r\r"}, 0, 0},
-	{"end block with LF is content", VIEW_LITERAL("\x0B" "a\x1C\nb\x1C\r"), {"a\x1C\nb"}, 0, 0},
-	{"a start block inside gives the first up", VIEW_LITERAL("\x0Bgave up\x0B" "b\x1C\r"), {"b"}, 8, 0},
-	{"a doubled start block", VIEW_LITERAL("\x0B\x0B" "b\x1C\r"), {"b"}, 1, 0},
-	{"a start block behind a lone 1C", VIEW_LITERAL("\x0Bold\x1C\x0Bnew\x1C\r"), {"new"}, 5, 0},
-	{"given up twice, then more to come", VIEW_LITERAL("\x0B" "a\x0B" "b\x0B" "c"), {NULL}, 4, 2},
-	{"release 2 commit blocks", VIEW_LITERAL("\x0B\x06\x1C\r\x0B\x15\x1C\r\x0B" "ACK\x1C\r"), {"\x06", "\x15", "ACK"}, 0, 0},
-	{"bytes above 7F", VIEW_LITERAL("\x0B\xAB\x7C\xAB\x5E\xFF\x8B\x9C\x1C\r"), {"\xAB\x7C\xAB\x5E\xFF\x8B\x9C"}, 0, 0},
+	{"one frame", VIEW_LITERAL("\x0BMSH|a\r\x1C\r"), {"MSH|a\r"}, 0, 0, 0},
+	{"an empty frame", VIEW_LITERAL("\x0B\x1C\r"), {""}, 0, 0, 0},
+	{"several in one read", VIEW_LITERAL("\x0B" "a\x1C\r\x0B" "b\x1C\r\x0B" "c\x1C\r"), {"a", "b", "c"}, 0, 0, 0},
+	{"one and a half", VIEW_LITERAL("\x0B" "a\x1C\r\x0B" "bb"), {"a"}, 0, 3, 0},
+	{"end block without its CR yet", VIEW_LITERAL("\x0B" "a\x1C"), {"a"}, 0, 0, 0},
+	{"end blocks without CR", VIEW_LITERAL("\x0B" "a\x1C\x0B" "b\x1C\x0B" "c\x1C\r"), {"a", "b", "c"}, 0, 0, 2},
+	{"end blocks with LF", VIEW_LITERAL("\x0B" "a\x1C\n\x0B" "b\x1C\n"), {"a", "b"}, 2, 0, 2},
+	{"nothing but a start block", VIEW_LITERAL("\x0B"), {NULL}, 0, 1, 0},
+	{"junk only", VIEW_LITERAL("hello\r\n"), {NULL}, 7, 0, 0},
+	{"junk in front, between and behind", VIEW_LITERAL("xx\x0B" "a\x1C\ryyy\x0B" "b\x1C\rz"), {"a", "b"}, 6, 0, 0},
+	{"line ends between frames", VIEW_LITERAL("\x0B" "a\x1C\r\n\x0B" "b\x1C\r\n"), {"a", "b"}, 2, 0, 0},
+	{"an end block as junk", VIEW_LITERAL("\x1C\r\x0B" "a\x1C\r"), {"a"}, 2, 0, 0},
+	{"a doubled end block", VIEW_LITERAL("\x0B" "a\x1C\r\x1C\r\x0B" "b\x1C\r"), {"a", "b"}, 2, 0, 0},
+	{"1C inside content ends it", VIEW_LITERAL("\x0B" "a\x1C" "b\x1C\r"), {"a"}, 3, 0, 1},
+	{"1C at the start of content", VIEW_LITERAL("\x0B\x1C" "b\x1C\r"), {""}, 3, 0, 1},
+	{"1C 1C 0D", VIEW_LITERAL("\x0B" "a\x1C\x1C\r"), {"a"}, 2, 0, 1},
+	{"a second CR is junk", VIEW_LITERAL("\x0B" "a\x1C\r\r\x0B" "b\x1C\r"), {"a", "b"}, 1, 0, 0},
+	{"CR inside content", VIEW_LITERAL("\x0B\ra\r\r\x1C\r"), {"\ra\r\r"}, 0, 0, 0},
+	{"a start block inside gives the first up", VIEW_LITERAL("\x0Bgave up\x0B" "b\x1C\r"), {"b"}, 8, 0, 0},
+	{"a doubled start block", VIEW_LITERAL("\x0B\x0B" "b\x1C\r"), {"b"}, 1, 0, 0},
+	{"a start block behind a lone 1C", VIEW_LITERAL("\x0Bold\x1C\x0Bnew\x1C\r"), {"old", "new"}, 0, 0, 1},
+	{"given up twice, then more to come", VIEW_LITERAL("\x0B" "a\x0B" "b\x0B" "c"), {NULL}, 4, 2, 0},
+	{"release 2 commit blocks", VIEW_LITERAL("\x0B\x06\x1C\r\x0B\x15\x1C\r\x0B" "ACK\x1C\r"), {"\x06", "\x15", "ACK"}, 0, 0, 0},
+	{"bytes above 7F", VIEW_LITERAL("\x0B\xAB\x7C\xAB\x5E\xFF\x8B\x9C\x1C\r"), {"\xAB\x7C\xAB\x5E\xFF\x8B\x9C"}, 0, 0, 0},
 };
 
 START_TEST(a_stream_gives_the_same_frames_however_it_is_cut)
@@ -91,6 +97,7 @@ START_TEST(a_stream_gives_the_same_frames_however_it_is_cut)
 			    streams[_i].what, step, n);
 		ck_assert_msg(h.n == n, "%s, %zu bytes a read: %zu frames", streams[_i].what, step, h.n);
 		ck_assert_msg(h.junk == streams[_i].junk, "%s, %zu bytes a read: %zu bytes of junk", streams[_i].what, step, h.junk);
+		ck_assert_msg(h.bare == streams[_i].bare, "%s, %zu bytes a read: %u ends without CR", streams[_i].what, step, h.bare);
 		ck_assert_msg(h.left == streams[_i].left, "%s, %zu bytes a read: %zu bytes left", streams[_i].what, step, h.left);
 	}
 }
