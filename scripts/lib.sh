@@ -314,6 +314,19 @@ standby_start() {
         -c "alter system set synchronous_standby_names = 'second'" -c "select pg_reload_conf()" >/dev/null
 }
 
+# standby_remove DIR: DIR's cluster without its standby again; commits wait for nobody.
+standby_remove() {
+    local dir place pid
+    dir=$(realpath -m "$1")
+    place=$(cat "$dir/cluster" 2>/dev/null || echo "$dir/pg")
+    run_unprivileged "$(pg_bin)/psql" -X -q -h "$place" -U postgres -d postgres -v ON_ERROR_STOP=1 \
+        -c "alter system reset synchronous_standby_names" -c "select pg_reload_conf()" >/dev/null
+    if pid=$(cluster_pid "$place/second"); then
+        end_process "$pid" INT 60 || echo "the standby ($pid) did not stop within 60 s and was killed" >&2
+    fi
+    rm -rf "$place/second"
+}
+
 # cluster_stop DIR: a fast shutdown, of its standby too; open transactions are rolled back.
 cluster_stop() {
     local dir place each pid

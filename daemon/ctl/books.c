@@ -1,7 +1,8 @@
-/* books: the database's books() as tables, or as the document it is. */
+/* books: the database's books() as tables, or as the document it is; with the audit's findings where they are asked for. */
 #include <stdio.h>
 #include <string.h>
 
+#include "audit_run.h"
 #include "ctl.h"
 #include "database.h"
 #include "document.h"
@@ -145,26 +146,57 @@ books_print(json_object *books, const PGresult *categories)
 	print_collected(books);
 	print_revenue(document_member(books, "revenue"), categories);
 	print_balance(document_member(books, "trial_balance"));
-	printf("unexplained %s\n", document_text(books, "unexplained"));
+	printf("unexplained %s%s\n", document_text(books, "unexplained"),
+	    document_member(books, "audit") != NULL ? "" : " by the accounts (--audit looks at every row)");
+}
+
+/* Puts the audit in place of what the books can say of themselves. */
+static void
+books_add_audit(json_object *books, const struct audit *found)
+{
+	json_object *all = json_object_new_array();
+	char money[MONEY_TEXT];
+
+	for (size_t i = 0; i < found->n; i++) {
+		json_object *o = json_object_new_object();
+		json_object_object_add(o, "invariant", json_object_new_string(found->all[i].invariant));
+		json_object_object_add(o, "broken", json_object_new_int64(found->all[i].broken));
+		json_object_object_add(o, "unexplained", json_object_new_string(money_format(found->all[i].unexplained, money)));
+		json_object_array_add(all, o);
+	}
+	json_object_object_add(books, "unexplained", json_object_new_string(money_format(found->unexplained, money)));
+	json_object_object_add(books, "broken", json_object_new_int64(found->broken));
+	json_object_object_add(books, "audit", all);
 }
 
 int
 ctl_books(const struct ctl *c, int argc, char **argv)
 {
-	bool json = false;
-	const struct ctl_option options[] = {{"--json", &json, NULL}};
+	bool json = false, audit = false;
+	struct audit_words words = {0};
+	const struct ctl_option options[] = {{"--json", &json, NULL}, {"--audit", &audit, NULL}, AUDIT_OPTIONS(words)};
+	struct audit_plan plan;
+	struct audit found = {0};
+	int status = CTL_FAILED;
 
-	if (ctl_arguments(c, argc, argv, options, 1, NULL, 0) != CTL_OK)
+	if (ctl_arguments(c, argc, argv, options, 2 + AUDIT_N_OPTIONS, NULL, 0) != CTL_OK || audit_plan_read(c, &words, &plan) != CTL_OK)
 		return CTL_USAGE;
-	PGconn *db = database_open(c, DATABASE_READ);
+	if (!audit && (words.slice != NULL || words.pause != NULL))
+		return ctl_usage(c, "--slice and --pause are the audit's: say --audit, too");
+	PGconn *db = database_open_on(c, plan.server, DATABASE_READ_EACH);
 	PGresult *r = db != NULL ? database_query(db, "select books() as books", 0, NULL) : NULL;
 	PGresult *categories = r != NULL ? database_query(db, "select code, name, name_en from category order by category", 0, NULL) : NULL;
 	json_object *books = categories != NULL ? document_of(r, "books") : NULL;
-	if (books != NULL && json)
-		document_print(books, stdout);
-	else if (books != NULL)
-		books_print(books, categories);
-	int status = books != NULL ? CTL_OK : CTL_FAILED;
+	if (books != NULL && (!audit || audit_run(db, &plan, &found) == 0)) {
+		if (audit)
+			books_add_audit(books, &found);
+		if (json)
+			document_print(books, stdout);
+		else
+			books_print(books, categories);
+		status = CTL_OK;
+	}
+	audit_clear(&found);
 	json_object_put(books);
 	PQclear(categories);
 	PQclear(r);

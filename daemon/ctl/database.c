@@ -52,23 +52,58 @@ on_notice(void *arg, const PGresult *r)
 	ctl_failed("%s", one_line(text != NULL ? text : "", buf, sizeof(buf)));
 }
 
+/* name: of the standby that it is, in buf; unchanged on the primary. */
 static PGconn *
-connect_to(const char *conninfo)
+connect_to(const char *conninfo, enum database_server server, char *name, size_t name_size)
 {
 	char error[1024] = "", buf[1024];
 	struct servers *servers = servers_new(conninfo, error, sizeof(error));
+	size_t n = 0;
 
 	if (servers == NULL) {
 		ctl_failed("[database] %s", error);
 		return NULL;
 	}
-	PGconn *db = servers_open(servers, "visitbillctl", CONNECT_MS, error, sizeof(error));
+	PGconn *db = server == DATABASE_STANDBY ? servers_open_standby(servers, "visitbillctl", CONNECT_MS, &n, error, sizeof(error))
+	    : servers_open(servers, "visitbillctl", CONNECT_MS, error, sizeof(error));
+	if (db != NULL && server == DATABASE_STANDBY)
+		snprintf(name, name_size, "%s", servers_name(servers, n));
 	if (db != NULL)
 		PQsetNoticeReceiver(db, on_notice, NULL);
 	else
 		ctl_failed("%s", one_line(error, buf, sizeof(buf)));
 	servers_free(servers);
 	return db;
+}
+
+int
+database_server_read(const char *word, enum database_server *ret)
+{
+	bool standby = strcmp(word, "standby") == 0;
+
+	if (!standby && strcmp(word, "primary") != 0)
+		return -1;
+	*ret = standby ? DATABASE_STANDBY : DATABASE_PRIMARY;
+	return 0;
+}
+
+/* How far a standby is behind: the newest transaction that it has replayed, and what it has received and not replayed. */
+static const char lag_sql[] =
+    "select coalesce('its newest transaction is of ' || to_char(t, 'YYYY-MM-DD HH24:MI:SS') || ', ' || round(extract(epoch from clock_timestamp() - t), 1)"
+    " || ' s ago', 'it has replayed no transaction since it started') || ', ' || coalesce(greatest(pg_wal_lsn_diff(pg_last_wal_receive_lsn(),"
+    " pg_last_wal_replay_lsn()), 0), 0) || ' bytes of log wait for replay' || case when exists (select from pg_stat_wal_receiver) then ''"
+    " else '; NO log streams to it: it falls behind' end from pg_last_xact_replay_timestamp() t";
+
+static int
+say_lag(PGconn *db, const char *name)
+{
+	PGresult *r = database_query(db, lag_sql, 0, NULL);
+
+	if (r == NULL)
+		return -1;
+	ctl_failed("on %s, a standby: %s", name, PQgetvalue(r, 0, 0));
+	PQclear(r);
+	return 0;
 }
 
 /* The temporary schema comes last: first, by default, it would let anyone who may make temporary tables stand in for ours. */
@@ -122,33 +157,72 @@ check_version(PGconn *db, const struct config *config)
 	return version == newest ? 0 : -1;
 }
 
+/* What a session begins with. */
+static const char *const beginnings[] = {
+	[DATABASE_LOOK] = "set default_transaction_read_only = on",
+	[DATABASE_READ] = "begin isolation level repeatable read, read only",
+	[DATABASE_READ_EACH] = "set default_transaction_read_only = on; set max_parallel_workers_per_gather = 0",
+	[DATABASE_WRITE] = "begin",
+	[DATABASE_OWNER_WRITE] = "begin",
+};
+
 PGconn *
-database_open(const struct ctl *c, enum database_access access)
+database_open_on(const struct ctl *c, enum database_server server, enum database_access access)
 {
 	const struct config *config = c->config;
 	bool owner = access == DATABASE_OWNER || access == DATABASE_OWNER_WRITE;
-	PGconn *db = connect_to(owner && config->database.owner_conninfo[0] != '\0' ? config->database.owner_conninfo : config->database.conninfo);
+	char name[200] = "";
+	PGconn *db = connect_to(owner && config->database.owner_conninfo[0] != '\0' ? config->database.owner_conninfo : config->database.conninfo, server,
+	    name, sizeof(name));
 
 	if (db == NULL)
 		return NULL;
 	bool any = access == DATABASE_OWNER || access == DATABASE_LOOK;
-	if (set_session(db, config) == 0 && (any || check_version(db, config) == 0)
-	    && (access == DATABASE_OWNER || database_run(db, access == DATABASE_LOOK ? "set default_transaction_read_only = on"
-	        : access == DATABASE_READ ? "begin isolation level repeatable read, read only" : "begin") == 0))
+	if (set_session(db, config) == 0 && (server == DATABASE_PRIMARY || say_lag(db, name) == 0) && (any || check_version(db, config) == 0)
+	    && (access == DATABASE_OWNER || database_run(db, beginnings[access]) == 0))
 		return db;
 	PQfinish(db);
 	return NULL;
+}
+
+PGconn *
+database_open(const struct ctl *c, enum database_access access)
+{
+	return database_open_on(c, DATABASE_PRIMARY, access);
+}
+
+/* A standby ends a read for which replay of what the primary did has waited too long: SQLSTATE 40001, in whatever language; else by its words. */
+static bool
+is_recovery_conflict(const PGconn *db, const PGresult *r)
+{
+	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE), *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+	const char *standby = PQparameterStatus(db, "in_hot_standby");
+
+	return (text != NULL && strstr(text, "conflict with recovery") != NULL)
+	    || (state != NULL && strcmp(state, "40001") == 0 && standby != NULL && strcmp(standby, "on") == 0);
+}
+
+static void
+say_complaint(const PGconn *db, const PGresult *r)
+{
+	char buf[1024];
+	const char *complaint = database_complaint(db, r, buf, sizeof(buf));
+
+	if (is_recovery_conflict(db, r))
+		ctl_failed("the standby ended this read because replay had waited for it as long as it may (%s): set hot_standby_feedback = on there, or a longer"
+		    " max_standby_streaming_delay", complaint);
+	else
+		ctl_failed("%s", complaint);
 }
 
 PGresult *
 database_query(PGconn *db, const char *sql, int n, const char *const *values)
 {
 	PGresult *r = PQexecParams(db, sql, n, NULL, values, NULL, NULL, 0);
-	char buf[1024];
 
 	if (PQresultStatus(r) == PGRES_TUPLES_OK)
 		return r;
-	ctl_failed("%s", database_complaint(db, r, buf, sizeof(buf)));
+	say_complaint(db, r);
 	PQclear(r);
 	return NULL;
 }
@@ -159,10 +233,9 @@ database_run(PGconn *db, const char *sql)
 	PGresult *r = PQexec(db, sql);
 	ExecStatusType status = PQresultStatus(r);
 	bool fine = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
-	char buf[1024];
 
 	if (!fine)
-		ctl_failed("%s", database_complaint(db, r, buf, sizeof(buf)));
+		say_complaint(db, r);
 	PQclear(r);
 	return fine ? 0 : -1;
 }

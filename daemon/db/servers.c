@@ -334,3 +334,27 @@ servers_open(struct servers *s, const char *application, int64_t limit_ms, char 
 	}
 	return NULL;
 }
+
+PGconn *
+servers_open_standby(struct servers *s, const char *application, int64_t limit_ms, size_t *ret_n, char *error, size_t error_size)
+{
+	struct server_identity id;
+	char why[320];
+
+	if (servers_survey(s, application, limit_ms, error, error_size) != 0)
+		return NULL;
+	size_t used = (size_t)snprintf(error, error_size, "no server of the conninfo is a standby that answers");
+	for (size_t i = 0; i < s->n; i++) {
+		PGconn *conn = servers_look(s, i, application, limit_ms, &id, why, sizeof(why));
+		if (conn != NULL && id.standby) {
+			*ret_n = i;
+			return conn;
+		}
+		if (conn != NULL)
+			snprintf(why, sizeof(why), "%s is a primary", s->all[i].name);
+		if (used < error_size)
+			used += (size_t)snprintf(error + used, error_size - used, "; %s", why);
+		PQfinish(conn);
+	}
+	return NULL;
+}

@@ -56,4 +56,8 @@ PGconn *servers_look(const struct servers *s, size_t n, const char *application,
 /* A connection to the server that is ours, waiting for it; NULL and a sentence when there is none. */
 PGconn *servers_open(struct servers *s, const char *application, int64_t limit_ms, char *error, size_t error_size);
 
+/* A connection to the first standby of the conninfo that answers, for reading, waiting for it; *ret_n says which. NULL and a sentence about each
+ * server when there is none. */
+PGconn *servers_open_standby(struct servers *s, const char *application, int64_t limit_ms, size_t *ret_n, char *error, size_t error_size);
+
 #endif

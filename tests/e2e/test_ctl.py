@@ -225,6 +225,50 @@ def test_audit_of_a_damaged_database(billed, damage, invariant, broken, unexplai
     assert out.splitlines()[-1].startswith("unexplained ") and out.splitlines()[-1] != "unexplained 0.00"
 
 
+@pytest.mark.parametrize("slice_size", [1, 2, 3, 1000])
+def test_audit_in_slices(hospital, slice_size):
+    """Whatever their size, a break is found, once, in the first visit, in the last one and on a visit that is not there."""
+    for n in range(5):
+        post(hospital, f"V{n}", {"source": f"{n}-1", "amount": 100 + n, "category": 9}, {"source": f"{n}-2", "amount": 7, "category": 9})
+    whole = hospital.ctl("audit", "--slice", slice_size, "--pause", 0)
+    assert whole == hospital.ctl("audit") and whole.endswith("unexplained 0.00\n")
+    hospital.query("set session_replication_role = replica; update charge set amount = amount + 1 where source_line in ('0-1', '4-2');"
+                   " insert into charge select 99, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, 50, charged_at, posted_at,"
+                   " digest, source_line from charge where source_line = '2-1'")
+    process = hospital.start_ctl("audit", "--slice", slice_size, "--pause", 0)
+    out, err = process.communicate()
+    assert process.returncode == 1 and "2 of 20 invariants broken" in err
+    broken = [line for line in out.splitlines() if "BROKEN" in line]
+    assert re.search(r"^a visit's total and line count .* BROKEN 3 \(unexplained 0.52\)$", broken[0]) and broken[1].startswith("lines counted as booked")
+    assert len(broken) == 2 and out.endswith("\nunexplained 0.52\n")
+
+
+def test_audit_and_books_refuse_what_is_no_plan(billed):
+    for words in (["--slice", "0"], ["--slice", "x"], ["--slice", "-1"], ["--slice", "999999999999"], ["--pause", "x"], ["--pause", "-5"], ["--on", "moon"]):
+        assert words[0] in billed.ctl("audit", *words, status=2)
+        assert words[0] in billed.ctl("books", "--audit", *words, status=2)
+    assert "say --audit, too" in billed.ctl("books", "--slice", "5", status=2)
+
+
+def test_no_standby_to_ask(billed):
+    for command in ("audit", "books"):
+        said = billed.ctl(command, "--on", "standby", status=1)
+        assert said.count("\n") == 1 and "no server of the conninfo is a standby that answers" in said and "is a primary" in said
+
+
+def test_books_with_and_without_the_audit(billed):
+    """A line that was changed shows in no figure of the books, but in the audit."""
+    billed.query("set session_replication_role = replica; update charge set amount = amount + 7 where source_line = '1'")
+    books, audited = (json.loads(billed.ctl("books", "--json", *words)) for words in ([], ["--audit"]))
+    assert (books["unexplained"], books["broken"]) == ("0.00", 0) and "audit" not in books
+    assert (audited["unexplained"], audited["broken"]) == ("0.14", 2)
+    broken = {row["invariant"]: (row["broken"], row["unexplained"]) for row in audited.pop("audit") if row["broken"]}
+    assert broken == {"a visit's total and line count are those of its lines": (1, "0.07"), "a bill is the sum of its lines, category by category": (1, "0.07")}
+    assert {**audited, "unexplained": "0.00", "broken": 0} == books
+    assert billed.ctl("books").endswith("\nunexplained 0.00 by the accounts (--audit looks at every row)\n")
+    assert billed.ctl("books", "--audit").endswith("\nunexplained 0.14\n")
+
+
 def test_books(billed):
     books = json.loads(billed.ctl("books", "--json"))
     assert books["lines"]["booked"] == len(LINES) and books["bills"]["total"] == "1234638.64" == books["outstanding"]
@@ -232,7 +276,8 @@ def test_books(billed):
     for row in ("clinic +5 +5 +0", "09 +西药费 +western drugs +2.25", "bill +账单 +1 +1234638.64", "receivable .* 1234638.64",
                 "sum +合计 +1234638.64 +1234638.64"):
         assert re.search(row, shown), row
-    assert shown.endswith("\nunexplained 0.00\n")
+    assert billed.ctl("books", "--audit") == shown.removesuffix(" by the accounts (--audit looks at every row)\n") + "\n"
+    assert shown.removesuffix(" by the accounts (--audit looks at every row)\n").endswith("\nunexplained 0.00")
 
 
 def test_status(billed):

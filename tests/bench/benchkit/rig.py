@@ -155,6 +155,16 @@ class Rig:
         """Before each measurement, so that every contender finds the write-ahead log in the same state."""
         self.sql("postgres", "checkpoint", role="postgres")
 
+    @contextlib.contextmanager
+    def standby(self):
+        """A second server that follows the cluster, and that its commits wait for; every conninfo names both meanwhile. The conninfo of that one alone,
+        for its administrator."""
+        place = self._library('standby_start "$1" >"$1/log/standby-start.log" 2>&1; realpath "$(cat "$1/cluster" 2>/dev/null || echo "$1/pg")"')
+        try:
+            yield f"host={place}/second dbname=postgres user=postgres"
+        finally:
+            self._library('standby_remove "$1"')
+
     def frozen_copy(self):
         """A copy of the cluster's data folder, as a clean shutdown leaves it; the server is stopped for as long as that takes."""
         place = self._library('realpath "$(cat "$1/cluster" 2>/dev/null || echo "$1/pg")"')

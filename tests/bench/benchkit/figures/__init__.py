@@ -1,6 +1,6 @@
 """The figures, by name, in the order in which they are taken. Each is a function of a Context that returns rows."""
 
-from . import attacks, billing, footprint, growth, history, instructions, latency, reads, throughput, tls
+from . import attacks, audit, billing, footprint, growth, history, instructions, latency, reads, throughput, tls
 
 FIGURES = {
     "generator": throughput.generator,
@@ -14,6 +14,7 @@ FIGURES = {
     "life": footprint.life,
     "history": history.history,
     "growth": growth.growth,
+    "audit": audit.audit,
     "tls": tls.tls,
     "attacks": attacks.attacks,
 }
