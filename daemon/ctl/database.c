@@ -57,8 +57,8 @@ static PGconn *
 connect_to(const char *conninfo, enum database_server server, char *name, size_t name_size)
 {
 	char error[1024] = "", buf[1024];
-	struct servers *servers = servers_new(conninfo, error, sizeof(error));
 	size_t n = 0;
+	struct servers *servers = servers_new(conninfo, error, sizeof(error));
 
 	if (servers == NULL) {
 		ctl_failed("[database] %s", error);
@@ -159,11 +159,12 @@ check_version(PGconn *db, const struct config *config)
 
 /* What a session begins with. */
 static const char *const beginnings[] = {
-	[DATABASE_LOOK] = "set default_transaction_read_only = on",
 	[DATABASE_READ] = "begin isolation level repeatable read, read only",
+	[DATABASE_LOOK] = "set default_transaction_read_only = on",
 	[DATABASE_READ_EACH] = "set default_transaction_read_only = on; set max_parallel_workers_per_gather = 0",
 	[DATABASE_WRITE] = "begin",
 	[DATABASE_OWNER_WRITE] = "begin",
+	[DATABASE_OWNER] = NULL,
 };
 
 PGconn *
@@ -179,7 +180,7 @@ database_open_on(const struct ctl *c, enum database_server server, enum database
 		return NULL;
 	bool any = access == DATABASE_OWNER || access == DATABASE_LOOK;
 	if (set_session(db, config) == 0 && (server == DATABASE_PRIMARY || say_lag(db, name) == 0) && (any || check_version(db, config) == 0)
-	    && (access == DATABASE_OWNER || database_run(db, beginnings[access]) == 0))
+	    && (beginnings[access] == NULL || database_run(db, beginnings[access]) == 0))
 		return db;
 	PQfinish(db);
 	return NULL;

@@ -8,8 +8,8 @@
 
 enum database_access {
 	DATABASE_READ,		/* one snapshot, read only */
-	DATABASE_LOOK,		/* read only, a transaction each, whatever version the schema is at, or where there is none */
 	DATABASE_READ_EACH,	/* read only, each statement with a snapshot of its own, and one core of the server at most */
+	DATABASE_LOOK,		/* read only, a transaction each, whatever version the schema is at, or where there is none */
 	DATABASE_WRITE,		/* one transaction, see database_commit */
 	DATABASE_OWNER_WRITE,	/* the same as the schema's owner, for what the daemon's role may not do */
 	DATABASE_OWNER,		/* as the schema's owner, outside a transaction, the schema may be missing */

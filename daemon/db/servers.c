@@ -341,7 +341,7 @@ servers_open_standby(struct servers *s, const char *application, int64_t limit_m
 	struct server_identity id;
 	char why[320];
 
-	if (servers_survey(s, application, limit_ms, error, error_size) != 0)
+	if (servers_survey(s, application, limit_ms, error, error_size) < 0)
 		return NULL;
 	size_t used = (size_t)snprintf(error, error_size, "no server of the conninfo is a standby that answers");
 	for (size_t i = 0; i < s->n; i++) {
