@@ -149,6 +149,8 @@ begin
     select * into v from visit where visit_id = v_id;
     if v.visit_no <> p_visit_no then    -- merged away: the event of an old number says nothing of the new one
         return 'repeated';
+    elsif (p_kind = 'reopen' or (p_kind = 'open' and v.state = 'cancelled')) and visit_is_archived(v_id) then
+        return 'visit_closed';          -- its lines are in a file
     elsif p_kind in ('discharge', 'reopen', 'cancel') or (p_kind = 'open' and v.state = 'cancelled') then
         if told_before(v_id, p_feed, p_message, p_sent, v.moved_feed, v.moved_at) then
             return 'repeated';
@@ -174,9 +176,7 @@ begin
 
     case p_kind
     when 'open' then
-        if v.state = 'cancelled' and visit_is_archived(v_id) then
-            return 'visit_closed';
-        elsif v.state = 'cancelled' then    -- admitted after all
+        if v.state = 'cancelled' then   -- admitted after all
             update visit set state = 'open', discharged_at = null, discharge_seen_at = null where visit_id = v_id;
             perform note_event('visit', v_id, null, null, 'cancelled', 'open', p_feed, p_message);
             return 'done';
@@ -207,8 +207,6 @@ begin
     when 'reopen' then
         if v.state = 'open' then
             return 'repeated';
-        elsif visit_is_archived(v_id) then
-            return 'visit_closed';
         end if;
         perform visit_reopen(v_id, p_feed, p_message);
     end case;

@@ -52,7 +52,7 @@ def post(database, visit, *lines, feed="clinic", at=DAY, patient="王芳"):
 
 def visit_event(database, kind, visit, at=DAY, **said):
     return database.query(
-        "select visit_events(array[%s], array[%s], array[1], array[%s], array['M1'], array[%s]::timestamptz[], array['P1'], array[%s],"
+        "select visit_events(array[%s], array[%s], array[1], array[%s], array['M1'], array[clock_timestamp()], array[%s]::timestamptz[], array['P1'], array[%s],"
         " array[null]::date[], array[null], array['outpatient'], array[%s], array[null], array[null], array[null],"
         " array[null]::bigint[], array[null], array[null]::uuid[])",
         [kind, feed_id(database, "clinic"), visit, at, said.get("patient"), said.get("department")], role=ROLE)[0][0][0]

@@ -328,7 +328,7 @@ def test_nothing_is_booked_on_what_is_archived(settled, tmp_path):
         assert settled.query("select visit_merge(1, %s, %s, null, null, %s, 'M1')", [into, gone, feed_id(settled, "clinic")], role=OWNER) == [("visit_closed",)]
     audited(settled)
     # money that another system took for it is money
-    (outcome,), = settled.query("select visit_events(array['payment'], array[%s], array[1], array['V3'], array['M'], array[now()], array[null], array[null],"
+    (outcome,), = settled.query("select visit_events(array['payment'], array[%s], array[1], array['V3'], array['M'], array[clock_timestamp()], array[now()], array[null], array[null],"
                                 " array[null]::date[], array[null], array[null], array[null], array[null], array[null], array[null], array[7]::bigint[],"
                                 " array['p1'], array[gen_random_uuid()])", [feed_id(settled, "clinic")], role=ROLE)[0]
     assert outcome == "posted"
