@@ -143,9 +143,10 @@ charge_line_check(struct charge_line *l, int64_t now, struct arena *a, line_wher
 	} else if ((l->kind == LINE_CHARGE || l->kind == LINE_PAYMENT) && l->reverses.n > 0) {
 		refuse(l, "field_invalid", "only a credit (CD) takes a line back", where(arg, LINE_FIELD_SOURCE_LINE));
 	} else if (l->kind == LINE_PAYMENT) {
-		l->amount = llabs(l->amount);
 		if (!l->has_amount || l->amount == 0)
 			refuse(l, "field_missing", "a payment has an amount", where(arg, LINE_FIELD_AMOUNT));
+		else if (l->amount < 0)		/* taken as its size it would be money received */
+			refuse(l, "amount_negative", "money that was given back elsewhere is not booked as money received", where(arg, LINE_FIELD_AMOUNT));
 	} else if (l->kind == LINE_CHARGE && ((l->has_amount && l->amount < 0) || (l->has_quantity && l->quantity < 0)
 	    || (l->has_price && l->price < 0))) {
 		refuse(l, "amount_negative", "a charge is not negative: send a credit (CD) that names the line it takes back",

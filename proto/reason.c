@@ -25,6 +25,8 @@ static const struct reason reasons[] = {
 	{"amount_mismatch", DATATYPE, 422, false, "amount and quantity × unit price differ"},
 	{"amount_negative", DATATYPE, 422, false, "a charge is not negative"},
 	{"amount_too_large", DATATYPE, 422, false, "the amount is too large"},
+	{"implausible", DATATYPE, 422, false, "beyond what is plausible here; a person has to release it"},
+	{"total_negative", DATATYPE, 422, false, "the adjustment takes the visit's total below zero"},
 	{"currency", TABLE, 422, false, "the currency is not CNY"},
 	{"date_absurd", DATATYPE, 422, false, "the date makes no sense"},
 	{"type_unknown", TABLE, 422, false, "the transaction type is not one we book"},

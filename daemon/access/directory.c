@@ -126,6 +126,11 @@ directory_apply(struct directory *d, const struct config *config, const char *id
 		f->charset = keep(d, c->charset);
 		f->ignore = keep(d, c->ignore);
 		f->a40_visits = strcmp(c->a40, "visits") == 0;
+		for (size_t k = 0; k < config->n_facilities; k++)
+			if (strcmp(config->facilities[k].code, c->facility) == 0) {
+				f->line_quantity = config->facilities[k].line_quantity;
+				f->line_amount = config->facilities[k].line_amount;
+			}
 		f->zbl = c->zbl;
 		f->active = true;
 	}

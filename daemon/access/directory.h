@@ -15,6 +15,7 @@ struct feed {
 	const char *ignore;	/* MSH-9 of what is not for billing, blanks between */
 	bool active;		/* in the current configuration */
 	bool zbl, a40_visits;
+	int64_t line_quantity, line_amount;	/* of its facility: pieces, fen */
 	int64_t mark;		/* newest MSH-7 or as_of of which everything before is durable; 0 none */
 	bool mark_moved;	/* since it was last written */
 	struct metric_series *messages_ok, *messages_error, *messages_ignored, *lines_posted;

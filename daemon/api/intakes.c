@@ -38,9 +38,8 @@ intake_begin(struct call *c, void (*done)(struct booking_job *job, enum booking_
 	ic->job.done = done;
 	ic->job.feed = c->who.feed;
 	ic->job.content_type = "json";
-	ic->job.bytes = r->body;
-	if (r->body.n == 0)	/* quarantine keeps what was asked */
-		ic->job.bytes = view_of(arena_printf(c->arena, "%.*s %.*s", (int)r->method.n, r->method.p, (int)r->target.n, r->target.p));
+	ic->job.operation = arena_join(c->arena, r->method, " ", r->path);
+	ic->job.bytes = r->body.p != NULL ? r->body : VIEW_LITERAL("");
 	ic->job.peer = r->peer;
 	arena_init(&ic->job.intake.arena, 3072 + r->body.n * 3);
 	ic->job.intake.message_id = key;

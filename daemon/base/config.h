@@ -14,6 +14,7 @@ struct config_facility {
 	char *name;
 	int64_t grace_ms, late_grace_ms, due_hours;
 	int64_t outpatient_limit, inpatient_limit;	/* fen */
+	int64_t line_quantity, line_amount;	/* pieces, fen: beyond them a line is not plausible */
 };
 
 /* A bearer token as it is kept: its SHA-256. */

@@ -101,6 +101,9 @@ const struct setting settings[] = {
 	OF(config_facility, "facility", "late_grace", SETTING_DURATION, late_grace_ms, "5m", 0, 7 * 24 * HOUR, true, "late lines gather for a supplementary bill"),
 	OF(config_facility, "facility", "due_hours", SETTING_INT, due_hours, "48", 1, 24 * 365, true, "a bill is due after this"),
 	OF(config_facility, "facility", "outpatient_limit", SETTING_MONEY, outpatient_limit, "5000.00", 0, 0, true, "beyond it a visit is flagged, never refused"),
+	OF(config_facility, "facility", "line_quantity", SETTING_INT, line_quantity, "100000", 1, 999999999999, true,
+	    "a line of more waits in quarantine until a person replays it"),
+	OF(config_facility, "facility", "line_amount", SETTING_MONEY, line_amount, "2000000.00", 0, 0, true, "the same for its amount"),
 	OF(config_facility, "facility", "inpatient_limit", SETTING_MONEY, inpatient_limit, "15000.00", 0, 0, true, "the same for inpatients"),
 
 	OF(config_feed, "feed", "facility", SETTING_TEXT, facility, NULL, 0, 0, true, "the facility it belongs to"),

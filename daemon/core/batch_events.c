@@ -197,6 +197,7 @@ park_send(const struct booking_job *job, struct pg *pg)
 		{column_value(&c[Q_DETAIL], PG_TEXT), true}, {column_value(&c[Q_LOCATION], PG_TEXT), true},
 		{column_value(&c[Q_FACILITY], PG_TEXT), true}, {column_value(&c[Q_VISIT_NO], PG_TEXT), true},
 		{column_value(&c[Q_SOURCE], PG_TEXT), true}, {column_value(&c[Q_AWAITS], PG_TEXT), true}, {view_of(lines), false},
+		{job->operation, false},
 	};
 	int result = pg_call(pg, SQL_QUARANTINE_PUT, params, sizeof(params) / sizeof(params[0]), NULL, NULL);
 	for (unsigned i = 0; i < Q_COLUMNS; i++)

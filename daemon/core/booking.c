@@ -162,12 +162,14 @@ job_next_step(struct booking *b, struct booking_job *job)
 
 /* An outcome that is not a booking becomes the line's refusal. */
 static void
-line_settle(struct charge_line *l)
+line_settle(struct charge_line *l, struct arena *a)
 {
 	if (l->refused.reason != NULL || l->outcome == NULL || strcmp(l->outcome, "posted") == 0 || strcmp(l->outcome, "late") == 0
 	    || strcmp(l->outcome, "duplicate") == 0)
 		return;
 	l->refused = (struct refusal){reason_of(l->outcome)->name, reason_of(l->outcome)->title, NULL};
+	if (strcmp(l->outcome, "price_unknown") == 0 && l->code.n > 0)
+		l->refused.detail = arena_printf(a, "no amount, no unit price, and %.*s is not in the price list on that day", (int)l->code.n, l->code.p);
 }
 
 /* An event that was not done is the refusal of its message: what else is in it was done, and is done once. */
@@ -186,7 +188,7 @@ posting_settle(struct posting *p)
 
 	if (p->kind == POSTING_LINES)
 		for (size_t i = 0; i < p->n; i++)
-			line_settle(&in->lines[p->first + i]);
+			line_settle(&in->lines[p->first + i], &in->arena);
 	else if (p->kind == POSTING_EVENT)
 		event_settle(in, &in->events[p->first]);
 }
@@ -311,6 +313,21 @@ booking_free(struct booking *b)
 	free(b);
 }
 
+/* Most likely a slip: it is kept, and booked when a person replays it. */
+static void
+judge_plausible(const struct feed *feed, struct intake *in)
+{
+	for (size_t i = 0; i < in->n_lines; i++) {
+		struct charge_line *l = &in->lines[i];
+		if (l->refused.reason != NULL)
+			continue;
+		if (l->has_quantity && llabs(l->quantity) / 10000 > feed->line_quantity)
+			l->refused = (struct refusal){"implausible", "the quantity is beyond what is plausible here; a person releases the line by a replay", NULL};
+		else if (l->has_amount && llabs(l->amount) > feed->line_amount)
+			l->refused = (struct refusal){"implausible", "the amount is beyond what is plausible here; a person releases the line by a replay", NULL};
+	}
+}
+
 void
 booking_submit(struct booking *b, struct booking_job *job)
 {
@@ -318,6 +335,8 @@ booking_submit(struct booking *b, struct booking_job *job)
 
 	job->pending = 0;
 	job->unavailable = job->parked = false;
+	if (!job->replay && job->feed != NULL)
+		judge_plausible(job->feed, in);
 	job->weight = in->n_lines + in->n_events > 0 ? in->n_lines + in->n_events : 1;
 	b->weight += job->weight;
 

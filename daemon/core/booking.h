@@ -16,6 +16,7 @@ struct booking_job {
 	struct intake intake;
 	struct feed *feed;		/* NULL: unknown; then everything is refused already */
 	const char *content_type;	/* hl7 or json */
+	struct view operation;		/* "hl7", or a request's method and path: what a replay does again */
 	struct view bytes;		/* as received; in the intake's arena or living as long */
 	const char *peer;
 	bool replay;			/* of quarantined bytes: what is refused again is not kept again */

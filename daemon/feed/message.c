@@ -221,6 +221,7 @@ message_new(struct core *core, struct view bytes, bool lasting, const char *peer
 	in->arena = arena;
 	m->settings = config_hold(core->config);
 	m->job.content_type = "hl7";
+	m->job.operation = VIEW_LITERAL("hl7");
 	m->job.bytes = lasting ? bytes : arena_copy(&in->arena, bytes.p, bytes.n);
 	m->job.peer = arena_copy(&in->arena, peer, strlen(peer)).p;
 	if (bytes.n <= AT_ONCE)

@@ -10,6 +10,7 @@
 #include "core/booking.h"
 #include "feed/message.h"
 #include "proto/api_json.h"
+#include "proto/percent.h"
 #include "proto/reason.h"
 
 struct replay {
@@ -164,8 +165,35 @@ replay_read_json(void *arg)
 	replay_submit_json(r);
 }
 
+/* What was kept before operations were written down is of charges where it is a line. */
+static bool
+is_of_charges(const char *operation, int ordinal)
+{
+	return operation[0] != '\0' ? strcmp(operation, "POST /v1/charges") == 0 : ordinal > 0;
+}
+
+/* POST and DELETE /v1/visits/{facility}/{visit_no}/discharge; false where it is something else. */
+static bool
+read_discharge(const char *operation, struct view body, const struct api_context *context, struct intake *in)
+{
+	static const char path[] = " /v1/visits/", end[] = "/discharge";
+	const char *at = strstr(operation, path), *slash = at != NULL ? strchr(at + sizeof(path) - 1, '/') : NULL;
+	size_t n = strlen(operation);
+	struct view facility, visit_no;
+
+	if (slash == NULL || n < sizeof(end) || strcmp(operation + n - (sizeof(end) - 1), end) != 0)
+		return false;
+	at += sizeof(path) - 1;
+	const char *stop = operation + n - (sizeof(end) - 1);
+	if (stop <= slash || !percent_decode(&in->arena, (struct view){at, (size_t)(slash - at)}, false, &facility)
+	    || !percent_decode(&in->arena, (struct view){slash + 1, (size_t)(stop - slash - 1)}, false, &visit_no))
+		return false;
+	api_discharge_parse(body, context, operation[0] == 'D' ? EVENT_REOPEN : EVENT_DISCHARGE, facility, visit_no, in);
+	return true;
+}
+
 static void
-replay_json(struct replay *r, struct view bytes, struct feed *feed)
+replay_json(struct replay *r, struct view bytes, struct feed *feed, const char *operation)
 {
 	struct arena arena;
 	struct api_context context = {clock_now(), (int)r->core->config->hospital.utc_offset, (size_t)r->core->config->mllp.message_lines, VIEW_NONE};
@@ -176,6 +204,7 @@ replay_json(struct replay *r, struct view bytes, struct feed *feed)
 	j->replay = r;
 	in->arena = arena;
 	j->job.content_type = "json";
+	j->job.operation = arena_copy(&in->arena, operation, strlen(operation));
 	j->job.bytes = arena_copy(&in->arena, bytes.p, bytes.n);
 	j->job.peer = "replay";
 	j->job.feed = feed;
@@ -183,13 +212,14 @@ replay_json(struct replay *r, struct view bytes, struct feed *feed)
 	j->job.done = on_json;
 	context.facility = view_of(feed->facility);
 	r->json = j;
-	if (r->ordinal > 0) {
+	if (is_of_charges(operation, r->ordinal)) {
 		j->reading = api_charges_begin(j->job.bytes, &context, in);
 		replay_read_json(r);
-	} else {
-		api_visit_parse(j->job.bytes, &context, in);
-		replay_submit_json(r);
+		return;
 	}
+	if (!read_discharge(operation, j->job.bytes, &context, in))
+		api_visit_parse(j->job.bytes, &context, in);
+	replay_submit_json(r);
 }
 
 static void
@@ -242,6 +272,6 @@ replay_row(struct core *core, const PGresult *rows, int row, const char *by, con
 	if (strcmp(PQgetvalue(rows, row, 2), "hl7") == 0 || feed == NULL)
 		replay_hl7(r, (struct view){(const char *)bytes, n}, feed != NULL ? feed_id : 0);
 	else
-		replay_json(r, (struct view){(const char *)bytes, n}, feed);
+		replay_json(r, (struct view){(const char *)bytes, n}, feed, PQgetvalue(rows, row, 5));
 	PQfreemem(bytes);
 }

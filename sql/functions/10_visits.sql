@@ -283,13 +283,21 @@ begin
     return 'done';
 end $$;
 
--- Is a line that names this patient at odds with the visit's? Patients that were merged are one. Nothing is said where one of the two is not known.
-create or replace function other_patient(p_facility int, p_known text, p_said text) returns boolean
+-- Is a line that names this patient, sent under this visit number, at odds with the visit? Patients that were merged are one, and a number that was merged
+-- into another visit has its own patient. Nothing is said where one of the two is not known.
+create or replace function other_patient(v visit, p_sent_as text, p_said text) returns boolean
 language plpgsql stable as $$
+declare
+    v_known text := v.patient_no;
 begin
-    return p_known <> p_said and p_said <> ''
-       and not exists (select from patient_link where facility_id = p_facility and patient_no = p_said and into_no = p_known)
-       and not exists (select from patient_link where facility_id = p_facility and patient_no = p_known and into_no = p_said);
+    if p_said is null or p_said = '' or v_known = p_said then
+        return false;
+    elsif p_sent_as <> v.visit_no then
+        v_known := (select patient_no from visit where facility_id = v.facility_id and visit_no = p_sent_as);
+    end if;
+    return coalesce(v_known <> p_said, false)
+       and not exists (select from patient_link where facility_id = v.facility_id and patient_no = p_said and into_no = v_known)
+       and not exists (select from patient_link where facility_id = v.facility_id and patient_no = v_known and into_no = p_said);
 end $$;
 
 -- Merges p_other_visit_no into p_visit_no. Lines stay where they were booked: each is taken back on the old visit by a transfer

@@ -56,7 +56,8 @@ $$;
 --   p_place: which line of its visit in this batch, from 1, those that reverse one not counted (null).
 --   p_quantity: 4 decimals; p_price: 6 decimals, both as integers, null where not given; p_amount: fen, null where not given.
 --   p_category: 1 to 14 or null. p_reverses: the source_line that the line takes back, or null; null instead of the array when none does.
--- Returns an outcome a line (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled, amount_too_large);
+-- Returns an outcome a line (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled, amount_too_large, total_negative,
+-- patient_mismatch);
 -- null instead of the array when all are posted; and the running total and the state of each visit afterwards.
 -- Its settings hold for the functions it calls: plans are kept, and outlive the empty tables of the first day. Without hash and merge joins
 -- the visits are looked up one by one whatever the statistics say.
@@ -117,7 +118,7 @@ begin
                           join visit w on w.facility_id = p_facility[s.visit] and w.visit_no = p_visit_no[s.visit]
                          order by w.visit_id) k
                  where v.visit_id = k.visit_id
-                returning k.visit, v.visit_id, v.line_count - k.lines as line_count, v.total, v.state, v.absorbed, coalesce(v.patient_no <> p_patient_no[k.visit], false) as other
+                returning k.visit, v.visit_id, v.line_count - k.lines as line_count, v.total, v.state, v.absorbed, coalesce(v.patient_no <> p_patient_no[k.visit], false) or v.total < 0 as other
             ), visits as (
                 select array_agg(visit_id) as ids, array_agg(line_count) as line_counts, array_agg(total) as totals, array_agg(state) as states,
                        count(*) = cardinality(p_visit_no) as complete, bool_or(state in ('cancelled', 'merged') or absorbed or other) as odd,

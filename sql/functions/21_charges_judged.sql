@@ -19,8 +19,8 @@ begin
                     code, name, national_code, department, performer, orderer, order_no, reverses, message, ord)
          where l.reverses is null
     ), priced as (
-        select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
-               other_patient(v.facility_id, v.patient_no, p_patient_no[l.visit]) as other,
+        select l.*, v.state, v.line_count, v.total, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
+               other_patient(v, p_visit_no[l.visit], p_patient_no[l.visit]) as other,
                line_price(l.final_quantity, l.price, l.amount, i.unit_price_e6) as final_price,
                line_amount(l.final_quantity, l.amount, coalesce(l.price, i.unit_price_e6)) as final_amount,
                coalesce(l.category, i.category, 14) as final_category,
@@ -39,7 +39,9 @@ begin
                          when other then 'patient_mismatch'
                          when final_amount is null then 'price_unknown'
                          when abs(final_amount) > 9999999999999999 then 'amount_too_large'
-                         when kind = 'CG' and final_amount < 0 then 'amount_negative' end as refusal
+                         when kind = 'CG' and final_amount < 0 then 'amount_negative'
+                         when kind = 'AJ' and final_amount < 0 and total + sum(coalesce(final_amount, 0)) over (partition by visit_id order by ord) < 0
+                         then 'total_negative' end as refusal
           from priced p
     ), first as (       -- within the batch the first copy that can be booked counts
         select r.*, row_number() over same as nth, first_value(digest) over same as first_digest
@@ -115,7 +117,7 @@ begin
          where l.turn = p_turn and l.reverses is not null
     ), weighed as (
         select l.*, v.state, v.line_count, nullif(p_visit_no[l.visit], v.visit_no) as sent_visit_no,
-               other_patient(v.facility_id, v.patient_no, p_patient_no[l.visit]) as other, o.amount as had, o.quantity_e4 as had_quantity, o.reverses_line as of_reversal,
+               other_patient(v, p_visit_no[l.visit], p_patient_no[l.visit]) as other, o.amount as had, o.quantity_e4 as had_quantity, o.reverses_line as of_reversal,
                o.category, o.unit_price_e6, o.self_pay_e4, o.item_code, o.item_name, o.national_code, o.class, o.unit,
                old.digest as old_digest, taken.amount as taken, taken.quantity as taken_quantity,
                -- what is not said is all that is left; a quantity alone takes its share, the last one takes the rest

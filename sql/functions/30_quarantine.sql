@@ -5,20 +5,21 @@ create or replace view quarantine_kept as
     select message_id, bytes from quarantine_bytes union all select message_id, bytes from quarantine_bytes_again;
 
 -- Keeps one message and what is wrong in it, a row a line (ordinal from 1; 0 is the whole message). A thing that is there already
--- is not kept twice; it counts as a duplicate. p_lines: how many of the rows are charge lines. Returns the new rows' ids.
+-- is not kept twice; it counts as a duplicate: the same is what one feed sent as one operation (a method and its target, or hl7) in the same bytes.
+-- p_lines: how many of the rows are charge lines. Returns the new rows' ids.
 create or replace function quarantine_put(p_feed int, p_content_type text, p_peer text, p_bytes bytea,
     p_ordinal int[], p_reason text[], p_detail text[], p_location text[], p_facility text[], p_visit_no text[],
-    p_source_line text[], p_awaits text[], p_lines int) returns bigint[]
+    p_source_line text[], p_awaits text[], p_lines int, p_operation text default '') returns bigint[]
 language plpgsql security definer set search_path from current as $$
 declare
-    v_sha bytea := sha256(p_bytes);
+    v_sha bytea := sha256(convert_to(coalesce(p_feed::text, '') || chr(10) || p_operation || chr(10), 'UTF8') || p_bytes);
     v_message bigint;
     v_ids bigint[];
     v_new int;
     v_archived boolean := false;
 begin
-    insert into quarantine_message (feed_id, content_type, peer, sha256)
-    values (p_feed, p_content_type, p_peer, v_sha)
+    insert into quarantine_message (feed_id, content_type, operation, peer, sha256)
+    values (p_feed, p_content_type, p_operation, p_peer, v_sha)
     on conflict (sha256) do nothing
     returning message_id into v_message;
     if v_message is not null then
@@ -93,10 +94,10 @@ create or replace view quarantine_open as
 -- Held reversals whose original has arrived since, oldest first, with the bytes to replay: of so many only as few as have a megabyte together, and
 -- one at least. (The length of what is stored apart is known without reading it.)
 create or replace function quarantine_ready(p_limit int)
-returns table (quarantine_id bigint, feed_id int, content_type text, bytes bytea, ordinal int)
+returns table (quarantine_id bigint, feed_id int, content_type text, bytes bytea, ordinal int, operation text)
 language sql stable security definer set search_path from current as $$
-    select quarantine_id, feed_id, content_type, bytes, ordinal from (
-    select q.quarantine_id, q.feed_id, m.content_type, k.bytes, q.ordinal,
+    select quarantine_id, feed_id, content_type, bytes, ordinal, operation from (
+    select q.quarantine_id, q.feed_id, m.content_type, k.bytes, q.ordinal, m.operation,
            sum(octet_length(k.bytes)) over (order by q.quarantine_id) - octet_length(k.bytes) as before
       from quarantine_waiting w join quarantine q using (quarantine_id) join quarantine_message m using (message_id)
       join quarantine_kept k using (message_id)
@@ -110,9 +111,9 @@ language sql stable security definer set search_path from current as $$
 $$;
 
 create or replace function quarantine_bytes(p_id bigint, p_scope text[])
-returns table (quarantine_id bigint, feed_id int, content_type text, bytes bytea, ordinal int)
+returns table (quarantine_id bigint, feed_id int, content_type text, bytes bytea, ordinal int, operation text)
 language sql stable security definer set search_path from current as $$
-    select q.quarantine_id, q.feed_id, m.content_type, k.bytes, q.ordinal
+    select q.quarantine_id, q.feed_id, m.content_type, k.bytes, q.ordinal, m.operation
       from quarantine_entry q join quarantine_message m using (message_id) join quarantine_kept k using (message_id) where q.quarantine_id = p_id and in_scope(p_scope, q.facility)
 $$;
 

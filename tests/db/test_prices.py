@@ -27,8 +27,15 @@ def test_rounding_is_half_up_once_per_line(ledger, visit, quantity, price, amoun
 
 
 def test_half_is_away_from_zero_also_below_it(ledger, visit):
-    ledger.post(adjustment(visit, "a", None, quantity="-1", price="0.005"), adjustment(visit, "b", None, quantity="-1", price="0.004"))
-    assert [line.amount for line in ledger.lines(visit)] == [-1, 0]
+    ledger.post(charge(visit, "c", 1), adjustment(visit, "a", None, quantity="-1", price="0.005"), adjustment(visit, "b", None, quantity="-1", price="0.004"))
+    assert [line.amount for line in ledger.lines(visit)] == [1, -1, 0]
+
+
+def test_an_adjustment_does_not_take_the_total_below_zero(ledger, visit):
+    assert ledger.post(charge(visit, "c", 100), adjustment(visit, "a", -100)) == ["posted"] * 2
+    assert ledger.post(adjustment(visit, "b", -1)) == ["total_negative"]
+    assert ledger.post(charge(visit, "d", 10), adjustment(visit, "b", -10), adjustment(visit, "e", -1)) == ["posted", "posted", "total_negative"]
+    assert ledger.visit(visit).total == 0
 
 
 def test_products_are_the_same_where_a_bigint_ends_and_numeric_goes_on(desk):

@@ -59,7 +59,18 @@ def test_a_message_resent_is_kept_once_and_counts_as_duplicate(ledger, visit):
     assert grown(ledger, before) == (0, 2, 0)
     assert len(put(ledger, visit.encode(), *rows, (3, "conflict", visit, "c"))) == 1
     assert grown(ledger, before) == (0, 4, 1)
-    assert ledger.value("select count(*) from quarantine_message where sha256 = sha256(%s)", visit.encode()) == 1
+    assert ledger.value("select count(*) from quarantine_kept where bytes = %s", visit.encode()) == 1
+
+
+def test_the_same_bytes_of_two_feeds_or_operations_are_two_things(ledger, visit):
+    row = (1, "conflict", visit, "a")
+    assert len(put(ledger, visit.encode(), row)) == 1
+    assert len(put(ledger, visit.encode(), row, feed="lab")) == 1
+    asked = PUT.removesuffix(")") + ", %s)"
+    for operation in ("DELETE /v1/visits/H01/V1/discharge", "DELETE /v1/visits/H01/V2/discharge"):
+        found = ledger.value(asked, ledger.feeds["clinic"], visit.encode(), [0], ["visit_unknown"], ["d"], ["/"], ["H01"], ["V1"], [None], [None], 0, operation)
+        assert len(found) == 1
+        assert ledger.rows("select * from quarantine_bytes(%s, '{*}')", found[0])[0].operation == operation
 
 
 def test_the_same_message_from_two_connections_at_once(ledger, desk):

@@ -8,7 +8,7 @@ from .catalogue import BY_CATEGORY, DRUG, EXAMINATION, LABORATORY, MATERIAL, Ite
 from .lines import CLINIC, FEEDS, LAB, ONE, PHARMACY, WARD, Line, price_amount
 
 ROLES = {
-    "merged": 0.005,            # A40: this one and the next are one visit
+    "merged": 0.005,            # A42: this one and the next are one visit
     "cancelled": 0.008,         # A11, its charges taken back
     "reopened": 0.006,          # A13, more care, discharged again
     "late_charge": 0.02,        # charged when the bill is out
@@ -110,7 +110,7 @@ class Deviants:
         plan[0].append(day.message(other, CLINIC, "ADT^A04"))
         plan[1] += care
         plan[3] = [care[1], day.charges(other, LAB, [self._reversal(LAB, care[0].lines[1])] + self._lines(other, LAB, 2))]
-        plan[4], plan[2] = plan[2], [day.message(other, CLINIC, "ADT^A40", into=visit)]
+        plan[4], plan[2] = plan[2], [day.message(other, CLINIC, "ADT^A42", into=visit)]
         return plan
 
     def _cancelled(self, visit, plan):

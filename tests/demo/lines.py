@@ -42,7 +42,7 @@ class Message:
     control: str                # MSH-10
     visit: object = None        # day.Visit; None for a ward's batch, whose lines name theirs
     lines: tuple = ()
-    into: object = None         # the surviving visit of an A40
+    into: object = None         # the surviving visit of an A42
     rendered: bytes = None
 
 

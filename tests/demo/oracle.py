@@ -152,7 +152,7 @@ class Oracle:
         elif event == "A13":
             account.void()
             account.state = "open"
-        elif event == "A40":
+        elif event == "A42":
             self._merge(account, self._account(message.into.visit_no))
         return Expected()
 

@@ -128,7 +128,7 @@ def test_every_deviation_occurs(visits):
 
 def test_every_kind_of_message_occurs(day):
     assert {step.message.event for step in steps(day)} == {
-        "ADT^A01", "ADT^A02", "ADT^A03", "ADT^A04", "ADT^A08", "ADT^A11", "ADT^A13", "ADT^A28", "ADT^A40", "BAR^P06", "DFT^P03",
+        "ADT^A01", "ADT^A02", "ADT^A03", "ADT^A04", "ADT^A08", "ADT^A11", "ADT^A13", "ADT^A28", "ADT^A42", "BAR^P06", "DFT^P03",
         "charges", "discharge", "visit",
     }
 

@@ -65,7 +65,7 @@ def _encode(feed, segments):
 
 
 def _msh(message, moment):
-    structure = {"ADT^A04": "^ADT_A01", "ADT^A40": "^ADT_A39", "DFT^P03": "^DFT_P03"}.get(message.event, "")
+    structure = {"ADT^A04": "^ADT_A01", "ADT^A42": "^ADT_A39", "DFT^P03": "^DFT_P03"}.get(message.event, "")
     return (f"MSH|^~\\&|{message.feed.upper()}|{FACILITY}|VISITBILL|{FACILITY}|{_hl7_time(moment, message.feed, 17)}||"
             f"{message.event}{structure}|{message.control}|P|2.5.1||||||{_CHARSET.get(message.feed, '')}")
 

@@ -22,6 +22,7 @@ ANNEX = {
     "facility H01": {"grace": "10m", "late_grace": "300ms"},
     "facility H02": {"name": "示范市第二医院", "grace": "10m", "outpatient_limit": "100.00"},
     "feed pharmacy": {"charset": "GB 18030-2000"},
+    "feed lab": {"ignore": "ORU ADT^A60", "a40": "visits"},
     "feed clinic2": {"facility": "H02", "application": "CLINIC"},
     "token kiosk1": {"role": "kiosk", "secret": "kiosk-of-facility-H01-only", "facilities": "H01"},
     "token kiosk2": {"role": "kiosk", "secret": "kiosk-of-facility-H02-only", "facilities": "H02"},

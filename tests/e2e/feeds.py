@@ -199,7 +199,7 @@ class Feed:
         return ack
 
     def merge(self, visit, into):
-        return self.send(self.message("ADT^A40", f"EVN||{hl7_time()}", self.pid(into), f"MRG|PN-{visit}^^^H01^PI||||{visit}", self.pv1(into)))
+        return self.send(self.message("ADT^A42", f"EVN||{hl7_time()}", self.pid(into), f"MRG|PN-{visit}^^^H01^PI||||{visit}", self.pv1(into)))
 
     def heartbeat(self, at=None):
         """A message that says nothing but how far the feed is."""

@@ -1,4 +1,4 @@
-"""A40: two visits become one. Lines move, what is sent under the old number later finds its place, and no money is counted twice."""
+"""A42: two visits become one. Lines move, what is sent under the old number later finds its place, and no money is counted twice."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def _pair(house, visits):
 
 def test_lines_move(house, pair):
     old, new = pair
-    message = house.clinic.message("ADT^A40", house.clinic.pid(new), f"MRG|PN-{old}^^^H01^PI||||{old}", house.clinic.pv1(new))
+    message = house.clinic.message("ADT^A42", house.clinic.pid(new), f"MRG|PN-{old}^^^H01^PI||||{old}", house.clinic.pv1(new))
     assert house.clinic.send(message).code == "AA"
     assert moved(house, new) == {("clinic", "a1"): 100, ("clinic", "a2"): 200, ("clinic", "aR"): -50, ("lab", "x"): 400, ("clinic", "b1"): 800}
     assert (total(house, new), total(house, old)) == ("14.50", "0.00")
@@ -135,7 +135,7 @@ def test_wrong_merges(house, visits):
 
 
 def test_of_a_visit_that_never_came(house, visits):
-    """The A40 overtook everything else: what comes for the old number goes to the new one."""
+    """The A42 overtook everything else: what comes for the old number goes to the new one."""
     old, new = visits(2)
     house.clinic.charge(new, ft1("1", "1.00"))
     assert house.clinic.merge(old, new).code == "AA"

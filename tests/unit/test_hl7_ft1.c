@@ -95,7 +95,8 @@ static const struct {
 	{FT1("L", "CD", "X", "2", "5.00", "1.00"), -1, 0, 0, 0, "amount_mismatch", "FT1^1^11"},
 	{FT1("L", "CD", "X", "", "", "10.00"), 0, 0, 0, 0, NULL, NULL},		/* a price alone: all that is left goes back */
 	/* money taken elsewhere has an amount */
-	{FT1("L", "PY", "", "", "50.00", ""), 2, 0, 5000, 0, NULL, NULL}, {FT1("L", "CO", "", "1", "-50.00", ""), 3, 10000, 5000, 0, NULL, NULL},
+	{FT1("L", "PY", "", "", "50.00", ""), 2, 0, 5000, 0, NULL, NULL}, {FT1("L", "CO", "", "1", "50.00", ""), 3, 10000, 5000, 0, NULL, NULL},
+	{FT1("L", "PY", "", "", "-100.00", ""), -1, 0, 0, 0, "amount_negative", "FT1^1^11"}, {FT1("L", "CO", "", "1", "-0.01", ""), -1, 0, 0, 0, "amount_negative", NULL},
 	{FT1("L", "PY", "", "", "", ""), -1, 0, 0, 0, "field_missing", "FT1^1^11"}, {FT1("L", "PY", "", "", "0.00", ""), -1, 0, 0, 0, "field_missing", "FT1^1^11"},
 };
 

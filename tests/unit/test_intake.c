@@ -155,7 +155,8 @@ static const struct {
 	{"credit, negative", LINE_CREDIT, -20000, 10000000, -2000, 0, NULL, NULL, 2000},
 	{"credit by price", LINE_CREDIT, -20000, 10000000, NONE, 0, NULL, NULL, 2000},
 	{"credit, price alone", LINE_CREDIT, NONE, 10000000, NONE, 0, NULL, NULL, NONE},
-	{"payment", LINE_PAYMENT, NONE, NONE, -5000, 0, NULL, NULL, 5000},
+	{"payment", LINE_PAYMENT, NONE, NONE, 5000, 0, NULL, NULL, 5000},
+	{"money given back elsewhere", LINE_PAYMENT, NONE, NONE, -5000, 0, "amount_negative", "amount", -5000},
 	{"payment of nothing", LINE_PAYMENT, NONE, NONE, 0, 0, "field_missing", "amount", 0},
 	{"payment without amount", LINE_PAYMENT, 20000, 10000000, NONE, 0, "field_missing", "amount", 0},
 };
