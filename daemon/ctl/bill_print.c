@@ -207,6 +207,9 @@ print_lines(struct page *p)
 	rule(p, "─");
 	for (size_t i = 0; i < json_object_array_length(categories); i++)
 		print_category(p, json_object_array_get_idx(categories, i));
+	const char *file = document_text(document_member(p->what->bill, "lines_archived"), "file");
+	if (file != NULL)
+		full_row(p, arena_printf(&p->arena, "明细已归档 The lines are archived: %s", file), TEXT_LEFT);
 }
 
 /* What was paid, or set off against another bill, one by one under its sum. */

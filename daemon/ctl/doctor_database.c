@@ -10,6 +10,18 @@
 #include "db/statements.h"
 #include "doctor.h"
 
+/* Room in the last partition of each table that has them, by number; a tenth of what partitions_ahead makes is little. The functions that know are the
+ * owner's. */
+static const char partitions_sql[] =
+    "select bool_and(room > least), string_agg(room || ' ' || what, ', ' order by least / room desc) || ' until the last partition is full' from ("
+    "    select k.what, k.least, greatest(coalesce(max((regexp_match(pg_get_expr(c.relpartbound, c.oid), $r$TO \\('?(\\d+)'?\\)$r$))[1]::bigint), 0)"
+    "           - coalesce(k.newest, 0), 1) as room"
+    "      from (values ('charge', 'visits', 100000, (select max(visit_id) from visit)), ('event', 'events', 800000, (select max(event_id) from event)),"
+    "                   ('journal', 'journal entries', 400000, (select max(entry_id) from journal)),"
+    "                   ('quarantine_bytes', 'quarantined messages', 10000, (select max(message_id) from quarantine_message)))"
+    "           k (name, what, least, newest)"
+    "      left join pg_inherits i on i.inhparent = k.name::regclass left join pg_class c on c.oid = i.inhrelid group by k.what, k.least, k.newest) p";
+
 /* ------- the settings of the server */
 
 static const char *
@@ -150,9 +162,7 @@ doctor_database(struct doctor *d, PGconn *db, const struct config *c, size_t ser
 		check_hospital(d, db, c);
 		doctor_row(d, db, "role", "select not has_table_privilege('charge', 'insert'), current_user || case when has_table_privilege('charge', 'insert')"
 		    " then ' may write tables' else ' reads, and calls functions' end", "connect as a role of its own, not as the owner or a superuser");
-		doctor_row(d, db, "partitions", "select room > 100000, room || ' visits until the last partition of charge is full' from (select coalesce(max("
-		    "(regexp_match(pg_get_expr(c.relpartbound, c.oid), $r$TO \\('?(\\d+)'?\\)$r$))[1]::bigint), 0) - coalesce((select max(visit_id) from visit), 0) as room"
-		    " from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'charge'::regclass) p",
+		doctor_row(d, db, "partitions", partitions_sql,
 		    "a running daemon makes them ahead; start one, or call partitions_ahead()");
 	}
 	int64_t takes = c->database.pool + c->database.lanes + 3;

@@ -25,8 +25,8 @@ static const char show_sql[] =
     "       q.location, nullif(concat_ws('/', q.facility_code, q.visit_no), '') as visit, q.source_line, q.awaits_line, q.ordinal,"
     "       case when r.outcome is null then 'waiting' else"
     "           r.outcome || ', by ' || r.resolved_by || ', ' || to_char(r.at, 'YYYY-MM-DD HH24:MI:SS') end as state,"
-    "       m.content_type, m.bytes"
-    "  from quarantine q join quarantine_message m using (message_id) left join feed f on f.feed_id = q.feed_id"
+    "       m.content_type, k.bytes, (select file from archive where relation = 'quarantine_bytes' and m.message_id between first_id and last_id) as file"
+    "  from quarantine q join quarantine_message m using (message_id) left join quarantine_kept k using (message_id) left join feed f on f.feed_id = q.feed_id"
     "  left join quarantine_resolution r using (quarantine_id) where q.quarantine_id = $1";
 
 static bool
@@ -129,6 +129,11 @@ print_message(const struct ctl *c, const PGresult *r, bool full)
 {
 	struct quarantine_place place = {field(r, "location"), (int)strtol(field(r, "ordinal"), NULL, 10)};
 	size_t n = 0;
+
+	if (field(r, "bytes") == NULL) {
+		printf("\nMESSAGE, archived in %s\n", field(r, "file") != NULL ? field(r, "file") : "no file that is known");
+		return;
+	}
 	unsigned char *bytes = PQunescapeBytea((const unsigned char *)field(r, "bytes"), &n);
 	struct view message = {(const char *)bytes, n};
 

@@ -28,6 +28,15 @@ static const char events_sql[] =
     "  left join bill b on b.bill_id = e.bill_id left join payment p on p.payment_id = e.payment_id left join feed d on d.feed_id = e.feed_id"
     " where f.code = $1 and v.visit_no = $2 order by e.event_id";
 
+/* What is not here any more, in words; no row where all is. Events go by their numbers, so it is not known whether some of this visit's are among them. */
+static const char archived_sql[] =
+    "select 'lines', 'in ' || a.file from archive a join visit v on v.visit_id between a.first_id and a.last_id join facility f using (facility_id)"
+    " where a.relation = 'charge' and f.code = $1 and v.visit_no = $2"
+    " union all"
+    " select 'history', 'events up to number ' || max(a.last_id) || ' are in files, the last one is ' || (array_agg(a.file order by a.last_id desc))[1]"
+    "  from archive a where a.relation = 'event' and a.archived_at > (select v.opened_at from visit v join facility f using (facility_id)"
+    "       where f.code = $1 and v.visit_no = $2) having count(*) > 0";
+
 static void
 print_head(json_object *visit)
 {
@@ -122,21 +131,26 @@ visit_show(PGconn *db, const char *const *key)
 		{"at", TEXT_LEFT, false}, {"what", TEXT_LEFT, false}, {"change", TEXT_LEFT, false}, {"detail", TEXT_LEFT, true},
 		{"feed and message", TEXT_LEFT, true},
 	};
+	static const struct column archived_columns[] = {{"", TEXT_LEFT, false}, {"", TEXT_LEFT, false}};
 	PGresult *r = database_query(db, "select outcome, doc from visit_doc($1, $2, '{*}')", 2, key);
 	PGresult *payments = r != NULL ? database_query(db, payments_sql, 2, key) : NULL;
 	PGresult *events = payments != NULL ? database_query(db, events_sql, 2, key) : NULL;
-	json_object *visit = events != NULL ? document_of(r, "doc") : NULL;
+	PGresult *archived = events != NULL ? database_query(db, archived_sql, 2, key) : NULL;
+	json_object *visit = archived != NULL ? document_of(r, "doc") : NULL;
 
-	if (events != NULL && visit == NULL)
+	if (archived != NULL && visit == NULL)
 		ctl_failed("facility %s has no visit %s", key[0], key[1]);
 	if (visit != NULL) {
 		print_head(visit);
 		print_bills(document_member(visit, "bills"));
 		print_result("PAYMENTS", payments, payment_columns);
 		print_result("HISTORY", events, event_columns);
+		if (PQntuples(archived) > 0)
+			print_result("ARCHIVED", archived, archived_columns);
 	}
 	int status = visit != NULL ? CTL_OK : CTL_FAILED;
 	json_object_put(visit);
+	PQclear(archived);
 	PQclear(events);
 	PQclear(payments);
 	PQclear(r);

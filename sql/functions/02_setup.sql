@@ -94,29 +94,44 @@ begin
     return v_rows;
 end $$;
 
--- Makes sure that the charge partition of the newest visit and p_ahead more exist, p_width visits each.
-create or replace function partitions_ahead(p_width bigint default 1000000, p_ahead int default 1) returns int
-language plpgsql security definer set search_path from current as $$
+-- The partitions of a table by number: from first_id, up to but without next_id; as they were made, widths may differ over the years.
+create or replace function partitions_of(p_table text) returns table (name text, first_id bigint, next_id bigint) language sql stable as $$
+    select c.relname::text, b[1]::bigint, b[2]::bigint
+      from pg_inherits i join pg_class c on c.oid = i.inhrelid
+     cross join lateral regexp_match(pg_get_expr(c.relpartbound, c.oid), $r$FROM \('?(\d+)'?\) TO \('?(\d+)'?\)$r$) b
+     where i.inhparent = p_table::regclass
+$$;
+
+-- Makes sure that a table's partition of that number and p_ahead more exist, p_width numbers each. Returns how many it made.
+create or replace function partitions_up_to(p_table text, p_newest bigint, p_width bigint, p_ahead int) returns int language plpgsql as $$
 declare
-    v_newest bigint := coalesce((select max(visit_id) from visit), 1);
     v_end bigint;
+    v_name text;
     v_made int := 0;
 begin
-    perform pg_advisory_xact_lock(hashtextextended(current_schema || '.partitions', 0));
     loop
-        -- the upper bound of the last partition, read from its definition: widths may differ over the years
-        select coalesce(max((regexp_match(pg_get_expr(c.relpartbound, c.oid), $r$TO \('?(\d+)'?\)$r$))[1]::bigint), 0)
-          into v_end
-          from pg_inherits i join pg_class c on c.oid = i.inhrelid
-         where i.inhparent = 'charge'::regclass;
-        exit when v_end > v_newest + p_ahead * p_width;
+        select coalesce(max(next_id), 0) into v_end from partitions_of(p_table);
+        exit when v_end > p_newest + p_ahead * p_width;
+        v_name := p_table || '_' || v_end;
         -- attached rather than created in place: that waits for no reader and holds up no posting
-        execute format('create table %I (like charge including defaults including constraints)', 'charge_' || v_end);
-        execute format('alter table charge attach partition %I for values from (%s) to (%s)',
-                       'charge_' || v_end, v_end, (v_end / p_width + 1) * p_width);
-        execute format('create trigger no_truncate before truncate on %I for each statement execute function refuse_change()',
-                       'charge_' || v_end);
+        execute format('create table %I (like %I including defaults including constraints)', v_name, p_table);
+        execute format('alter table %I attach partition %I for values from (%s) to (%s)', p_table, v_name, v_end, (v_end / p_width + 1) * p_width);
+        execute format(case p_table when 'charge' then 'create trigger no_truncate before truncate on %I for each statement execute function refuse_change()'
+                                    else 'create trigger append_only before update or delete or truncate on %I for each statement execute function refuse_change()' end,
+                       v_name);
         v_made := v_made + 1;
     end loop;
     return v_made;
+end $$;
+
+-- Makes sure that the partitions of the newest visit, event, journal entry and quarantined message and p_ahead more of each exist; of charge p_width
+-- visits each, of the others about as many as such visits make. Attaching one of journal takes a lock on bill that waits for writers: not for long.
+create or replace function partitions_ahead(p_width bigint default 1000000, p_ahead int default 1) returns int
+language plpgsql security definer set search_path from current set lock_timeout = '5s' as $$
+begin
+    perform pg_advisory_xact_lock(hashtextextended(current_schema || '.partitions', 0));
+    return partitions_up_to('charge', coalesce((select max(visit_id) from visit), 1), p_width, p_ahead)
+         + partitions_up_to('event', coalesce((select max(event_id) from event), 1), p_width * 8, p_ahead)
+         + partitions_up_to('journal', coalesce((select max(entry_id) from journal), 1), p_width * 4, p_ahead)
+         + partitions_up_to('quarantine_bytes', coalesce((select max(message_id) from quarantine_message), 1), greatest(p_width / 10, 1), p_ahead);
 end $$;

@@ -1,5 +1,9 @@
 -- Quarantine: what could not be booked, kept with its bytes and a reason, until a replay or a person resolves it.
 
+-- The bytes that are here: those of a message that nobody waits for may be archived.
+create or replace view quarantine_kept as
+    select message_id, bytes from quarantine_bytes union all select message_id, bytes from quarantine_bytes_again;
+
 -- Keeps one message and what is wrong in it, a row a line (ordinal from 1; 0 is the whole message). A thing that is there already
 -- is not kept twice; it counts as a duplicate: the same is what one feed sent as one operation (a method and its target, or hl7) in the same bytes.
 -- p_lines: how many of the rows are charge lines. Returns the new rows' ids.
@@ -12,13 +16,17 @@ declare
     v_message bigint;
     v_ids bigint[];
     v_new int;
+    v_archived boolean := false;
 begin
-    insert into quarantine_message (feed_id, content_type, operation, peer, sha256, bytes)
-    values (p_feed, p_content_type, p_operation, p_peer, v_sha, p_bytes)
+    insert into quarantine_message (feed_id, content_type, operation, peer, sha256)
+    values (p_feed, p_content_type, p_operation, p_peer, v_sha)
     on conflict (sha256) do nothing
     returning message_id into v_message;
-    if v_message is null then
-        select message_id into v_message from quarantine_message where sha256 = v_sha;
+    if v_message is not null then
+        insert into quarantine_bytes (message_id, bytes) values (v_message, p_bytes);
+    else
+        select message_id, not exists (select from quarantine_kept k where k.message_id = m.message_id) into v_message, v_archived
+          from quarantine_message m where sha256 = v_sha;
     end if;
     with kept as (
         insert into quarantine (message_id, ordinal, feed_id, reason, detail, location, facility_code, visit_no, source_line, awaits_line)
@@ -29,6 +37,9 @@ begin
         returning quarantine_id, ordinal
     )
     select array_agg(quarantine_id), count(*) filter (where ordinal > 0) into v_ids, v_new from kept;
+    if v_archived and v_ids is not null then    -- what waits has its bytes here
+        insert into quarantine_bytes_again (message_id, bytes) values (v_message, p_bytes) on conflict do nothing;
+    end if;
     if p_feed is not null and p_lines > 0 then
         insert into intake_tally as t (feed_id, day, shard, parked, duplicate)
         values (p_feed, current_date, pg_backend_pid() % 32, v_new, p_lines - v_new)
@@ -86,9 +97,10 @@ create or replace function quarantine_ready(p_limit int)
 returns table (quarantine_id bigint, feed_id int, content_type text, bytes bytea, ordinal int, operation text)
 language sql stable security definer set search_path from current as $$
     select quarantine_id, feed_id, content_type, bytes, ordinal, operation from (
-    select q.quarantine_id, q.feed_id, m.content_type, m.bytes, q.ordinal, m.operation,
-           sum(octet_length(m.bytes)) over (order by q.quarantine_id) - octet_length(m.bytes) as before
+    select q.quarantine_id, q.feed_id, m.content_type, k.bytes, q.ordinal, m.operation,
+           sum(octet_length(k.bytes)) over (order by q.quarantine_id) - octet_length(k.bytes) as before
       from quarantine_waiting w join quarantine q using (quarantine_id) join quarantine_message m using (message_id)
+      join quarantine_kept k using (message_id)
      where w.held
        and exists (select 1 from facility f join visit v on v.facility_id = f.facility_id
                      join charge c on c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id
@@ -101,8 +113,8 @@ $$;
 create or replace function quarantine_bytes(p_id bigint, p_scope text[])
 returns table (quarantine_id bigint, feed_id int, content_type text, bytes bytea, ordinal int, operation text)
 language sql stable security definer set search_path from current as $$
-    select q.quarantine_id, q.feed_id, m.content_type, m.bytes, q.ordinal, m.operation
-      from quarantine_entry q join quarantine_message m using (message_id) where q.quarantine_id = p_id and in_scope(p_scope, q.facility)
+    select q.quarantine_id, q.feed_id, m.content_type, k.bytes, q.ordinal, m.operation
+      from quarantine_entry q join quarantine_message m using (message_id) join quarantine_kept k using (message_id) where q.quarantine_id = p_id and in_scope(p_scope, q.facility)
 $$;
 
 -- Entries after this one, oldest first; next is the last one's id where there are more.

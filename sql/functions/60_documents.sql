@@ -59,7 +59,7 @@ begin
         'bills', (select coalesce(json_agg(bill_summary(b.bill_id) order by b.sequence), '[]') from bill b where b.visit_id = v.visit_id))::text;
 end $$;
 
--- One bill, with its lines where asked. Built in one statement: it is the query that kiosks send all day.
+-- One bill, with its lines where asked. Where the lines are archived there are none, and lines_archived says in which file; they are of no open bill. Built in one statement: it is the query that kiosks send all day.
 create or replace function bill_doc(p_bill text, p_lines boolean, p_scope text[]) returns table (outcome text, doc text)
 language plpgsql stable security definer set search_path from current as $$
 #variable_conflict use_column
@@ -73,8 +73,10 @@ begin
         'line_count', coalesce(b.last_line - b.first_line + 1, 0), 'silent_feeds', b.silent_feeds,
         'categories', (select coalesce(json_agg(json_build_object('category', k.code, 'name', k.name, 'amount', yuan(n.amount)) order by n.ord), '[]')
                          from unnest(b.subtotals) with ordinality n (amount, ord) join category k on k.category = n.ord where n.amount <> 0),
-        'lines', case when p_lines then bill_lines(b.visit_id, b.first_line, b.last_line) end)::text
+        'lines', case when p_lines and archived.in_file is null then bill_lines(b.visit_id, b.first_line, b.last_line) end,
+        'lines_archived', archived.in_file)::text
       from bill b join bill_state s using (bill_id) join facility f using (facility_id) join visit v on v.visit_id = b.visit_id
+     cross join lateral (select case when s.state <> 'open' then archive_of(b.visit_id) end as in_file) archived
      where b.public_id = p_bill and in_scope(p_scope, f.code);
 end $$;
 

@@ -48,14 +48,16 @@ class Cluster:
         connection.autocommit = True
         return connection
 
-    def migrate(self):
-        """As an operator does it: with visitbillctl, as the owner of the schema."""
+    def migrate(self, database="visitbill", status=0):
+        """As an operator does it: with visitbillctl, as the owner of the schema. What it says."""
         build = Path(os.environ.get("VISITBILL_BUILD", ROOT / "build")).absolute()
         conf = Path(self.folder) / "migrate.conf"
-        conf.write_text(f"[database]\nconninfo = {self.conninfo()}\nowner_conninfo = {self.conninfo('visitbill_owner')}\n"
+        conf.write_text(f"[database]\nconninfo = {self.conninfo(database=database)}\n"
+                        f"owner_conninfo = {self.conninfo('visitbill_owner', database)}\n"
                         f"schema = {SCHEMA}\nrole = visitbill\n[listen none]\naddress = 127.0.0.1:0\nserves = operations\n")
         done = subprocess.run([build / "daemon/ctl/visitbillctl", "-c", conf, "migrate"], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     def copy(self):
         """A database of its own for a test that looks at all of it."""

@@ -52,6 +52,10 @@ TAMPERED = {
     "an account": ("update journal set accounts[1] = 'nonsense' where visit_id = {paid}", ["every journal entry balances and names real accounts"]),
     "a tally": ("update intake_tally set booked = booked + 1 where ctid = (select min(ctid) from intake_tally)",
                 ["lines counted as booked are the lines stored"]),
+    "a file's sums": ("insert into archive (relation, first_id, last_id, row_count, amount, subtotals, transfers, sha256, file, archived_by) values"
+                      " ('charge', {open}, {open}, 3, 89, '{{89,0,0,0,0,0,0,0,0,0,0,0,0,0}}', 0, sha256(''), 'f', 'x')",
+                      ["the visits of archived lines have the totals and counts of their file",
+                       "the bills of archived lines have the sums of their file, category by category", "what is archived is not here as well"]),
 }
 
 
@@ -80,8 +84,11 @@ def _scene(cluster):
 
 
 TOTALS = {"receivable in the journal is what bills are owed", "revenue in the journal is what bills say, category by category", "captured = applied + credit",
-          "each channel's account is what it captured", "receipt numbers have no gap", "lines counted as booked are the lines stored"}
-BOOKS = TOTALS - {"receipt numbers have no gap", "lines counted as booked are the lines stored"}
+          "each channel's account is what it captured", "receipt numbers have no gap", "lines counted as booked are the lines stored",
+          "the visits of archived lines have the totals and counts of their file", "what is archived is not here as well",
+          "the bills of archived lines have the sums of their file, category by category"}
+BOOKS = {"receivable in the journal is what bills are owed", "revenue in the journal is what bills say, category by category", "captured = applied + credit",
+         "each channel's account is what it captured"}
 
 
 def slices(owner, size):

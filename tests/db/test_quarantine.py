@@ -59,7 +59,7 @@ def test_a_message_resent_is_kept_once_and_counts_as_duplicate(ledger, visit):
     assert grown(ledger, before) == (0, 2, 0)
     assert len(put(ledger, visit.encode(), *rows, (3, "conflict", visit, "c"))) == 1
     assert grown(ledger, before) == (0, 4, 1)
-    assert ledger.value("select count(*) from quarantine_message where bytes = %s", visit.encode()) == 1
+    assert ledger.value("select count(*) from quarantine_kept where bytes = %s", visit.encode()) == 1
 
 
 def test_the_same_bytes_of_two_feeds_or_operations_are_two_things(ledger, visit):

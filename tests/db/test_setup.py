@@ -10,6 +10,7 @@ from .cluster import configuration
 from .conftest import FACILITIES, FEEDS
 from .ledger import at_once, charge, fresh_number, reversal
 
+TABLES = ("charge", "event", "journal", "quarantine_bytes")
 PARTITIONS = ("select c.relname, pg_get_expr(c.relpartbound, c.oid) from pg_inherits i join pg_class c on c.oid = i.inhrelid"
               " where i.inhparent = 'charge'::regclass order by substr(c.relname, 8)::bigint")
 
@@ -76,17 +77,23 @@ def test_our_own_feed_cannot_be_taken(fresh):
 def _owner(fresh_desk):
     """Of a database without partitions."""
     owner = fresh_desk.ledger("visitbill_owner")
-    for name, _ in owner.ask(PARTITIONS):
+    for (name,) in owner.ask("select name from unnest(%s) t, partitions_of(t)", list(TABLES)):
         owner.ask(f"drop table {name}")
     return owner
 
 
+def made(owner):
+    """How many partitions of each table there are."""
+    return [owner.value("select count(*) from partitions_of(%s)", table) for table in TABLES]
+
+
 def test_partitions_are_made_ahead_and_only_once(owner, fresh):
-    assert fresh.value("select partitions_ahead(10, 1)") == 2
+    assert fresh.value("select partitions_ahead(10, 1)") == 2 + 2 + 2 + 3
     assert fresh.value("select partitions_ahead(10, 1)") == 0
+    assert made(owner) == [2, 2, 2, 3]
     assert owner.ask(PARTITIONS) == [("charge_0", "FOR VALUES FROM ('0') TO ('10')"), ("charge_10", "FOR VALUES FROM ('10') TO ('20')")]
-    assert fresh.value("select partitions_ahead(10, 3)") == 2
-    assert fresh.value("select partitions_ahead(100, 1)") == 2
+    assert fresh.value("select partitions_ahead(10, 3)") == 2 * 4
+    assert fresh.value("select partitions_ahead(100, 1)") == 2 + 2 + 2 + 2
     assert owner.ask(PARTITIONS)[4:] == [("charge_40", "FOR VALUES FROM ('40') TO ('100')"), ("charge_100", "FOR VALUES FROM ('100') TO ('200')")]
 
 
@@ -117,7 +124,10 @@ def test_a_visit_beyond_the_last_partition_waits_for_the_next_one(owner, fresh, 
 def test_partitions_made_later_are_guarded_too(owner, fresh, visit):
     fresh.value("select partitions_ahead(10, 1)")
     fresh.post(charge(visit, "a", 1))
-    for sql in ("update charge_0 set amount = 5", "delete from charge_0", "truncate charge_0", "truncate charge_10", "truncate charge"):
+    fresh.close_now(visit)
+    for sql in ("update charge_0 set amount = 5", "delete from charge_0", "truncate charge_0", "truncate charge_10", "truncate charge",
+                "update event_0 set kind = 'x'", "delete from event_80", "truncate event_80", "delete from journal_0", "truncate journal_40",
+                "update quarantine_bytes_1 set bytes = ''", "truncate quarantine_bytes_0", "update event set kind = 'x'", "delete from journal"):
         with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="append-only"):
             owner.ask(sql)
         with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="permission denied"):
@@ -128,8 +138,9 @@ def test_partitions_made_later_are_guarded_too(owner, fresh, visit):
 
 def test_daemons_make_partitions_at_once(owner, fresh_desk):
     ledgers = [fresh_desk.ledger() for _ in range(4)]
-    made = at_once(*[lambda own=own: [own.value("select partitions_ahead(10, %s)", ahead) for ahead in (1, 3, 5)] for own in ledgers])
-    assert sum(sum(one) for one in made) == len(owner.ask(PARTITIONS)) == 6
+    counts = at_once(*[lambda own=own: [own.value("select partitions_ahead(10, %s)", ahead) for ahead in (1, 3, 5)] for own in ledgers])
+    assert sum(sum(one) for one in counts) == sum(made(owner))
+    assert made(owner) == [6, 6, 6, 7]
 
 
 def test_a_long_read_holds_up_neither_partitions_nor_posting(owner, fresh_desk, visit):

@@ -69,11 +69,14 @@ class Cluster:
     def __init__(self, folder):
         self.folder = folder
         self._numbers = itertools.count(1)
+        self._conninfo = {}
         # the server stays running behind the shell: nothing of it may hold our pipes, see shell()
         shell('cluster_start "$1" >"$1/start.log" 2>&1 && cluster_prepare "$1"', folder)
 
     def conninfo(self, role="postgres", database="visitbill"):
-        return shell('cluster_conninfo "$1" "$2" "$3"', self.folder, role, database)
+        if (role, database) not in self._conninfo:      # the shell is slow: asked once
+            self._conninfo[role, database] = shell('cluster_conninfo "$1" "$2" "$3"', self.folder, role, database)
+        return self._conninfo[role, database]
 
     def execute(self, sql):
         """A statement of the superuser outside a transaction, such as create database."""

@@ -231,7 +231,7 @@ class House:
         filters = "".join(f" and {name} = %s" for name in where)
         return [dict(zip(columns, row[:6] + (bytes(row[6]),) + row[7:])) for row in self.rows(
             "select quarantine_id, reason, detail, location, visit_no, source_line, bytes, f.name, outcome from quarantine q"
-            " join quarantine_message m using (message_id) left join feed f on f.feed_id = q.feed_id"
+            " join quarantine_message m using (message_id) join quarantine_kept k using (message_id) left join feed f on f.feed_id = q.feed_id"
             f" left join quarantine_resolution using (quarantine_id) where true{filters} order by 1", *where.values())]
 
     def broken(self):

@@ -21,7 +21,7 @@ def test_strangers_are_refused_counted_and_kept(house, visit, application, facil
     assert house.metric("visitbill_quarantine", reason=reason) == parked + 3, "the ADT and two lines"
     assert house.metric("visitbill_lines_total", feed="unknown", outcome=reason) == lines + 2
     assert house.metric("visitbill_messages_total", feed="unknown", result="error") == messages + 2
-    kept = house.rows("select reason, q.feed_id, ordinal from quarantine q join quarantine_message using (message_id) where bytes = %s order by 3", dft.encode())
+    kept = house.rows("select reason, q.feed_id, ordinal from quarantine q join quarantine_kept using (message_id) where bytes = %s order by 3", dft.encode())
     assert kept == [(reason, None, 1), (reason, None, 2)]
 
 
@@ -80,5 +80,5 @@ def test_bytes_that_are_not_their_character_set(house, visit):
         raw = feed.dft_message(visit, ft1("1")).encode(feed.encoding).replace(b"X1^", b"X1\xff\xff^")
         ack = feed.send(raw)
         assert (ack.code, ack.reasons) == ("AE", ["charset_invalid"])
-        assert house.value("select count(*) from quarantine_message where bytes = %s", raw) == 1
+        assert house.value("select count(*) from quarantine_kept where bytes = %s", raw) == 1
     assert house.value("select count(*) from visit where visit_no = %s", visit) == 0

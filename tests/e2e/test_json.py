@@ -92,7 +92,7 @@ def test_bad_line_has_a_pointer(house, visit, change, reason, field):
     entry = result["lines"][1]
     assert (entry["outcome"], entry["pointer"]) == (reason, f"/lines/1/{field}") and entry["detail"], entry
     assert set(house.lines(visit)) == {("ward", "0"), ("ward", "2")}, "the neighbours are booked"
-    kept = house.rows("select reason, ordinal, content_type, bytes from quarantine join quarantine_message using (message_id) order by quarantine_id desc limit 1")[0]
+    kept = house.rows("select reason, ordinal, content_type, bytes from quarantine join quarantine_message using (message_id) join quarantine_kept using (message_id) order by quarantine_id desc limit 1")[0]
     assert kept[:3] == (reason, 2, "json") and json.loads(bytes(kept[3]))["lines"][1] == bad
 
 
