@@ -39,6 +39,7 @@ static const struct reason reasons[] = {
 	{"visit_cancelled", UNKNOWN_KEY, 409, false, "the visit was cancelled"},
 	{"patient_mismatch", UNKNOWN_KEY, 409, false, "the visit is another patient's"},
 	{"visit_closed", UNKNOWN_KEY, 409, false, "the visit is billed"},
+	{"visit_archived", UNKNOWN_KEY, 409, false, "the visit's lines are archived; what comes now is for a person"},
 	{"visit_has_charges", UNKNOWN_KEY, 409, false, "the visit has charges: take them back first"},
 	{"visit_paid", UNKNOWN_KEY, 409, false, "the visit to merge has payments"},
 	{"merge_other", UNKNOWN_KEY, 409, false, "the visit was merged into another one before"},

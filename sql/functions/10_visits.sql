@@ -150,7 +150,7 @@ begin
     if v.visit_no <> p_visit_no then    -- merged away: the event of an old number says nothing of the new one
         return 'repeated';
     elsif (p_kind = 'reopen' or (p_kind = 'open' and v.state = 'cancelled')) and visit_is_archived(v_id) then
-        return 'visit_closed';          -- its lines are in a file
+        return 'visit_archived';        -- its lines are in a file
     elsif p_kind in ('discharge', 'reopen', 'cancel') or (p_kind = 'open' and v.state = 'cancelled') then
         if told_before(v_id, p_feed, p_message, p_sent, v.moved_feed, v.moved_at) then
             return 'repeated';
@@ -341,7 +341,7 @@ begin
     elsif v_into.state = 'cancelled' or v_from.state = 'cancelled' then
         return 'visit_cancelled';
     elsif visit_is_archived(v_into.visit_id) or visit_is_archived(v_from.visit_id) then
-        return 'visit_closed';
+        return 'visit_archived';
     end if;
     if exists (select 1 from bill_state where visit_id = v_from.visit_id and state <> 'void' and (paid > 0 or live > 0))
        or exists (select 1 from capture where visit_id = v_from.visit_id) then

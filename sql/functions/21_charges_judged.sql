@@ -35,7 +35,7 @@ begin
         select p.*, line_warning(kind, category, final_quantity, final_amount, in_list, listed) as warning,
                case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
                          when state = 'cancelled' then 'visit_cancelled'
-                         when state = 'settled' and visit_is_archived(visit_id) then 'visit_closed'    -- its lines are in a file
+                         when state = 'settled' and visit_is_archived(visit_id) then 'visit_archived'    -- its lines are in a file
                          when other then 'patient_mismatch'
                          when final_amount is null then 'price_unknown'
                          when abs(final_amount) > 9999999999999999 then 'amount_too_large'
@@ -140,7 +140,7 @@ begin
         select w.*,
                case when old_digest is not null then case when old_digest = digest then 'duplicate' else 'conflict' end
                     when state = 'cancelled' then 'visit_cancelled'
-                    when state = 'settled' and visit_is_archived(visit_id) then 'visit_closed'
+                    when state = 'settled' and visit_is_archived(visit_id) then 'visit_archived'
                     when other then 'patient_mismatch'
                     when had is null then 'held'
                     when of_reversal is not null or had < 0 then 'reversal_of_reversal'

@@ -317,15 +317,15 @@ def test_nothing_is_booked_on_what_is_archived(settled, tmp_path):
     """New lines, resends and reversals are refused; so are what would bill the lines anew or move them. Money is taken."""
     archive(settled, "--to", tmp_path, "--yes")
     heads = settled.query("select * from visit where visit_id < 20 order by 1")
-    assert post(settled, "V3", {"source": "new", "amount": 5}) == ["visit_closed"]
-    assert post(settled, "V3", {"source": "0", "amount": 1000, "category": 1, "name": "一\t二\\三\n四"}) == ["visit_closed"]
-    assert post(settled, "V3", {"source": "r", "kind": "CD", "reverses": "0"}) == ["visit_closed"]
-    assert post(settled, "V3", {"source": "n1", "amount": 5}, {"source": "r", "kind": "CD", "reverses": "n1"}) == ["visit_closed"] * 2
-    assert visit_event(settled, "reopen", "V3") == "visit_closed"
+    assert post(settled, "V3", {"source": "new", "amount": 5}) == ["visit_archived"]
+    assert post(settled, "V3", {"source": "0", "amount": 1000, "category": 1, "name": "一\t二\\三\n四"}) == ["visit_archived"]
+    assert post(settled, "V3", {"source": "r", "kind": "CD", "reverses": "0"}) == ["visit_archived"]
+    assert post(settled, "V3", {"source": "n1", "amount": 5}, {"source": "r", "kind": "CD", "reverses": "n1"}) == ["visit_archived"] * 2
+    assert visit_event(settled, "reopen", "V3") == "visit_archived"
     assert settled.query("select * from visit where visit_id < 20 order by 1") == heads
     assert post(settled, "V24", {"source": "late", "amount": 5}) == ["late"] and post(settled, "N1", {"source": "1", "amount": 5}) == ["posted"]
     for into, gone in (("V24", "V3"), ("V3", "V24")):
-        assert settled.query("select visit_merge(1, %s, %s, null, null, %s, 'M1')", [into, gone, feed_id(settled, "clinic")], role=OWNER) == [("visit_closed",)]
+        assert settled.query("select visit_merge(1, %s, %s, null, null, %s, 'M1')", [into, gone, feed_id(settled, "clinic")], role=OWNER) == [("visit_archived",)]
     audited(settled)
     # money that another system took for it is money
     (outcome,), = settled.query("select visit_events(array['payment'], array[%s], array[1], array['V3'], array['M'], array[clock_timestamp()], array[now()], array[null], array[null],"
@@ -642,9 +642,9 @@ def test_feeds_post_while_a_year_goes():
         doc = house.kiosk.bill(paid[0], lines=True)
         assert doc["lines"] is None and doc["lines_archived"]["file"].endswith("-charge-0-9.copy.gz") and doc["total"] == "10.00"
         ack = house.clinic.dft("V9000", ft1("late", "3.00"))
-        assert ack.code == "AE" and ack.reasons == ["visit_closed"]
-        assert [entry["reason"] for entry in house.quarantined(visit_no="V9000")] == ["visit_closed"]
+        assert ack.code == "AE" and ack.reasons == ["visit_archived"]
+        assert [entry["reason"] for entry in house.quarantined(visit_no="V9000")] == ["visit_archived"]
         (result,) = house.ward.charge(line("V9001", "late"))["lines"]
-        assert result["outcome"] == "visit_closed"
+        assert result["outcome"] == "visit_archived"
         assert house.clinic.adt("A13", "V9002").code == "AE"
         assert house.broken() == []
