@@ -1,57 +1,11 @@
-/* The HL7 profile: which segment and field means what to billing. The walk through the message is in hl7_groups.c, charge lines are in hl7_ft1.c. */
+/* The HL7 profile: which segment and field means what to billing. Which events there are is in hl7_event_table.c, the walk through the message in
+ * hl7_groups.c, charge lines in hl7_ft1.c. */
 #include "hl7_events.h"
 
 #include "fields.h"
+#include "hl7_event_table.h"
 #include "hl7_ft1.h"
-#include "hl7_groups.h"
 #include "timestamp.h"
-
-/* What an event is about, and by which numbers. */
-enum subject {
-	OF_VISIT,		/* PV1-19, else PID-18 */
-	OF_VISIT_OR_PATIENT,	/* the same; without a number, the patient */
-	OF_PATIENT,		/* PID-3; a merge's loser MRG-1 */
-	OF_ACCOUNT,		/* PID-18; MRG-3 */
-	OF_ACCOUNT_AND_PATIENT,
-	OF_MERGED_VISIT,	/* PV1-19; MRG-5 */
-	OF_MOVED_ACCOUNT,	/* PID-18, else MRG-3, which is PID-3's from now on */
-	OF_MOVED_VISIT,		/* PV1-19, else MRG-5 */
-};
-
-struct event_row {
-	const char *type, *event;
-	enum event_kind kind;	/* EVENT_NONE of an ADT or BAR: nothing that billing keeps */
-	enum subject subject;
-	enum hl7_repeat repeat;
-	const char *visit_class;	/* where PV1-2 does not say it */
-};
-
-static const struct event_row events[] = {
-	{"ADT", "A01", EVENT_OPEN, OF_VISIT, REPEAT_NONE, NULL}, {"ADT", "A04", EVENT_OPEN, OF_VISIT, REPEAT_NONE, NULL},
-	{"ADT", "A05", EVENT_OPEN, OF_VISIT, REPEAT_NONE, NULL},
-	{"ADT", "A02", EVENT_UPDATE, OF_VISIT, REPEAT_NONE, NULL}, {"ADT", "A12", EVENT_UPDATE, OF_VISIT, REPEAT_NONE, NULL},
-	{"ADT", "A06", EVENT_UPDATE, OF_VISIT, REPEAT_NONE, "inpatient"}, {"ADT", "A07", EVENT_UPDATE, OF_VISIT, REPEAT_NONE, "outpatient"},
-	{"ADT", "A08", EVENT_UPDATE, OF_VISIT_OR_PATIENT, REPEAT_NONE, NULL},
-	{"ADT", "A28", EVENT_UPDATE, OF_PATIENT, REPEAT_NONE, NULL}, {"ADT", "A31", EVENT_UPDATE, OF_PATIENT, REPEAT_NONE, NULL},
-	{"ADT", "A03", EVENT_DISCHARGE, OF_VISIT, REPEAT_NONE, NULL}, {"ADT", "A13", EVENT_REOPEN, OF_VISIT, REPEAT_NONE, NULL},
-	{"ADT", "A11", EVENT_CANCEL, OF_VISIT, REPEAT_NONE, NULL}, {"ADT", "A27", EVENT_CANCEL, OF_VISIT, REPEAT_NONE, NULL},
-	{"ADT", "A38", EVENT_CANCEL, OF_VISIT, REPEAT_NONE, NULL},
-	{"ADT", "A34", EVENT_MERGE, OF_PATIENT, REPEAT_NONE, NULL}, {"ADT", "A40", EVENT_MERGE, OF_PATIENT, REPEAT_PATIENT, NULL},
-	{"ADT", "A43", EVENT_MERGE, OF_PATIENT, REPEAT_PATIENT, NULL}, {"ADT", "A47", EVENT_MERGE, OF_PATIENT, REPEAT_NONE, NULL},
-	{"ADT", "A35", EVENT_MERGE, OF_ACCOUNT, REPEAT_NONE, NULL}, {"ADT", "A41", EVENT_MERGE, OF_ACCOUNT, REPEAT_PATIENT, NULL},
-	{"ADT", "A49", EVENT_MERGE, OF_ACCOUNT, REPEAT_NONE, NULL},
-	{"ADT", "A18", EVENT_MERGE, OF_ACCOUNT_AND_PATIENT, REPEAT_NONE, NULL}, {"ADT", "A36", EVENT_MERGE, OF_ACCOUNT_AND_PATIENT, REPEAT_NONE, NULL},
-	{"ADT", "A42", EVENT_MERGE, OF_MERGED_VISIT, REPEAT_PATIENT, NULL}, {"ADT", "A50", EVENT_MERGE, OF_MERGED_VISIT, REPEAT_NONE, NULL},
-	{"ADT", "A44", EVENT_MOVE, OF_MOVED_ACCOUNT, REPEAT_PATIENT, NULL}, {"ADT", "A45", EVENT_MOVE, OF_MOVED_VISIT, REPEAT_MERGE, NULL},
-	{"ADT", "A51", EVENT_NONE, OF_PATIENT, REPEAT_NONE, NULL},
-	{"BAR", "P01", EVENT_OPEN, OF_VISIT, REPEAT_VISIT, NULL}, {"BAR", "P05", EVENT_UPDATE, OF_VISIT, REPEAT_VISIT, NULL},
-	{"BAR", "P06", EVENT_DISCHARGE, OF_VISIT, REPEAT_PATIENT, NULL}, {"BAR", "P02", EVENT_CANCEL, OF_VISIT, REPEAT_PATIENT, NULL},
-	{"BAR", "P12", EVENT_NONE, OF_VISIT, REPEAT_NONE, NULL},
-	{"DFT", "P03", EVENT_NONE, OF_VISIT, REPEAT_NONE, NULL}, {"DFT", "P11", EVENT_NONE, OF_VISIT, REPEAT_NONE, NULL},
-};
-
-/* A40 of a feed that means visits by it. */
-static const struct event_row a40_of_visits = {"ADT", "A40", EVENT_MERGE, OF_VISIT_OR_PATIENT, REPEAT_PATIENT, NULL};
 
 /* What reads texts: the first one that breaks its limit is the refusal. */
 struct reader {
@@ -83,22 +37,6 @@ static bool
 is_dft(const struct event_row *row)
 {
 	return row->type[0] == 'D';
-}
-
-static const struct event_row *
-event_lookup(const struct hl7_header *h, const struct hl7_context *c, struct refusal *refused)
-{
-	bool type_known = false;
-
-	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
-		if (view_is(h->type, events[i].type)) {
-			type_known = true;
-			if (view_is(h->event, events[i].event))
-				return c->a40_visits && strcmp(events[i].event, "A40") == 0 ? &a40_of_visits : &events[i];
-		}
-	*refused = type_known ? (struct refusal){"event_code", "the event is not one that billing takes", "MSH^1^9^1^2"}
-	    : (struct refusal){"message_type", "the message type is not one that billing takes", "MSH^1^9^1^1"};
-	return NULL;
 }
 
 static struct fields_at
@@ -438,7 +376,7 @@ events_open(struct hl7_events *e, struct view message, const struct hl7_header *
 	e->message = message;
 	e->scanned = false;
 	timestamp_has_offset(h->time, &e->context.offset);	/* HL7 2.5 chapter 2, TS: the zone of MSH-7 is that of all times without one */
-	e->row = event_lookup(h, c, &in->refused);
+	e->row = hl7_event_of(h, c->a40_visits, &in->refused);
 	hl7_groups_begin(&e->groups, message, &h->delimiters, e->row != NULL ? e->row->repeat : REPEAT_NONE, &in->arena);
 	in->message_id = bounded(&e->reader, (struct value){hl7_text(h->control_id, e->reader.d, e->reader.a), false}, FIELD_MESSAGE_ID, &msh, 10).text;
 	in->has_sent_at = timestamp_parse(h->time, e->context.offset, &in->sent_at) == 0;
