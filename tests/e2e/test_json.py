@@ -105,11 +105,11 @@ def test_lines_that_are_no_objects(house, visit):
 def test_numbers_are_exact(house, visit):
     """A JSON number keeps its digits: nothing goes through floating point."""
     body = json.dumps({"lines": [line(visit, str(n)) for n in range(4)]}, ensure_ascii=False)
-    for n, number in enumerate(("0.1", "12345678901.01", "1.10", "7")):
+    for n, number in enumerate(("0.1", "1234567.01", "1.10", "7")):
         body = body.replace('"amount": "12.50"', f'"amount": {number}', 1)
     reply = house.ward.post("/v1/charges", body.encode(), Content_Type="application/json; charset=utf-8")
     assert outcomes(reply.json) == ["posted"] * 4
-    assert sorted(house.lines(visit).values()) == [10, 110, 700, 1234567890101]
+    assert sorted(house.lines(visit).values()) == [10, 110, 700, 123456701]
 
 
 def test_resend(house, visit):
