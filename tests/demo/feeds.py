@@ -182,6 +182,10 @@ class _Json:
             method, path, body = message.rendered
             try:
                 status, answer = self._api.call(method, path, body=body)
+                ends = time.monotonic() + _WAIT_S
+                while status == 503 and time.monotonic() < ends:    # "send again", says the answer
+                    time.sleep(_POLL_S)
+                    status, answer = self._api.call(method, path, body=body)
             except (OSError, ApiError) as error:
                 raise FeedError(f"ward: {method} {path}: {error}") from error
             self._check(step, path, status, answer)

@@ -86,7 +86,7 @@ def test_connection_goes_on_after_a_bad_message(house, visit, content, code, rea
         assert b"MSA" in bad and b"AA" not in bad
         return
     assert f"MSA|{code}|".encode() in bad and reason.encode() in bad, bad
-    kept = house.rows("select reason from quarantine join quarantine_message using (message_id) join quarantine_kept using (message_id) where bytes = %s", content)
+    kept = house.rows("select reason from quarantine join quarantine_message using (message_id) join quarantine_kept using (message_id) where bytes = %s and content_type = 'hl7'", content)
     assert kept == [(reason,)]
 
 

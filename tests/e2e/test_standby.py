@@ -1,6 +1,7 @@
 """Books and audit on the standby of a real pair, in one life of it: read only, as of what it has replayed, and in a sentence where it may not."""
 
 import json
+import re
 import subprocess
 import time
 
@@ -71,7 +72,7 @@ def test_a_break_is_found_there(pair):
     replayed(pair)
     try:
         out, said = ctl(pair, "audit", "--on", "standby", "--slice", 1, status=1)
-        assert out.endswith("\nunexplained 0.01\n") and "1 of 20 invariants broken" in said
+        assert out.endswith("\nunexplained 0.01\n") and re.search(r"\b1 of \d+ invariants broken", said)
     finally:
         pair.first.execute("set session_replication_role = replica; update hospital.charge set amount = amount - 1 where source_line = '7'")
         replayed(pair)

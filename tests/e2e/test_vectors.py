@@ -79,7 +79,7 @@ def books(house, frames):
     visits = {number: (total, state) for number, total, state in house.rows("select visit_no, total, state from visit where visit_no = any (%s)", numbers)}
     lines = house.value("select count(*) from charge join visit using (visit_id) where visit_no = any (%s) and feed_id > 0 and merged_into is null", numbers)
     waiting = {reason for reason, in house.rows(
-        "select reason from quarantine_open join quarantine_kept using (message_id) where bytes = any (%s)", messages_of(frames))}
+        "select reason from quarantine_open join quarantine_kept using (message_id) where bytes = any (%s) and content_type = 'hl7'", messages_of(frames))}
     return visits, lines, waiting
 
 
