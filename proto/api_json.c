@@ -27,7 +27,7 @@ line_where(void *arg, enum line_field field)
 		[LINE_FIELD_ORDERER] = "orderer", [LINE_FIELD_ORDER_NO] = "order_no", [LINE_FIELD_QUANTITY] = "quantity", [LINE_FIELD_PRICE] = "unit_price",
 		[LINE_FIELD_AMOUNT] = "amount", [LINE_FIELD_CHARGED_AT] = "charged_at",
 	};
-	struct json_in *in = arg;
+	const struct json_in *in = arg;
 
 	return json_in_pointer(in, keys[field]);
 }

@@ -58,7 +58,9 @@ line_length(const char *p, size_t n)
 static bool
 is_header(struct view v)
 {
-	return v.n > 3 && (strncasecmp(v.p, "MSH", 3) == 0 || strncasecmp(v.p, "FHS", 3) == 0 || strncasecmp(v.p, "BHS", 3) == 0);
+	if (v.n <= 3 || (v.p[2] != 'H' && v.p[2] != 'h' && v.p[2] != 'S' && v.p[2] != 's'))	/* nearly all: each segment is asked, twice */
+		return false;
+	return strncasecmp(v.p, "MSH", 3) == 0 || strncasecmp(v.p, "FHS", 3) == 0 || strncasecmp(v.p, "BHS", 3) == 0;
 }
 
 bool

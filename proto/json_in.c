@@ -9,7 +9,7 @@
 enum { LONGEST_CHARACTER = 4 };
 
 const char *
-json_in_pointer(struct json_in *in, const char *key)
+json_in_pointer(const struct json_in *in, const char *key)
 {
 	const char *slash = key[0] != '\0' ? "/" : "";
 
@@ -37,7 +37,7 @@ json_pointer_part(struct arena *a, struct view name)
 }
 
 void
-json_in_refuse(struct json_in *in, const char *reason, const char *detail, const char *key)
+json_in_refuse(const struct json_in *in, const char *reason, const char *detail, const char *key)
 {
 	if (in->refused->reason == NULL)
 		*in->refused = (struct refusal){reason, detail, json_in_pointer(in, key)};

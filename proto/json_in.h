@@ -48,7 +48,7 @@ const struct json *json_in_child(struct json_in *in, const char *key, enum json_
 const char *json_in_unknown(struct json_in *in, const char *const *names);
 
 /* The JSON pointer of a field, "" for the object itself. */
-const char *json_in_pointer(struct json_in *in, const char *key);
-void json_in_refuse(struct json_in *in, const char *reason, const char *detail, const char *key);
+const char *json_in_pointer(const struct json_in *in, const char *key);
+void json_in_refuse(const struct json_in *in, const char *reason, const char *detail, const char *key);
 
 #endif

@@ -26,10 +26,9 @@ role_bit_of(const char *name)
 const char *
 scope_literal(struct arena *a, const char *codes)
 {
-	struct text t = text_begin(a, strlen(codes) * 2 + 8);
-
 	if (strcmp(codes, "*") == 0)
 		return "{*}";
+	struct text t = text_begin(a, strlen(codes) * 2 + 8);
 	text_char(&t, '{');
 	while (*codes != '\0') {
 		size_t n = strcspn(codes, " ");

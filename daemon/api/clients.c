@@ -69,10 +69,10 @@ on_malformed(void *ctx, struct http_request *r, const char *reason, const char *
 static struct metric_series *
 series_of(struct api *api, int status)
 {
-	struct metric_series **s = &api->by_status[status - STATUS_FIRST];
 	char labels[40];
 
 	assert(status >= STATUS_FIRST && status < STATUS_FIRST + STATUSES);
+	struct metric_series **s = &api->by_status[status - STATUS_FIRST];
 	if (*s == NULL) {
 		snprintf(labels, sizeof(labels), "status=\"%d\"", status);
 		*s = metrics_series(api->core->metrics, "visitbill_http_requests_total", METRIC_COUNTER, "HTTP requests by status.", labels);

@@ -131,7 +131,6 @@ is_asked_for(const struct config *c, unsigned serves)
 	return false;
 }
 
-/* A header means one feed. */
 /* Words of MSH-9: a type, or a type and an event, of three letters or digits each. */
 static bool
 are_types(const char *words)
@@ -148,6 +147,7 @@ are_types(const char *words)
 	return true;
 }
 
+/* A header means one feed. */
 static bool
 is_same_sender(const struct config_feed *a, const struct config_feed *b)
 {
