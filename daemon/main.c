@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/turn.h"
-#include "core/booking.h"
+#include "intake/booking.h"
 #include "core/captures.h"
 #include "core/channels.h"
 #include "core/gauges.h"

@@ -1,5 +1,5 @@
 /* What a feed delivered, whatever its wire format: visit events and charge lines of one message or request, each with room for its
- * outcome. hl7_events.h and api_charges.h fill it; the core books it. All texts are UTF-8 views into the message's bytes or
+ * outcome. hl7/events.h and json/requests.h fill it; daemon/intake books it. All texts are UTF-8 views into the message's bytes or
  * its arena. A text field that is empty means "not said", unless `deleted` marks it. */
 #ifndef VB_PROTO_INTAKE_H
 #define VB_PROTO_INTAKE_H

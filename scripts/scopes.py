@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 HANDLERS_MAY = {("ops.c", "STATUS_DOC")}       # figures of the whole, for operations
 ALL_MAY = {
     "daemon/db/statements.h",       # what it is
-    "daemon/feed/replay_ready.c",   # replays that the daemon begins itself
+    "daemon/intake/replay_ready.c",   # replays that the daemon begins itself
     "daemon/core/watch.c",          # one look for watchers who were shown their bill in a scope of their own
     "daemon/access/principal.c",    # a token that says all facilities in words
 }

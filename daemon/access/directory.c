@@ -6,7 +6,7 @@
 
 #include "access/certificate.h"
 #include "base/memory.h"
-#include "proto/hl7_events.h"
+#include "proto/hl7/events.h"
 
 struct text_entry {
 	struct text_entry *next;

@@ -1,9 +1,9 @@
 /* What JSON feeds deliver: visits, discharges, charges. Bodies become intakes and go the way of HL7 messages. */
 #include "api/api.h"
 #include "base/clock.h"
-#include "core/booking.h"
-#include "core/marks.h"
-#include "proto/api_json.h"
+#include "intake/booking.h"
+#include "intake/marks.h"
+#include "proto/json/requests.h"
 #include "proto/money.h"
 #include "proto/text.h"
 

@@ -4,7 +4,7 @@
 
 #include "api/api.h"
 #include "base/clock.h"
-#include "core/booking.h"
+#include "intake/booking.h"
 #include "core/gauges.h"
 #include "core/health.h"
 #include "core/watch.h"
@@ -42,6 +42,7 @@ reply_metrics(struct call *c)
 	health_report(core->health);
 	set_gauge(core, "visitbill_database_connections", "Ready connections of the pool.", "", pool_ready_count(core->pool));
 	set_gauge(core, "visitbill_queue_lines", "Lines and events in work.", "", (int64_t)booking_weight(core->booking));
+	set_gauge(core, "visitbill_oldest_line_seconds", "How long the oldest line or event in work has waited.", "", booking_oldest(core->booking));
 	set_gauge(core, "visitbill_queue_calls", "Database calls in flight outside the lanes.", "", (int64_t)pool_depth(core->pool));
 	set_gauge(core, "visitbill_memory_bytes", "Memory that peers cause: frames, bodies, messages in work, output.", "of=\"all\"", (int64_t)core->budget.used);
 	set_gauge(core, "visitbill_memory_bytes", "", "of=\"strangers\"", (int64_t)core->budget.strangers_used);

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/payments.h"
-#include "proto/api_json.h"
+#include "proto/json/requests.h"
 #include "proto/reason.h"
 
 static void

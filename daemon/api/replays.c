@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "api/api.h"
-#include "feed/replay.h"
+#include "intake/replay.h"
 
 static void
 on_replayed(void *arg, struct view outcome, bool resolved)

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "log.h"
-#include "proto/hl7_charset.h"
+#include "proto/hl7/charset.h"
 
 #define WRONG(...) return reading_wrong(r, __VA_ARGS__)
 

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "core/booking.h"
 
 enum { LEAST_US = 2000000 };
 
@@ -16,7 +15,7 @@ struct health {
 	struct event *timer;
 	bool in_flight, is_good;
 	int64_t beat_at;		/* of the last one that was committed; monotonic, microseconds; 0: none was */
-	struct metric_series *up, *age, *oldest;
+	struct metric_series *up, *age;
 };
 
 static void
@@ -73,7 +72,6 @@ health_new(struct core *core)
 	h->core = core;
 	h->up = metrics_series(core->metrics, "visitbill_database_up", METRIC_GAUGE, "1 while the database commits.", "");
 	h->age = metrics_series(core->metrics, "visitbill_heartbeat_age_seconds", METRIC_GAUGE, "Since the last heartbeat that was committed.", "");
-	h->oldest = metrics_series(core->metrics, "visitbill_oldest_line_seconds", METRIC_GAUGE, "How long the oldest line or event in work has waited.", "");
 	h->timer = event_new(core->base, -1, EV_PERSIST, on_timer, h);
 	event_add(h->timer, &every);
 	return h;
@@ -109,7 +107,6 @@ health_report(struct health *h)
 	health_judge(h);
 	metric_set(h->up, h->is_good);
 	metric_set(h->age, h->beat_at > 0 ? clock_monotonic() - h->beat_at : 0);
-	metric_set(h->oldest, booking_oldest(core->booking));
 	metrics_reset(core->metrics, "visitbill_database_server");
 	for (size_t i = 0; i < servers_count(core->servers); i++) {
 		snprintf(labels, sizeof(labels), "server=\"%s\"", servers_name(core->servers, i));

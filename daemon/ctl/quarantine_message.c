@@ -7,8 +7,8 @@
 
 #include "document.h"
 #include "proto/arena.h"
-#include "proto/hl7.h"
-#include "proto/hl7_charset.h"
+#include "proto/hl7/segments.h"
+#include "proto/hl7/charset.h"
 #include "text.h"
 
 enum { LONG = 40, AROUND = 2, HEAD = 3 };

@@ -7,9 +7,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "core/marks.h"
+#include "intake/marks.h"
 #include "feed/session.h"
-#include "proto/hl7.h"
+#include "proto/hl7/segments.h"
 #include "proto/timestamp.h"
 
 enum {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "core/booking.h"
+#include "intake/booking.h"
 #include "feed/session.h"
 
 /* Work was finished: who was paused and may go on does. */

@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "core/booking.h"
-#include "proto/hl7.h"
+#include "intake/booking.h"
+#include "proto/hl7/segments.h"
 
 enum { MAGIC = 0x73657373, LAST_FRAME_MS = 500 };
 

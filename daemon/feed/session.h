@@ -6,7 +6,7 @@
 
 #include "base/turn.h"
 #include "feed/envelope.h"
-#include "feed/message.h"
+#include "intake/message.h"
 #include "feed/server.h"
 #include "net/mllp_conn.h"
 #include "proto/text.h"

@@ -6,10 +6,10 @@
 
 #include "access/token_sync.h"
 #include "base/memory.h"
-#include "core/marks.h"
+#include "intake/marks.h"
 #include "core/payments_due.h"
 #include "core/upkeep.h"
-#include "feed/replay_ready.h"
+#include "intake/replay_ready.h"
 
 enum { HOUR_MS = 3600000, OVERDUE_MS = 30000, MEMORY_MS = 30000, MARKS_MS = 100, TOKENS_MS = 500, USED_MS = 10000 };
 

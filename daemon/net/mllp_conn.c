@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "proto/mllp.h"
+#include "proto/hl7/mllp.h"
 
 enum { MAGIC = 0x6d6c6c70, GATHERED_KEPT = 65536, HEAD_BYTES = 1024 };
 

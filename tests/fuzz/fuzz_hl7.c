@@ -2,9 +2,9 @@
  * texts are UTF-8, refusals have names, numbers are in range, a second reading finds the same, and the acknowledgement is a message. */
 #include "fuzz_intake.h"
 
-#include "proto/hl7_ack.h"
-#include "proto/hl7_charset.h"
-#include "proto/hl7_events.h"
+#include "proto/hl7/acknowledgement.h"
+#include "proto/hl7/charset.h"
+#include "proto/hl7/events.h"
 
 static void
 check_header(const struct place *at, const struct hl7_header *h)

@@ -4,8 +4,8 @@
 
 #include <json-c/json.h>
 
-#include "proto/api_json.h"
-#include "proto/json.h"
+#include "proto/json/requests.h"
+#include "proto/json/reader.h"
 #include "proto/problem.h"
 
 /* A refusal as the caller gets it. */

@@ -2,7 +2,7 @@
  * says how long the reads are, the rest is the stream. */
 #include "fuzz.h"
 
-#include "proto/mllp.h"
+#include "proto/hl7/mllp.h"
 
 /* What was heard: every frame's bytes behind its length. */
 struct heard {

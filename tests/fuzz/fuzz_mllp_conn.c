@@ -3,7 +3,7 @@
  * does. */
 #include "fuzz_conn.h"
 #include "net/mllp_conn.h"
-#include "proto/mllp.h"
+#include "proto/hl7/mllp.h"
 
 enum { FRAME_BYTES = 600, ANSWER_LONG = 900, EVENTS = 4096 };
 

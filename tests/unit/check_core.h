@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "check_access.h"
 #include "check_net.h"
-#include "core/booking.h"
+#include "intake/booking.h"
 #include "core/core.h"
 
 struct core_world {

@@ -4,7 +4,7 @@
 
 #include "check_main.h"
 
-#include "proto/hl7_events.h"
+#include "proto/hl7/events.h"
 #include "proto/timestamp.h"
 
 /* Segments with their fields in places: every argument is a string literal. */

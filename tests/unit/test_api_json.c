@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "proto/api_json.h"
+#include "proto/json/requests.h"
 #include "proto/timestamp.h"
 
 static const struct api_context context = {

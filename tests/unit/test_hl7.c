@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "proto/hl7.h"
+#include "proto/hl7/segments.h"
 
 static const struct hl7_delimiters usual = {'|', '^', '~', '\\', '&', 0};
 

@@ -1,7 +1,7 @@
 /* Acknowledgements: which ones are sent, and every byte of them. */
 #include "check_main.h"
 
-#include "proto/hl7_ack.h"
+#include "proto/hl7/acknowledgement.h"
 #include "proto/reason.h"
 
 enum { CHINA = 8 * 3600 };

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "proto/hl7.h"
-#include "proto/hl7_charset.h"
+#include "proto/hl7/segments.h"
+#include "proto/hl7/charset.h"
 #include "proto/utf8.h"
 
 /* Converted at once; in small steps it is the same. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "proto/api_json.h"
+#include "proto/json/requests.h"
 #include "proto/utf8.h"
 
 #define DFT MSH("DFT^P03^DFT_P03") PATIENT VISIT

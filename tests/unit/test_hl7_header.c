@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "proto/hl7_ack.h"
-#include "proto/hl7_header.h"
+#include "proto/hl7/acknowledgement.h"
+#include "proto/hl7/header.h"
 #include "proto/utf8.h"
 
 static struct arena arena;

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "proto/json.h"
+#include "proto/json/reader.h"
 
 static struct arena arena;
 static char *bytes;

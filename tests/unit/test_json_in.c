@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "proto/json_in.h"
+#include "proto/json/members.h"
 #include "proto/money.h"
 
 static struct arena arena;

@@ -1,7 +1,7 @@
 /* Finding frames in a stream: whole, in pieces, with junk, and with block characters where they should not be. */
 #include "check_main.h"
 
-#include "proto/mllp.h"
+#include "proto/hl7/mllp.h"
 
 enum { MOST_FRAMES = 16 };
 

@@ -1,0 +1,418 @@
+/* The life of a job: its parts are postings on lanes; when all are back, what was refused is parked in quarantine by one more posting; then it is done. */
+#include "booking.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "intake/batch.h"
+#include "proto/hash.h"
+#include "proto/reason.h"
+
+/* Which lane visits of a hash slot are on while something of them is in work: their postings keep their order. */
+struct route {
+	unsigned lane, in_work;
+};
+
+enum {
+	PARK_BYTES = 4096,
+	ROUTES = 4096,		/* a power of two */
+	LOCK_MS = 1000,		/* a batch waits for a visit that somebody else has; then each of its parts goes alone */
+};
+
+struct booking {
+	struct core *core;
+	struct route routes[ROUTES];
+	size_t spill, heavy;		/* the first lane takes all until it holds `spill`; heavier than a batch: to the last one */
+	struct lane **lanes;
+	struct batch **batches;
+	unsigned n_lanes;
+	size_t weight;
+	void (*on_progress)(void *arg);
+	void *arg;
+	struct event *later;		/* finishes jobs that had nothing to post */
+	struct lane_list finished;
+	struct metric_series *batches_total, *batch_lines, *batch_seconds;
+};
+
+static uint64_t
+hash_visit(const struct visit_ref *v)
+{
+	/* a hot lane is the worst that can come of it */
+	uint64_t h = hash_text(v->visit_no, (uint64_t)v->facility_id);
+
+	if (v->visit_no.n == 0)
+		h = hash_text(v->patient_no.text, h);
+	return h ^ (h >> 29);
+}
+
+bool
+charge_line_is_fine(const struct charge_line *l)
+{
+	return l->refused.reason == NULL || strcmp(l->refused.reason, "held") == 0;
+}
+
+static void
+count_outcomes(struct booking *b, const struct booking_job *job)
+{
+	const char *feed = job->feed != NULL ? job->feed->name : "unknown";
+	char labels[160];
+
+	for (size_t i = 0; i < job->intake.n_lines;) {
+		const struct charge_line *l = &job->intake.lines[i];
+		const char *outcome = l->refused.reason != NULL ? l->refused.reason : l->outcome;
+		size_t n = 0;
+		for (; i < job->intake.n_lines; i++, n++) {	/* runs of one outcome: one look-up */
+			const struct charge_line *k = &job->intake.lines[i];
+			const char *other = k->refused.reason != NULL ? k->refused.reason : k->outcome;
+			if (other != outcome && (other == NULL || outcome == NULL || strcmp(other, outcome) != 0))
+				break;
+		}
+		if (job->feed != NULL && outcome != NULL && strcmp(outcome, "posted") == 0) {
+			metric_add(job->feed->lines_posted, (int64_t)n);	/* nearly all of them: no look-up */
+			continue;
+		}
+		snprintf(labels, sizeof(labels), "feed=\"%s\",outcome=\"%s\"", feed, outcome != NULL ? outcome : "none");
+		metric_add(metrics_series(b->core->metrics, "visitbill_lines_total", METRIC_COUNTER, "Charge lines by feed and outcome.", labels), (int64_t)n);
+	}
+}
+
+static void
+job_finish(struct booking *b, struct booking_job *job)
+{
+	b->weight -= job->weight;
+	if (!job->unavailable && !job->replay)
+		count_outcomes(b, job);
+	job->done(job, job->unavailable ? BOOKING_UNAVAILABLE : BOOKING_DONE);
+	if (b->on_progress != NULL)
+		b->on_progress(b->arg);
+}
+
+static bool
+job_has_refusals(const struct booking_job *job)
+{
+	if (job->intake.refused.reason != NULL)
+		return true;
+	for (size_t i = 0; i < job->intake.n_lines; i++)
+		if (job->intake.lines[i].refused.reason != NULL)
+			return true;
+	return false;
+}
+
+/* A commit costs the same for one line and for a hundred: little work is better together on the first lane than spread over all. */
+static unsigned
+choose_lane(const struct booking *b, size_t weight)
+{
+	unsigned best = 0;
+
+	while (best + 1 < b->n_lanes && lane_is_slow(b->lanes[best]))	/* its batch waits for something: new work need not */
+		best++;
+	if (lane_is_slow(b->lanes[best]))
+		best = 0;
+	/* what is a batch by itself takes the database a while: all of that in one lane leaves the others to who sends a line at a time */
+	if (weight > b->heavy)
+		return b->n_lanes - 1;
+	if (lane_weight(b->lanes[best]) < b->spill)
+		return best;
+	for (unsigned i = best + 1; i < b->n_lanes; i++)
+		if (!lane_is_slow(b->lanes[i]) && lane_weight(b->lanes[i]) < lane_weight(b->lanes[best]))
+			best = i;
+	return best;
+}
+
+static void
+push(struct booking *b, struct posting *p, uint64_t hash)
+{
+	struct route *r = &b->routes[hash & (ROUTES - 1)];
+
+	if (r->in_work++ == 0)
+		r->lane = choose_lane(b, p->item.weight);
+	p->job->pending++;
+	p->hash = p->item.key = hash;
+	lane_push(b->lanes[r->lane], &p->item);
+}
+
+static struct posting *
+posting_new(struct booking_job *job, enum posting_kind kind, size_t weight)
+{
+	struct posting *p = arena_alloc(&job->intake.arena, sizeof(*p));
+
+	p->item.weight = weight;
+	p->job = job;
+	p->kind = kind;
+	return p;
+}
+
+/* After the postings: park what was refused, or finish. */
+static void
+job_next_step(struct booking *b, struct booking_job *job)
+{
+	if (job->pending > 0)
+		return;
+	if (!job->unavailable && !job->parked && !job->replay && job_has_refusals(job)) {
+		job->parked = true;
+		/* by its bytes: behind the park of a large message nobody should wait who could go another way */
+		push(b, posting_new(job, POSTING_PARK, 1 + job->bytes.n / PARK_BYTES), job->intake.n_visits > 0 ? hash_visit(&job->intake.visits[0]) : 0);
+		return;
+	}
+	job_finish(b, job);
+}
+
+/* An outcome that is not a booking becomes the line's refusal. */
+static void
+line_settle(struct charge_line *l, struct arena *a)
+{
+	if (l->refused.reason != NULL || l->outcome == NULL || strcmp(l->outcome, "posted") == 0 || strcmp(l->outcome, "late") == 0
+	    || strcmp(l->outcome, "duplicate") == 0)
+		return;
+	l->refused = (struct refusal){reason_of(l->outcome)->name, reason_of(l->outcome)->title, NULL};
+	if (strcmp(l->outcome, "price_unknown") == 0 && l->code.n > 0)
+		l->refused.detail = arena_printf(a, "no amount, no unit price, and %.*s is not in the price list on that day", (int)l->code.n, l->code.p);
+}
+
+/* An event that was not done is the refusal of its message: what else is in it was done, and is done once. */
+static void
+event_settle(struct intake *in, const struct visit_event *e)
+{
+	if (e->outcome == NULL || strcmp(e->outcome, "done") == 0 || strcmp(e->outcome, "repeated") == 0 || in->refused.reason != NULL)
+		return;
+	in->refused = (struct refusal){reason_of(e->outcome)->name, reason_of(e->outcome)->title, in->visits[e->visit].location};
+}
+
+static void
+posting_settle(struct posting *p)
+{
+	struct intake *in = &p->job->intake;
+
+	if (p->kind == POSTING_LINES)
+		for (size_t i = 0; i < p->n; i++)
+			line_settle(&in->lines[p->first + i], &in->arena);
+	else if (p->kind == POSTING_EVENT)
+		event_settle(in, &in->events[p->first]);
+}
+
+static int
+booking_send(void *ctx, struct pg *pg, struct lane_list *list)
+{
+	return batch_send(ctx, pg, list);
+}
+
+static void
+booking_done(void *ctx, struct lane_list *list, int64_t took_us)
+{
+	struct booking *b = batch_owner(ctx);
+	struct lane_item *item;
+	size_t weight = 0;
+
+	while ((item = STAILQ_FIRST(list)) != NULL) {
+		struct posting *p = (struct posting *)item;
+		STAILQ_REMOVE_HEAD(list, link);
+		weight += item->weight;
+		posting_settle(p);
+		b->routes[p->hash & (ROUTES - 1)].in_work--;
+		p->job->pending--;
+		job_next_step(b, p->job);
+	}
+	metric_add(b->batches_total, 1);
+	metric_observe(b->batch_lines, (int64_t)weight);
+	metric_observe(b->batch_seconds, took_us);
+}
+
+static void
+booking_failed(void *ctx, struct lane_item *item, enum lane_failure why, const char *message)
+{
+	struct booking *b = batch_owner(ctx);
+	struct posting *p = (struct posting *)item;
+	struct booking_job *job = p->job;
+
+	b->routes[p->hash & (ROUTES - 1)].in_work--;
+	if (why == LANE_UNAVAILABLE || p->kind == POSTING_PARK) {
+		/* what cannot even be parked is not acknowledged */
+		job->unavailable = true;
+	} else {
+		log_error("booking.refused", "feed=%s message=%.*s why=\"%s\"", job->feed != NULL ? job->feed->name : "unknown",
+		    (int)job->intake.message_id.n, job->intake.message_id.p, message);
+		struct refusal internal = {"internal", "the database refused it", NULL};
+		if (p->kind == POSTING_EVENT)
+			job->intake.refused = internal;
+		for (size_t i = 0; p->kind == POSTING_LINES && i < p->n; i++)
+			if (job->intake.lines[p->first + i].refused.reason == NULL)
+				job->intake.lines[p->first + i].refused = internal;
+	}
+	job->pending--;
+	job_next_step(b, job);
+}
+
+static const struct lane_ops lane_ops = {booking_send, booking_done, booking_failed};
+
+/* Jobs with nothing to post finish from the loop, so that done is never called from inside submit. */
+static void
+booking_on_later(evutil_socket_t fd, short events, void *arg)
+{
+	struct booking *b = arg;
+	struct lane_list list = STAILQ_HEAD_INITIALIZER(list);
+	struct lane_item *item;
+
+	(void)fd, (void)events;
+	turn_begin(b->core->shared.turn);
+	STAILQ_CONCAT(&list, &b->finished);
+	while ((item = STAILQ_FIRST(&list)) != NULL) {
+		STAILQ_REMOVE_HEAD(&list, link);
+		struct posting *p = (struct posting *)item;
+		p->job->pending--;
+		job_next_step(b, p->job);
+		if (turn_is_long(b->core->shared.turn) && !STAILQ_EMPTY(&list)) {	/* the rest in front of what has come meanwhile */
+			STAILQ_CONCAT(&list, &b->finished);
+			STAILQ_CONCAT(&b->finished, &list);
+			event_active(b->later, EV_TIMEOUT, 0);
+		}
+	}
+}
+
+struct booking *
+booking_new(struct core *core)
+{
+	struct booking *b = memory_new(sizeof(*b));
+	const struct config *c = core->config;
+	struct pg_config pg = core->database;
+	struct lane_limits limits = {(size_t)c->database.batch_lines, c->database.hold_ms * 1000};
+
+	pg.lock_ms = LOCK_MS;
+	b->core = core;
+	b->n_lanes = (unsigned)c->database.lanes;
+	b->spill = (size_t)c->database.batch_lines / 4;
+	b->heavy = (size_t)c->database.batch_lines;
+	b->lanes = memory_new(b->n_lanes * sizeof(struct lane *));
+	b->batches = memory_new(b->n_lanes * sizeof(struct batch *));
+	STAILQ_INIT(&b->finished);
+	b->later = event_new(core->base, -1, 0, booking_on_later, b);
+	b->batches_total = metrics_series(core->metrics, "visitbill_batches_total", METRIC_COUNTER, "Batches committed.", "");
+	b->batch_lines = metrics_series(core->metrics, "visitbill_batch_lines", METRIC_HISTOGRAM, "Lines and events in a batch.", "");
+	b->batch_seconds = metrics_series(core->metrics, "visitbill_batch_seconds", METRIC_HISTOGRAM, "From sending a batch to its commit.", "");
+	for (unsigned i = 0; i < b->n_lanes; i++) {
+		b->batches[i] = batch_new(b, pg.utc_offset);
+		b->lanes[i] = lane_new(core->base, &pg, "booking", &limits, &lane_ops, b->batches[i]);
+	}
+	return b;
+}
+
+void
+booking_free(struct booking *b)
+{
+	if (b == NULL)
+		return;
+	for (unsigned i = 0; i < b->n_lanes; i++) {
+		lane_free(b->lanes[i]);
+		batch_free(b->batches[i]);
+	}
+	event_free(b->later);
+	free(b->lanes);
+	free(b->batches);
+	free(b);
+}
+
+/* Most likely a slip: it is kept, and booked when a person replays it. */
+static void
+judge_plausible(const struct feed *feed, struct intake *in)
+{
+	for (size_t i = 0; i < in->n_lines; i++) {
+		struct charge_line *l = &in->lines[i];
+		if (l->refused.reason != NULL)
+			continue;
+		if (l->has_quantity && llabs(l->quantity) / 10000 > feed->line_quantity)
+			l->refused = (struct refusal){"implausible", "the quantity is beyond what is plausible here; a person releases the line by a replay", NULL};
+		else if (l->has_amount && llabs(l->amount) > feed->line_amount)
+			l->refused = (struct refusal){"implausible", "the amount is beyond what is plausible here; a person releases the line by a replay", NULL};
+	}
+}
+
+void
+booking_submit(struct booking *b, struct booking_job *job)
+{
+	struct intake *in = &job->intake;
+
+	job->pending = 0;
+	job->unavailable = job->parked = false;
+	if (!job->replay && job->feed != NULL)
+		judge_plausible(job->feed, in);
+	job->weight = in->n_lines + in->n_events > 0 ? in->n_lines + in->n_events : 1;
+	b->weight += job->weight;
+
+	/* the first posting holds the job together while the others are made */
+	struct posting *hold = posting_new(job, POSTING_LINES, 0);
+	job->pending++;
+	for (size_t i = 0; i < in->n_events && in->refused.reason == NULL; i++) {
+		struct posting *p = posting_new(job, POSTING_EVENT, 1);
+		p->first = i;
+		push(b, p, hash_visit(&in->visits[in->events[i].visit]));
+	}
+	for (size_t i = 0; i < in->n_lines;) {
+		size_t first = i, good = 0;
+		for (; i < in->n_lines && in->lines[i].visit == in->lines[first].visit; i++)
+			good += in->lines[i].refused.reason == NULL;
+		if (good == 0)
+			continue;
+		struct posting *p = posting_new(job, POSTING_LINES, good);
+		p->first = first;
+		p->n = i - first;
+		push(b, p, hash_visit(&in->visits[in->lines[first].visit]));
+	}
+	if (job->pending > 1) {
+		job->pending--;
+		return;
+	}
+	STAILQ_INSERT_TAIL(&b->finished, &hold->item, link);
+	event_active(b->later, EV_TIMEOUT, 0);
+}
+
+void
+booking_bind(struct intake *in, const struct feed *feed)
+{
+	static const char bound[] = "the feed is bound to another facility";
+
+	for (size_t v = 0; v < in->n_visits; v++) {
+		if (view_is(in->visits[v].facility, feed->facility))
+			in->visits[v].facility_id = feed->facility_id;
+		else if (in->n_lines == 0 && in->refused.reason == NULL)
+			in->refused = (struct refusal){"facility_unknown", bound, "/facility"};
+	}
+	for (size_t i = 0; i < in->n_lines; i++)
+		if (in->visits[in->lines[i].visit].facility_id == 0 && in->lines[i].refused.reason == NULL)
+			in->lines[i].refused = (struct refusal){"facility_unknown", bound,
+			    arena_printf(&in->arena, "/lines/%d/facility", in->lines[i].ordinal - 1)};
+}
+
+bool
+booking_is_available(const struct booking *b)
+{
+	for (unsigned i = 0; i < b->n_lanes; i++)
+		if (lane_is_ready(b->lanes[i]))
+			return true;
+	return false;
+}
+
+int64_t
+booking_oldest(const struct booking *b)
+{
+	int64_t oldest = 0;
+
+	for (unsigned i = 0; i < b->n_lanes; i++)
+		if (lane_oldest(b->lanes[i]) > oldest)
+			oldest = lane_oldest(b->lanes[i]);
+	return oldest;
+}
+
+size_t
+booking_weight(const struct booking *b)
+{
+	return b->weight;
+}
+
+void
+booking_on_progress(struct booking *b, void (*fn)(void *arg), void *arg)
+{
+	b->on_progress = fn;
+	b->arg = arg;
+}
