@@ -18,7 +18,8 @@ struct feed {
 	int line_id;		/* enum hl7_line_id of its messages */
 	int64_t line_quantity, line_amount;	/* of its facility: pieces, fen */
 	int64_t mark;		/* newest MSH-7 or as_of of which everything before is durable; 0 none */
-	bool mark_moved;	/* since it was last written */
+	int64_t seen;		/* when the newest message came that is durable; monotonic */
+	bool mark_moved;	/* one of the two, since they were last written */
 	struct metric_series *messages_ok, *messages_error, *messages_ignored, *lines_posted;
 };
 

@@ -78,6 +78,8 @@ void api_post_discharge(struct call *c);
 void api_delete_discharge(struct call *c);
 void api_get_visit(struct call *c);
 void api_get_visit_bills(struct call *c);
+void api_post_settle(struct call *c);
+void api_get_statement(struct call *c);
 void api_post_charges(struct call *c);
 void api_get_bill(struct call *c);
 void api_get_bill_events(struct call *c);

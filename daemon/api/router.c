@@ -30,6 +30,8 @@ static const struct route routes[] = {
 	{"DELETE", "/v1/visits/{}/{}/discharge", MAY_FEED, SMALL_BODY, false, api_delete_discharge, {FIELD_FACILITY, FIELD_VISIT_NO}},
 	{"GET", "/v1/visits/{}/{}", MAY_FEED | MAY_KIOSK | MAY_DESK, NO_BODY, false, api_get_visit, {FIELD_FACILITY, FIELD_VISIT_NO}},
 	{"GET", "/v1/visits/{}/{}/bills", MAY_FEED | MAY_KIOSK | MAY_DESK, NO_BODY, false, api_get_visit_bills, {FIELD_FACILITY, FIELD_VISIT_NO}},
+	{"POST", "/v1/visits/{}/{}/settle", MAY_KIOSK | MAY_DESK, SMALL_BODY, false, api_post_settle, {FIELD_FACILITY, FIELD_VISIT_NO}},
+	{"GET", "/v1/visits/{}/{}/statement", MAY_FEED | MAY_KIOSK | MAY_DESK, NO_BODY, false, api_get_statement, {FIELD_FACILITY, FIELD_VISIT_NO}},
 	{"GET", "/v1/bills/{}", MAY_KIOSK | MAY_DESK, NO_BODY, false, api_get_bill, {FIELD_BILL}},
 	{"GET", "/v1/bills/{}/events", MAY_KIOSK | MAY_DESK, NO_BODY, false, api_get_bill_events, {FIELD_BILL}},
 	{"POST", "/v1/bills/{}/payments", MAY_KIOSK | MAY_DESK, SMALL_BODY, false, api_post_payment, {FIELD_BILL}},

@@ -14,6 +14,7 @@ struct config_facility {
 	char *name;
 	int64_t grace_ms, late_grace_ms, due_hours;
 	int64_t outpatient_limit, inpatient_limit;	/* fen */
+	char *outpatient_close, *emergency_close, *inpatient_close;	/* discharge, "idle 4h", "daily 23:30" */
 	int64_t line_quantity, line_amount;	/* pieces, fen: beyond them a line is not plausible */
 };
 

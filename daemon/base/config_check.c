@@ -190,6 +190,41 @@ check_feeds(struct reading *r)
 	return 0;
 }
 
+/* "discharge", "idle 4h", "daily 23:30". */
+static bool
+is_close_rule(const char *text)
+{
+	if (strncmp(text, "idle ", 5) == 0) {
+		size_t digits = strspn(text + 5, "0123456789");
+		const char *unit = text + 5 + digits;
+		return digits > 0 && digits < 7 && strspn(text + 5, "0") < digits && strchr("smh", unit[0]) != NULL && unit[0] != '\0' && unit[1] == '\0';
+	}
+	if (strncmp(text, "daily ", 6) == 0) {
+		const char *t = text + 6;
+		return strlen(t) == 5 && t[2] == ':' && strspn(t, "0123456789") == 2 && strspn(t + 3, "0123456789") == 2 && strncmp(t, "24", 2) < 0
+		    && t[3] < '6';
+	}
+	return strcmp(text, "discharge") == 0;
+}
+
+static int
+check_closing(struct reading *r)
+{
+	static const char wrong[] = "has to be discharge, idle and a time such as 4h, or daily and a time of day such as 23:30";
+	const struct config *c = r->config;
+
+	for (size_t i = 0; i < c->n_facilities; i++) {
+		const struct config_facility *f = &c->facilities[i];
+		if (!is_close_rule(f->outpatient_close))
+			WRONG("facility", i, "outpatient_close", "%s", wrong);
+		if (!is_close_rule(f->emergency_close))
+			WRONG("facility", i, "emergency_close", "%s", wrong);
+		if (!is_close_rule(f->inpatient_close))
+			WRONG("facility", i, "inpatient_close", "%s", wrong);
+	}
+	return 0;
+}
+
 /* "*", or codes of facilities. */
 static int
 check_facilities(struct reading *r, size_t token)
@@ -298,7 +333,7 @@ check_merchants(struct reading *r)
 int
 config_check(struct reading *r)
 {
-	if (check_required(r) != 0 || check_single(r) != 0 || config_check_listens(r) != 0 || check_feeds(r) != 0 || check_tokens(r) != 0
+	if (check_required(r) != 0 || check_single(r) != 0 || config_check_listens(r) != 0 || check_closing(r) != 0 || check_feeds(r) != 0 || check_tokens(r) != 0
 	    || check_secrets_differ(r) != 0 || check_merchants(r) != 0)
 		return -1;
 	return 0;

@@ -37,6 +37,7 @@ int ctl_arguments(const struct ctl *c, int argc, char **argv, const struct ctl_o
 int ctl_migrate(const struct ctl *c, int argc, char **argv);
 int ctl_status(const struct ctl *c, int argc, char **argv);
 int ctl_visit_show(const struct ctl *c, int argc, char **argv);
+int ctl_visit_statement(const struct ctl *c, int argc, char **argv);
 int ctl_bill_show(const struct ctl *c, int argc, char **argv);
 int ctl_quarantine_list(const struct ctl *c, int argc, char **argv);
 int ctl_quarantine_show(const struct ctl *c, int argc, char **argv);

@@ -22,6 +22,7 @@ static const struct command commands[] = {
 	{"migrate", "", "bring the schema up to this binary: migrations, functions, grants; safe to run twice and at once", ctl_migrate, false},
 	{"status", "[--json]", "database, schema, feeds, visits, payments, quarantine", ctl_status, false},
 	{"visit show", "FACILITY VISIT_NO", "a visit with its bills, payments and history", ctl_visit_show, false},
+	{"visit statement", "FACILITY VISIT_NO [--day YYYY-MM-DD] [--json]", "the daily list: a day's charges by category", ctl_visit_statement, false},
 	{"bill show", "BILL [--qr TEXT] [--no-lines] [--color]", "an itemized bill; BILL is its id, FACILITY/BILL_NO or BILL_NO", ctl_bill_show, false},
 	{"quarantine list", "[--all] [--reason REASON] [--limit N]", "what could not be booked and waits (--all: the resolved, too)",
 	    ctl_quarantine_list, false},

@@ -333,6 +333,7 @@ booking_submit(struct booking *b, struct booking_job *job)
 {
 	struct intake *in = &job->intake;
 
+	job->came = clock_monotonic();
 	job->pending = 0;
 	job->unavailable = job->parked = false;
 	if (!job->replay && job->feed != NULL)

@@ -22,6 +22,7 @@ struct booking_job {
 	bool replay;			/* of quarantined bytes: what is refused again is not kept again */
 	void (*done)(struct booking_job *job, enum booking_result result);
 	/* the booking's own */
+	int64_t came;			/* when it was submitted; monotonic */
 	size_t pending;
 	bool unavailable, parked;
 	size_t weight;

@@ -177,7 +177,7 @@ begin
     case p_kind
     when 'open' then
         if v.state = 'cancelled' then   -- admitted after all
-            update visit set state = 'open', discharged_at = null, discharge_seen_at = null where visit_id = v_id;
+            update visit set state = 'open', discharged_at = null, discharge_seen_at = null, discharge_feed = null where visit_id = v_id;
             perform note_event('visit', v_id, null, null, 'cancelled', 'open', p_feed, p_message);
             return 'done';
         elsif not v_new and not v.provisional then
@@ -190,10 +190,10 @@ begin
         if v.state <> 'open' then
             return 'repeated';
         end if;
-        update visit set state = 'discharged', discharged_at = p_at, discharge_seen_at = now() where visit_id = v_id;
+        update visit set state = 'discharged', discharged_at = p_at, discharge_seen_at = now(), discharge_feed = p_feed where visit_id = v_id;
         perform note_event('visit', v_id, null, null, 'open', 'discharged', p_feed, p_message);
     when 'cancel' then
-        if v.state in ('billed', 'settled') or exists (select 1 from bill where visit_id = v_id) then
+        if v.state in ('billed', 'settled') or exists (select 1 from bill where visit_id = v_id and not interim) then
             return 'visit_closed';
         elsif v.total <> 0 or exists (select 1 from capture where visit_id = v_id) then
             update visit set disputed = true where visit_id = v_id;
@@ -224,7 +224,7 @@ begin
     if not v_touched then
         perform bills_void(p_visit);
     end if;
-    update visit set state = 'open', discharged_at = null, discharge_seen_at = null, late_since = null
+    update visit set state = 'open', discharged_at = null, discharge_seen_at = null, discharge_feed = null, late_since = null
      where visit_id = p_visit;
     perform note_event('visit', p_visit, null, null, v_from, 'open', p_feed, p_message);
 end $$;

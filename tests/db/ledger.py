@@ -207,13 +207,20 @@ class Ledger:
 
     def mark(self, **times):
         """feed = time, several at once."""
-        self.ask("select feed_marks(%s::int[], %s::timestamptz[])", [self.feeds[feed] for feed in times], list(times.values()))
+        self.ask("select feed_marks(%s::int[], %s::timestamptz[], null)", [self.feeds[feed] for feed in times], list(times.values()))
 
     # ---- closing
 
     def close(self, limit=100_000):
         """visits looked at, bills issued, visits that failed"""
         return self.row("select visits, bills, failed from visits_close(%s)", limit)
+
+    def end_visits(self, limit=1000):
+        """Visits that a close rule looked at, and those that it ended."""
+        return self.row("select looked, ended from visits_end(%s)", limit)
+
+    def settle(self, visit, facility="H01", by="kiosk-1", scope=ALL):
+        return self.row("select outcome, doc::json from visit_settle(%s, %s, %s, %s)", facility, visit, by, scope)
 
     def close_now(self, visit, **more):
         """Discharges a visit of a facility that waits for no feed, and issues what is due."""
