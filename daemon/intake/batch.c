@@ -344,7 +344,7 @@ charge_step_result(void *arg, const PGresult *result)
 		struct line_slot *slot = &s->slots[i];
 		slot->line->outcome = all_posted ? "posted" : outcome_name(word, slot->arena);
 		slot->line->visit_total = visits[slot->visit].total;
-		slot->line->visit_state = outcome_name(visits[slot->visit].state, slot->arena);
+		slot->line->visit_state = view_is(visits[slot->visit].state, "NULL") ? NULL : outcome_name(visits[slot->visit].state, slot->arena);
 	}
 	free(visits);
 }

@@ -18,8 +18,8 @@ declare
     v_silent text[];
     v_bill bigint;
 begin
-    select visit.* into v from visit join facility f using (facility_id)
-     where f.code = p_facility and visit_no = p_visit_no and in_scope(p_scope, f.code) for no key update of visit;
+    v := visit_seen(p_facility, p_visit_no, p_scope);
+    select * into v from visit where visit_id = v.visit_id for no key update;
     outcome := case when not found then 'visit_unknown' when v.state = 'cancelled' then 'visit_cancelled' when v.state = 'merged' then 'visit_merged' else 'done' end;
     if outcome <> 'done' then
         return;
@@ -29,7 +29,7 @@ begin
     perform visits_settle(array[v.visit_id], true);
     perform note_event('visit_settle', v.visit_id, v_bill, null, v.state, (select state from visit where visit_id = v.visit_id), null, null,
                        jsonb_build_object('by', p_by, 'feeds_behind', v_silent));
-    doc := ((select b.doc from visit_bills(p_facility, p_visit_no, p_scope) b)::jsonb
+    doc := ((select b.doc from visit_bills(p_facility, v.visit_no, p_scope) b)::jsonb
             || jsonb_build_object('bill', (select public_id from bill where bill_id = v_bill), 'feeds_behind', v_silent))::text;
 end $$;
 

@@ -8,9 +8,8 @@ declare
     v visit;
     v_day date := coalesce(p_day, current_date);
 begin
-    select visit.* into v from visit join facility f using (facility_id)
-     where f.code = p_facility and visit_no = p_visit_no and in_scope(p_scope, f.code);
-    if not found then
+    v := visit_seen(p_facility, p_visit_no, p_scope);
+    if v.visit_id is null then
         outcome := 'visit_unknown';
         return;
     end if;

@@ -33,13 +33,13 @@ begin
     union all
     select 'no line is taken back by more than it has', count(*), coalesce(sum(taken - had), 0)::bigint from (
         select o.amount as had, o.quantity_e4, -sum(r.amount)::bigint as taken, sum(r.quantity_e4) as quantity
-          from lines r join lines o on o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line
-         where r.reverses_line is not null group by o.visit_id, o.feed_id, o.source_line, o.amount, o.quantity_e4) t
+          from lines r join lines o on o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line and o.sent_as = r.reverses_as
+         where r.reverses_line is not null group by o.visit_id, o.feed_id, o.source_line, o.sent_as, o.amount, o.quantity_e4) t
      where taken > had or quantity > quantity_e4
     union all
     select 'a reversal has its original', count(*), coalesce(sum(abs(r.amount)), 0)::bigint
       from lines r where r.reverses_line is not null
-       and not exists (select 1 from charge o where o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line)
+       and not exists (select 1 from charge o where o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line and o.sent_as = r.reverses_as)
     union all
     -- those on no bill, and those on two
     select 'every line of a closed visit is on exactly one bill, or waits for its supplementary one', count(*), coalesce(sum(abs(amount)), 0)::bigint from (

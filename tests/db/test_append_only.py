@@ -9,7 +9,7 @@ from .ledger import charge, fresh_number
 
 HEADS = {"facility", "feed", "feed_watermark", "intake_tally", "item", "category", "visit", "bill_state", "account", "payment",
          "receipt_counter", "beat", "patient_link", "bill_due", "kept_change", "kept_count", "quarantine_waiting", "api_token", "token_use", "schema_version", "schema_functions",
-         "close_rule", "visit_ending"}
+         "close_rule", "visit_ending", "visit_number"}
 APPEND_ONLY = {"charge", "quarantine_message", "quarantine", "quarantine_resolution", "event", "bill", "journal", "capture",
                "application", "receipt", "quarantine_bytes", "quarantine_bytes_again", "archive", "archive_account"}
 
