@@ -6,16 +6,16 @@
 #include "base/config.h"
 #include "base/metrics.h"
 #include "net/tls.h"
+#include "proto/hl7/profile.h"
 #include "proto/view.h"
 
 struct feed {
 	struct feed *next;
 	int feed_id, facility_id;
 	const char *name, *facility, *application, *sending_facility, *certificate, *charset;
-	const char *ignore;	/* MSH-9 of what is not for billing, blanks between */
+	const struct hl7_profile *profile;	/* how its messages are read; as its texts, for as long as the directory */
 	bool active;		/* in the current configuration */
-	bool zbl, a40_visits;
-	int line_id;		/* enum hl7_line_id of its messages */
+	bool zbl;
 	int64_t line_quantity, line_amount;	/* of its facility: pieces, fen */
 	int64_t mark;		/* newest MSH-7 or as_of of which everything before is durable; 0 none */
 	bool mark_moved;	/* since it was last written */

@@ -101,7 +101,7 @@ static struct hl7_context
 context_of(const struct message *m)
 {
 	return (struct hl7_context){clock_now(), (int)m->settings->hospital.utc_offset, (size_t)m->settings->mllp.message_lines,
-	    m->job.feed != NULL ? (enum hl7_line_id)m->job.feed->line_id : LINE_ID_FT1_2, m->job.feed != NULL && m->job.feed->a40_visits};
+	    m->job.feed != NULL ? m->job.feed->profile : hl7_profile_usual()};
 }
 
 /* Does the feed's setting name the type, or the type with the event? Such a message says how far the feed is, and no more. */
@@ -111,15 +111,7 @@ is_ignored(struct message *m)
 	const struct hl7_header *h = &m->header;
 	struct intake *in = &m->job.intake;
 
-	if (m->job.feed == NULL)
-		return false;
-	for (const char *word = m->job.feed->ignore; *word != '\0'; word += strspn(word, " ")) {
-		size_t n = strcspn(word, " ");
-		if (n >= 3 && h->type.n == 3 && memcmp(word, h->type.p, 3) == 0
-		    && (n == 3 || (h->event.n == 3 && memcmp(word + 4, h->event.p, 3) == 0)))
-			m->ignored = true;
-		word += n;
-	}
+	m->ignored = m->job.feed != NULL && hl7_profile_ignores(m->job.feed->profile, h);
 	if (m->ignored)
 		in->has_sent_at = timestamp_parse(h->time, (int)m->settings->hospital.utc_offset, &in->sent_at) == 0;
 	return m->ignored;
