@@ -172,8 +172,8 @@ out:
 	return result;
 }
 
-static struct feed *
-feed_of_header(const struct directory *d, struct view application, struct view facility, const char **ret_reason)
+struct feed *
+directory_feed_of_header(const struct directory *d, struct view application, struct view facility, const char **ret_reason)
 {
 	struct feed *any = NULL;
 	bool facility_known = false;
@@ -207,7 +207,7 @@ directory_knows(const struct directory *d, const struct tls_identity *identity)
 struct feed *
 directory_feed(const struct directory *d, struct view application, struct view facility, const struct sender *sender, const char **ret_reason)
 {
-	struct feed *f = feed_of_header(d, application, facility, ret_reason);
+	struct feed *f = directory_feed_of_header(d, application, facility, ret_reason);
 
 	if (f == NULL)
 		return NULL;

@@ -36,6 +36,8 @@ struct sender {
 	bool msh_identity;			/* MSH-3 and 4 alone will do */
 };
 
+/* The feed that MSH-3 at MSH-4 name, whoever sends; NULL and *ret_reason = feed_unknown or facility_unknown. */
+struct feed *directory_feed_of_header(const struct directory *d, struct view application, struct view facility, const char **ret_reason);
 /* The feed of MSH-3 at MSH-4 from this sender; NULL and *ret_reason = feed_unknown, facility_unknown, certificate_required or feed_mismatch. A
  * certificate that is bound to feeds speaks for none but those. */
 struct feed *directory_feed(const struct directory *d, struct view application, struct view facility, const struct sender *sender,

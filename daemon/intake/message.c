@@ -43,6 +43,8 @@ stranger(const char *reason)
 static struct feed *
 feed_of(struct core *core, const struct hl7_header *h, const struct sender *sender, int feed_id, const char **reason)
 {
+	if (feed_id == MESSAGE_OF_NOBODY)
+		return NULL;
 	if (feed_id > 0)
 		return directory_feed_by_id(core->directory, feed_id);
 	return directory_feed(core->directory, h->application, h->facility, sender, reason);
@@ -341,7 +343,7 @@ message_reply(struct message *m, bool brief)
 		content.n_errors = collect_errors(m, &content.errors);
 		if (content.n_errors > 0)
 			reply.verdict = hl7_ack_verdict(&content.errors[0]);
-		content.extra = zbl_segment(m);
+		content.extra = m->trial ? VIEW_NONE : zbl_segment(m);
 	}
 	struct ack_plan plan = hl7_ack_plan(&m->header, reply.verdict);
 	const char *codes[] = {plan.commit, plan.application};
@@ -353,7 +355,7 @@ message_reply(struct message *m, bool brief)
 		content.own_id = arena_printf(a, "VB%llx%04llx", (unsigned long long)content.now, (unsigned long long)(++sequence & 0xFFFF));
 		struct view utf8 = hl7_ack_build(a, &m->header, &content);
 		const char *fallback = m->job.feed != NULL && m->job.feed->charset[0] != '\0' ? m->job.feed->charset : NULL;
-		*out[i] = ascii_is_valid(utf8) ? utf8 : hl7_from_utf8(utf8, hl7_charset_name(m->job.bytes), fallback, a);	/* ASCII is the same in all */
+		*out[i] = m->trial || ascii_is_valid(utf8) ? utf8 : hl7_from_utf8(utf8, hl7_charset_name(m->job.bytes), fallback, a);	/* ASCII is the same in all */
 	}
 	return reply;
 }

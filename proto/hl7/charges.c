@@ -58,12 +58,13 @@ text_of(const struct ft1 *t, size_t field, size_t component)
 static struct view
 department_of(const struct ft1 *t, size_t field)
 {
-	struct view code = text_of(t, field, 1), mapped = hl7_map_code(&t->profile->departments, code), name;
-
-	if (mapped.p != code.p)
-		return mapped;
-	name = text_of(t, field, 2);
-	return name.n > 0 ? name : code;
+	if (t->profile->departments.n > 0) {
+		struct view code = text_of(t, field, 1), mapped = hl7_map_find(&t->profile->departments, code);
+		if (mapped.p != code.p)
+			return mapped;
+	}
+	struct view name = text_of(t, field, 2);
+	return name.n > 0 ? name : text_of(t, field, 1);
 }
 
 /* XCN: family and given name, else the id. */

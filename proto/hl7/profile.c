@@ -310,7 +310,7 @@ hl7_profile_usual(void)
 }
 
 struct view
-hl7_map_code(const struct hl7_map *map, struct view code)
+hl7_map_find(const struct hl7_map *map, struct view code)
 {
 	size_t low = 0, high = map->n;
 

@@ -68,7 +68,12 @@ void hl7_profile_free(struct hl7_profile *p);
 const struct hl7_profile *hl7_profile_usual(void);
 
 /* The code that ours stands for; the code itself where the map does not know it. */
-struct view hl7_map_code(const struct hl7_map *map, struct view code);
+struct view hl7_map_find(const struct hl7_map *map, struct view code);
+static inline struct view
+hl7_map_code(const struct hl7_map *map, struct view code)
+{
+	return map->n > 0 ? hl7_map_find(map, code) : code;	/* few feeds have one */
+}
 bool hl7_profile_numbers(const struct hl7_profile *p, enum hl7_visit_field field);
 /* Is the message one that is not for billing? */
 bool hl7_profile_ignores(const struct hl7_profile *p, const struct hl7_header *h);
