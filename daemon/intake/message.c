@@ -296,7 +296,8 @@ zbl_segment(struct message *m)
 		text_number(&t, (int64_t)counts[i]);
 	}
 	text_char(&t, d);
-	text_string(&t, money_format(total, money));
+	if (state[0] != '\0')		/* else no line got as far as the visit: nothing is known of it */
+		text_string(&t, money_format(total, money));
 	text_char(&t, d);
 	text_string(&t, state);
 	text_char(&t, '\r');
