@@ -137,10 +137,7 @@ static const struct { const char *codes, *facility; bool has; } scopes_of[] = {
 
 START_TEST(test_scope_has)
 {
-	struct arena arena = {0};
-
 	ck_assert_int_eq(scope_has(scope_literal(&arena, scopes_of[_i].codes), scopes_of[_i].facility), scopes_of[_i].has);
-	arena_free(&arena);
 }
 END_TEST
 
