@@ -89,6 +89,7 @@ void api_post_payment_cancel(struct call *c);
 void api_get_receipt(struct call *c);
 void api_get_quarantine(struct call *c);
 void api_post_replay(struct call *c);
+void api_post_feed_try(struct call *c);
 void api_post_wechatpay_notification(struct call *c);
 void api_get_healthz(struct call *c);
 void api_get_readyz(struct call *c);

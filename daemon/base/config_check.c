@@ -2,7 +2,6 @@
  * config_check_listen.c's. */
 #include "settings.h"
 
-#include <ctype.h>
 #include <openssl/crypto.h>
 #include <string.h>
 #include <strings.h>
@@ -131,22 +130,6 @@ is_asked_for(const struct config *c, unsigned serves)
 	return false;
 }
 
-/* Words of MSH-9: a type, or a type and an event, of three letters or digits each. */
-static bool
-are_types(const char *words)
-{
-	while (*words != '\0') {
-		size_t n = strcspn(words, " ");
-		if (n > 0 && n != 3 && !(n == 7 && words[3] == '^'))
-			return false;
-		for (size_t i = 0; i < n; i++)
-			if (i != 3 && !isupper((unsigned char)words[i]) && !isdigit((unsigned char)words[i]))
-				return false;
-		words += n + (words[n] == ' ');
-	}
-	return true;
-}
-
 /* A header means one feed. */
 static bool
 is_same_sender(const struct config_feed *a, const struct config_feed *b)
@@ -177,12 +160,9 @@ check_feeds(struct reading *r)
 			    f->application[0] != '\0' ? "mllp, mllp2 or feeds" : "feeds");
 		if (f->charset[0] != '\0' && !hl7_charset_is_known(view_of(f->charset)))
 			WRONG("feed", i, "charset", "has to be UTF-8, GB 18030-2000, GBK, GB2312, BIG-5 or 8859/1 to 8859/15");
-		if (strcmp(f->a40, "patients") != 0 && strcmp(f->a40, "visits") != 0)
-			WRONG("feed", i, "a40", "has to be patients or visits");
-		if (strcmp(f->line_id, "FT1-2") != 0 && strcmp(f->line_id, "FT1-23") != 0 && strcmp(f->line_id, "MSH-10/FT1-1") != 0)
-			WRONG("feed", i, "line_id", "has to be FT1-2, FT1-23 or MSH-10/FT1-1");
-		if (!are_types(f->ignore))
-			WRONG("feed", i, "ignore", "has to be message types such as ORU or ADT^A60, blanks between");
+		for (int k = 0; k < PROFILE_KEYS; k++)
+			if ((wrong = hl7_profile_complaint((enum hl7_profile_key)k, f->profile[k])) != NULL)
+				WRONG("feed", i, hl7_profile_key((enum hl7_profile_key)k), "%s", wrong);
 		for (size_t k = 0; k < i; k++)
 			if (is_same_sender(f, &c->feeds[k]))
 				WRONG("feed", i, "application", "is that of [feed %s] at the same sending_facility already", c->feeds[k].name);
