@@ -74,7 +74,8 @@ visit_of(struct reader *r, enum subject subject, const struct group_fields *g, c
 	ret->patient_name = reader_patient_name(r, &g->pid);
 	ret->visit_class = reader_class(r, &g->pv1);
 	if (number == NUMBER_ANY) {
-		ret->visit_no = reader_visit_no(r, g, &ret->location);
+		ret->visit_no = reader_visit_no(r, g, &field, &ret->location);
+		ret->number_kind = reader_number_kind(field);
 	} else if (number == NUMBER_NONE) {
 		ret->location = reader_place(r, &g->pid, 3);
 	} else {
@@ -83,8 +84,19 @@ visit_of(struct reader *r, enum subject subject, const struct group_fields *g, c
 			ret->visit_no = reader_number(r, g, field);
 		if (known && ret->visit_no.n == 0 && (subject == OF_MOVED_ACCOUNT || subject == OF_MOVED_VISIT))
 			ret->visit_no = reader_number_merged(r, g, field);
+		ret->number_kind = reader_number_kind(field);
 		ret->location = reader_number_place(r, g, field);
 	}
+}
+
+/* What else the visit is called, where an event tells of it: that finds it from now on. */
+static void
+further_numbers(struct reader *r, const struct group_fields *g, struct visit_ref *v)
+{
+	if (v->visit_no.n == 0 || v->number_kind != NULL)
+		return;
+	v->account_no = reader_number(r, g, VISIT_PID_18);
+	v->alternate_no = reader_number(r, g, VISIT_PV1_50);
 }
 
 /* The losers of a merge. */
@@ -203,6 +215,8 @@ group_read(struct hl7_events *he, const struct hl7_group *g, struct visit_ref *v
 		v->visit_class = row->visit_class;
 	e->kind = row->kind;
 	e->at = he->intake->has_sent_at ? he->intake->sent_at : c->now;
+	if (e->kind == EVENT_OPEN || e->kind == EVENT_UPDATE || e->kind == EVENT_DISCHARGE)
+		further_numbers(r, &f, v);
 	if (e->kind == EVENT_OPEN || e->kind == EVENT_DISCHARGE)
 		event_time(r, c, he->groups.evn, &f.pv1, e);
 	struct view birth = hl7_component(hl7_field(&f.pid.f, 7), r->d, 1);

@@ -145,13 +145,19 @@ reader_number_merged(struct reader *r, const struct group_fields *g, enum hl7_vi
 }
 
 const char *
+reader_number_kind(enum hl7_visit_field kind)
+{
+	return kind == VISIT_PID_18 ? "account" : kind == VISIT_PV1_50 ? "alternate" : NULL;
+}
+
+const char *
 reader_number_place(struct reader *r, const struct group_fields *g, enum hl7_visit_field kind)
 {
 	return reader_place(r, segment_of(g, kind), numbers[kind].field);
 }
 
 struct view
-reader_visit_no(struct reader *r, const struct group_fields *g, const char **ret_place)
+reader_visit_no(struct reader *r, const struct group_fields *g, enum hl7_visit_field *ret_kind, const char **ret_place)
 {
 	const struct hl7_profile *p = r->profile;
 	struct view number = VIEW_NONE;
@@ -164,7 +170,8 @@ reader_visit_no(struct reader *r, const struct group_fields *g, const char **ret
 	else
 		while (said < p->n_visit_no && hl7_field(&segment_of(g, p->visit_no[said])->f, numbers[p->visit_no[said]].field).n == 0)
 			said++;
-	*ret_place = reader_number_place(r, g, p->visit_no[said < p->n_visit_no ? said : 0]);
+	*ret_kind = p->visit_no[said < p->n_visit_no ? said : 0];
+	*ret_place = reader_number_place(r, g, *ret_kind);
 	return number;
 }
 

@@ -60,10 +60,12 @@ struct value reader_code(struct reader *r, const struct fields_at *at, unsigned 
 /* The number of one kind: the visit's, or that of the one that is merged into it (MRG). */
 struct view reader_number(struct reader *r, const struct group_fields *g, enum hl7_visit_field kind);
 struct view reader_number_merged(struct reader *r, const struct group_fields *g, enum hl7_visit_field kind);
+/* What it is, as an intake says it: NULL for the visit's own number, account, alternate. */
+const char *reader_number_kind(enum hl7_visit_field kind);
 /* Its place: "PV1^1^19". */
 const char *reader_number_place(struct reader *r, const struct group_fields *g, enum hl7_visit_field kind);
-/* The first number that is there, in the profile's order; and its place, else that of the first field that is not blank, else of the first. */
-struct view reader_visit_no(struct reader *r, const struct group_fields *g, const char **ret_place);
+/* The first number that is there, in the profile's order, with its kind; and its place, else that of the first field that is not blank, else of the first. */
+struct view reader_visit_no(struct reader *r, const struct group_fields *g, enum hl7_visit_field *ret_kind, const char **ret_place);
 struct view reader_visit_no_merged(struct reader *r, const struct group_fields *g);
 
 #endif

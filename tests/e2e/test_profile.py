@@ -53,6 +53,24 @@ def test_a_second_patient_in_a_message_of_charges(house, visits):
     assert house.lines(one) == {} and house.lines(two) == {}
 
 
+def test_an_account_s_number_finds_the_visit(house, visits):
+    """The admission has PID-18 and PV1-19, the laboratory's charges PID-18 alone: before it and after it."""
+    one, two = visits(2)
+    for visit, before in ((one, False), (two, True)):
+        account, clinic = f"ACC-{visit}", house.clinic
+        pid = f"PID|1||PN-{visit}||郝^隐私|||||||||||||{account}"
+        charge = house.lab.message("DFT^P03", pid, ft1("L1", "10.00"))
+        if before:
+            assert house.lab.send(charge).code == "AA"
+        assert clinic.send(clinic.message("ADT^A04", f"EVN||{hl7_time()}", pid, clinic.pv1(visit))).code == "AA"
+        assert house.lab.send(charge).code == "AA"
+        assert clinic.dft(visit, ft1("C1", "2.00")).code == "AA"
+        seen = house.kiosk.visit(visit)
+        assert (seen["total"], seen["lines"], seen["numbers"]) == ("12.00", 2, [{"kind": "account", "number": account}])
+        assert house.kiosk.visit(account)["total"] in ("12.00", "0.00"), "the visit, or the one that went into it"
+    assert house.broken() == []
+
+
 def test_charges_that_name_another_patient(house, visit):
     house.clinic.adt("A04", visit, patient="PA")
     ack = house.clinic.send(house.clinic.message("DFT^P03", house.clinic.pid(visit, patient="PB"), house.clinic.pv1(visit), ft1("1", "10.00")))

@@ -50,6 +50,22 @@ START_TEST(every_event_is_known)
 }
 END_TEST
 
+START_TEST(a_visit_has_further_numbers)
+{
+	struct check_message m = check_read(MSH("ADT^A01") PID("", "P1", "", "", "", "ACC") VISIT);
+
+	ck_assert_view(m.in.visits[0].visit_no, "V1");
+	ck_assert_ptr_null(m.in.visits[0].number_kind);
+	ck_assert_view(m.in.visits[0].account_no, "ACC");
+	check_drop(&m);
+	m = check_read(MSH("ADT^A03") PID("", "P1", "", "", "", "ACC"));
+	ck_assert_view(m.in.visits[0].visit_no, "ACC");
+	ck_assert_str_eq(m.in.visits[0].number_kind, "account");
+	ck_assert_uint_eq(m.in.visits[0].account_no.n, 0);
+	check_drop(&m);
+}
+END_TEST
+
 static const struct {
 	const char *message, *reason, *location;
 } refusals[] = {
@@ -460,6 +476,7 @@ main(void)
 	struct check_run run = check_begin("hl7_events");
 
 	check_add_rows(run, every_event_is_known, kinds);
+	tcase_add_test(run.tcase, a_visit_has_further_numbers);
 	check_add_rows(run, what_billing_cannot_take_is_refused, refusals);
 	check_add_rows(run, numbers_and_their_fallbacks, numbers);
 	check_add_rows(run, names_are_family_and_given, names);
