@@ -153,7 +153,8 @@ create or replace function visits_close(p_limit int, out visits int, out bills i
 language plpgsql security definer set search_path from current as $$
 declare
     v record;
-    v_until constant timestamptz := clock_timestamp() + nullif(current_setting('statement_timeout')::interval, interval '0') / 4;
+    v_time constant interval := nullif(current_setting('statement_timeout')::interval, interval '0') / 4;
+    v_until timestamptz;
 begin
     visits := 0;
     bills := 0;
@@ -180,6 +181,7 @@ begin
         )
         select * from discharged union all select * from late
     loop
+        v_until := coalesce(v_until, clock_timestamp() + v_time);       -- from the first one on: to find them may take a while, too
         begin
             if bill_issue(v.visit_id, case when v.discharged_at is null then '{}' else feeds_behind(v.facility_id, v.discharged_at) end)
                is not null then
