@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import tempfile
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import wait
@@ -26,9 +27,9 @@ from .usage import Meter
 
 AT_ONCE = 40                    # facilities whose feeds a process plays
 _HEARTBEAT_S = 1
+_WAIT_S = 900                   # for bills: ten hours of discharges come in minutes, and the next facilities wait, too
 _PAYING_FACILITIES, _PAYERS = 2, 6      # of a process, at once
 _TELL_S = 0.5
-_IMPORTS = 4
 _FAILURES = (ApiError, feeds.FeedError, payers.PayerError, OSError)
 
 
@@ -83,7 +84,7 @@ class _Player:
         async with gate:
             async with pen:     # one is written at a time, beside the feeds of the others: a connection that says nothing for long is cut
                 day = await asyncio.to_thread(Day, f"{self._seed}/{code}", self._wards[code][0], self._now, code, connections=1, payers=self._share)
-            await feeds.play(day, self._env_of(code), self._counts, _HEARTBEAT_S)
+            await feeds.play(day, self._env_of(code), self._counts, _HEARTBEAT_S, _WAIT_S)
             self._expected[code] = books.expected_of(day)
             day.forget_script()
             self._days.append(day)
@@ -125,11 +126,12 @@ class City:
         self.seconds = {}       # of each phase
 
     def import_items(self):
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".csv") as file, ThreadPoolExecutor(_IMPORTS) as pool:
+        """By visitbillctl for the first, whose list the others get: a start of a program for each would take longer than the lines of a small one."""
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".csv") as file:
             catalogue.write_csv(file)
             file.flush()
-            for _ in pool.map(lambda house: books.ctl(self._env, "items", "import", "--facility", house.code, file.name), self.houses):
-                pass
+            books.ctl(self._env, "items", "import", "--facility", FACILITY, file.name)
+        ledgers.copy_items(self._env.pg, FACILITY)
 
     def start(self):
         """A process a core; each gets facilities of every size."""
@@ -153,6 +155,16 @@ class City:
             pipe.send(name)
         self._hear("done", progress)
         self.seconds[name] = meter.wall_s() - began
+
+    def await_bills(self, progress, meter):
+        """Until the last visit is closed: payers would only wait for it."""
+        progress.phase, began = "bills", meter.wall_s()
+        while (left := ledgers.waiting_for_bills(self._env.pg)) > 0:
+            if meter.wall_s() - began > _WAIT_S:
+                progress.problem(f"{left:,} visits are not closed after {_WAIT_S} s")
+                break
+            time.sleep(0.2)
+        self.seconds["bills"] = meter.wall_s() - began
 
     def end(self, progress):
         """What each facility's books must say."""
@@ -218,7 +230,7 @@ def _result(city, arguments, meter, paid):
     sizes = [house.visits for house in city.houses]
     yield f"{len(sizes):,} facilities of {min(sizes):,} to {max(sizes):,} visits, {sum(sizes):,} visits, {sent:,} lines sent, {paid:,} payments"
     yield (f"  wall time   {_clock(meter.wall_s())}: feeds {_clock(city.seconds['feeds'])} ({sent / city.seconds['feeds']:,.0f} lines/s while the day was made on the"
-           f" same cores), payers {_clock(city.seconds['payers'])} ({paid / max(city.seconds['payers'], 0.001):,.0f} payments/s), books {_clock(city.seconds['books'])}")
+           f" same cores), the last bills {_clock(city.seconds['bills'])} later, payers {_clock(city.seconds['payers'])} ({paid / max(city.seconds['payers'], 0.001):,.0f} payments/s), books {_clock(city.seconds['books'])}")
     yield (f"  CPU time    daemon {_clock(cpu['daemon'])}, PostgreSQL {_clock(cpu['postgresql'])}, players {_clock(cpu['players'])}, channel simulator"
            f" {_clock(cpu['simulator'])}, on {os.cpu_count()} cores")
     yield f"  memory      daemon {meter.daemon_mib():,.0f} MiB resident at most; database {meter.database_mib():,.0f} MiB"
@@ -237,6 +249,7 @@ def play(env, arguments, now):
     try:
         with progress:
             city.phase("feeds", progress, meter)
+            city.await_bills(progress, meter)
             city.phase("payers", progress, meter)
             city.end(progress)
             progress.phase, began = "books", meter.wall_s()

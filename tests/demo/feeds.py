@@ -16,7 +16,7 @@ from .lines import FEEDS, WARD, Expected, Message, Step
 
 WINDOW = 32
 _ANSWER_S = 90
-_WAIT_S = 120
+WAIT_S = 120
 _POLL_S = 0.05
 HEARTBEAT_S = 0.25
 _PULSE = -1                     # the connection of the heartbeats
@@ -26,15 +26,16 @@ class FeedError(Exception):
     """A feed cannot go on."""
 
 
-async def play(day, env, progress, heartbeat_s=HEARTBEAT_S):
-    """All stages, one after the other, with heartbeats beside them. env: the feed's token is that of the day's facility."""
+async def play(day, env, progress, heartbeat_s=HEARTBEAT_S, wait_s=WAIT_S):
+    """All stages, one after the other, with heartbeats beside them. env: the feed's token is that of the day's facility. wait_s: how long the daemon may
+    take for what it does by itself."""
     feeds, done = _Feeds(env, progress), asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_heartbeats(feeds, day.visits[0], done, heartbeat_s))
             for stage in day.stages:
                 if stage.waits:
-                    await asyncio.to_thread(_await_all, Api(env.http, env.feed_token), day.facility, stage.waits, progress)
+                    await asyncio.to_thread(_await_all, Api(env.http, env.feed_token), day.facility, stage.waits, wait_s, progress)
                 progress.phase = stage.name
                 await feeds.play(stage.steps)
             done.set()
@@ -185,7 +186,7 @@ class _Json:
             method, path, body = message.rendered
             try:
                 status, answer = self._api.call(method, path, body=body)
-                ends = time.monotonic() + _WAIT_S
+                ends = time.monotonic() + WAIT_S
                 while status == 503 and time.monotonic() < ends:    # "send again", says the answer
                     time.sleep(_POLL_S)
                     status, answer = self._api.call(method, path, body=body)
@@ -228,13 +229,13 @@ async def _heartbeats(feeds, visit, done, period_s):
             pass
 
 
-def _await_all(api, facility, waits, progress):
+def _await_all(api, facility, waits, wait_s, progress):
     """Until the daemon has done by itself what the next stage builds on."""
     for wait in waits:
-        deadline = time.monotonic() + _WAIT_S
+        deadline = time.monotonic() + wait_s
         while (count := _count(api, facility, wait)) != wait.count:
             if time.monotonic() > deadline:
-                progress.problem(f"visit {wait.visit_no}: expected {wait.count} {wait.what}, found {count} after {_WAIT_S} s")
+                progress.problem(f"visit {wait.visit_no}: expected {wait.count} {wait.what}, found {count} after {wait_s} s")
                 break
             time.sleep(_POLL_S)
     api.close()

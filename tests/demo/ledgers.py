@@ -1,4 +1,5 @@
-"""The books of each facility by itself: a few queries over all of them, each a row of sums by facility, under the oracle's names; money in fen.
+"""The books of each facility by itself: a few queries over all of them, each a row of sums by facility, under the oracle's names; money in fen. And what
+else of a city goes by PostgreSQL alone.
 
 What `visitbillctl books` says is the whole city's. Who asks here is PostgreSQL's administrator, with nothing of the daemon in between.
 """
@@ -68,6 +69,33 @@ def read(conninfo):
         for name in [name for name in figures if name.startswith("balance.revenue:")]:
             figures["revenue." + name.partition(":")[2]] = -figures[name]
     return result
+
+
+def copy_items(conninfo, code):
+    """Every other facility has the price list of this one."""
+    columns = "code, valid_from, national_code, name, unit, category, class, self_pay_e4, unit_price_e6"
+    connection = psycopg2.connect(conninfo)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(f"""
+                insert into item (facility_id, {columns})
+                select other.facility_id, {", ".join(f"i.{name}" for name in columns.split(", "))}
+                  from item i join facility f using (facility_id) join facility other on other.code <> f.code
+                 where f.code = %s on conflict do nothing""", (code,))
+            cursor.execute("analyze item")
+    finally:
+        connection.close()
+
+
+def waiting_for_bills(conninfo):
+    """How many visits the daemon has still to close, or to close again."""
+    connection = psycopg2.connect(conninfo)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("select count(*) from visit where state = 'discharged' or late_since is not null")
+            return cursor.fetchone()[0]
+    finally:
+        connection.close()
 
 
 def _add_lines(figures, feed, **counts):
