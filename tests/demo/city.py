@@ -229,8 +229,9 @@ def _result(city, arguments, meter, paid):
     sent, cpu = sum(figures["lines.received"] for figures in city.expected.values()), meter.cpu_s()
     sizes = [house.visits for house in city.houses]
     yield f"{len(sizes):,} facilities of {min(sizes):,} to {max(sizes):,} visits, {sum(sizes):,} visits, {sent:,} lines sent, {paid:,} payments"
-    yield (f"  wall time   {_clock(meter.wall_s())}: feeds {_clock(city.seconds['feeds'])} ({sent / city.seconds['feeds']:,.0f} lines/s while the day was made on the"
-           f" same cores), the last bills {_clock(city.seconds['bills'])} later, payers {_clock(city.seconds['payers'])} ({paid / max(city.seconds['payers'], 0.001):,.0f} payments/s), books {_clock(city.seconds['books'])}")
+    took = {name: _clock(seconds) for name, seconds in city.seconds.items()}
+    yield (f"  wall time   {_clock(meter.wall_s())}: feeds {took['feeds']} ({sent / city.seconds['feeds']:,.0f} lines/s while the day was made on the same cores),"
+           f" the last bills {took['bills']} later, payers {took['payers']} ({paid / max(city.seconds['payers'], 0.001):,.0f} payments/s), books {took['books']}")
     yield (f"  CPU time    daemon {_clock(cpu['daemon'])}, PostgreSQL {_clock(cpu['postgresql'])}, players {_clock(cpu['players'])}, channel simulator"
            f" {_clock(cpu['simulator'])}, on {os.cpu_count()} cores")
     yield f"  memory      daemon {meter.daemon_mib():,.0f} MiB resident at most; database {meter.database_mib():,.0f} MiB"
