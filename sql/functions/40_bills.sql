@@ -150,12 +150,15 @@ end $$;
 
 -- Closes what is due, at most p_limit visits: discharged ones whose feeds have all passed the discharge (see feeds_behind) or whose grace time
 -- is over, and closed ones whose late lines have waited long enough. Visits that another session holds are left for the next
--- turn, and one that cannot be closed does not hold up the others: it is counted and tried again. Locks the visits in the order
--- taken; each then its bills. Returns the visits looked at, the bills issued and the visits that failed.
+-- turn, and one that cannot be closed does not hold up the others: it is counted and tried again. On a server that is slow it ends before the
+-- time that a statement may take, so that what is done stays done; without such a time it goes through all. Locks the visits in the order taken;
+-- each then its bills. Returns the visits looked at, the bills issued and the visits that failed.
 create or replace function visits_close(p_limit int, out visits int, out bills int, out failed int)
 language plpgsql security definer set search_path from current as $$
 declare
     v record;
+    v_time constant interval := nullif(current_setting('statement_timeout')::interval, interval '0') / 4;
+    v_until timestamptz;
 begin
     visits := 0;
     bills := 0;
@@ -188,6 +191,7 @@ begin
         )
         select * from discharged union all select * from late
     loop
+        v_until := coalesce(v_until, clock_timestamp() + v_time);       -- from the first one on: to find them may take a while, too
         begin
             if bill_issue(v.visit_id, case when v.discharged then (select feeds_behind(d) from visit d where d.visit_id = v.visit_id) else '{}' end)
                is not null then
@@ -200,6 +204,7 @@ begin
             failed := failed + 1;
         end;
         visits := visits + 1;
+        exit when clock_timestamp() > v_until;
     end loop;
 end $$;
 

@@ -213,6 +213,24 @@ def test_a_limit_is_kept_and_the_oldest_come_first(ledger):
     assert ledger.close() == (0, 0, 0)
 
 
+def test_on_a_slow_server_what_is_done_stays_done(fresh, fresh_desk):
+    """Each bill takes a while: a turn ends before its statement would be ended, and some turns later all are closed."""
+    numbers = [fresh_number() for _ in range(24)]
+    for number in numbers:
+        fresh.post(charge(number, "a", 100))
+        fresh.discharge(number)
+    fresh_desk.ledger("visitbill_owner").ask("""
+        create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(0.1); return null; end $$;
+        create trigger slowly after insert on bill for each row execute function slowly()""")
+    fresh.ask("set statement_timeout = '2s'")
+    turns = 0
+    while fresh.value("select count(*) from visit where state = 'discharged'") > 0:
+        looked, issued, failed = fresh.close(200)
+        assert looked == issued >= 1 and failed == 0
+        turns += 1
+    assert turns >= 2
+
+
 def test_an_inactive_feed_is_not_waited_for(fresh, visit):
     waiting(fresh, visit, NOON)
     fresh.mark(lab=NOON)

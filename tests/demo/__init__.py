@@ -12,5 +12,9 @@
     payers      kiosks, phones and the cash desk
     books       the books against the oracle, and the table at the end
     progress    the line that says how far it is
+    houses      a city's facilities and their settings
+    city        a day of all of them, by several processes
+    ledgers     the books of each facility
+    usage       what a day used
     play        the conductor
 """

@@ -5,7 +5,7 @@ import json
 import time
 from urllib.parse import urlsplit
 
-_TIMEOUT_S = 30
+_TIMEOUT_S = 90
 
 
 class ApiError(Exception):

@@ -69,22 +69,30 @@ def _take_off_sent_twice(expected, found):
                 found[name] -= extra
 
 
-def check(day, env, books, progress, failover=False):
+def expected_of(day):
+    """What the books and the channel must say of a day, by the oracle."""
+    by_phone = [pay.amount for a in day.payers() for d in a.documents for pay in d.pays if pay.channel == "wechatpay"]
+    return {**day.oracle.figures(), "channel.paid_count": len(by_phone), "channel.paid_total": sum(by_phone)}
+
+
+def compare(expected, found, progress, where=""):
+    """Figure by figure. A reversal before its original is held, or booked at once where both come in one batch: at most those were resolved."""
+    if found.get("lines.resolved", 0) <= expected["lines.resolved"]:
+        found["lines.resolved"] = expected["lines.resolved"]
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name, 0) != found.get(name, 0):
+            progress.problem(f"{where}{name}: expected {_figure(name, expected.get(name, 0))}, found {_figure(name, found.get(name, 0))}")
+
+
+def check(expected, env, books, progress, failover=False):
     """Every figure against the oracle, the channel's own sums, and the audit's findings. failover: a server was killed meanwhile."""
-    expected, found = day.oracle.figures(), figures(books)
+    found = figures(books)
     if failover:
         _take_off_sent_twice(expected, found)
-    # a reversal before its original is held, or booked at once where both come in one batch: at most those were resolved
-    if found["lines.resolved"] <= expected["lines.resolved"]:
-        found["lines.resolved"] = expected["lines.resolved"]
     channel = Api(env.sim).get("/sim/totals")
     for name in ("paid_count", "paid_total"):
         found[f"channel.{name}"] = channel[name]
-    by_phone = [pay.amount for a in day.payers() for d in a.documents for pay in d.pays if pay.channel == "wechatpay"]
-    expected["channel.paid_count"], expected["channel.paid_total"] = len(by_phone), sum(by_phone)
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name, 0) != found.get(name, 0):
-            progress.problem(f"{name}: expected {_figure(name, expected.get(name, 0))}, found {_figure(name, found.get(name, 0))}")
+    compare(expected, found, progress)
     for row in books["audit"]:
         if row["broken"]:
             progress.problem(f"audit: {row['invariant']}: broken {row['broken']}, unexplained {row['unexplained']}")

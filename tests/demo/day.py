@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from . import care, deviants, people
-from .lines import CLINIC, LAB, ONE, PHARMACY, WARD, Line, Message, Step, price_amount
+from .lines import CLINIC, FACILITY, LAB, ONE, PHARMACY, WARD, Line, Message, Step, price_amount
 from .oracle import Oracle
 
 CONNECTIONS = 4                 # of each feed
@@ -35,6 +35,7 @@ class Visit:
     hour: int
     connection: int
     opened_at: int
+    facility: str = FACILITY
     role: str = "plain"         # deviants.ROLES: how its life differs
     oddities: list = field(default_factory=list)    # deviants.RATES: what is odd about its lines
 
@@ -67,8 +68,11 @@ class Pay(NamedTuple):
 class Day:
     """The whole script: stages of steps, what the oracle made of them, and who pays how."""
 
-    def __init__(self, seed, visits, now):
+    def __init__(self, seed, visits, now, facility=FACILITY, connections=CONNECTIONS, payers=1.0):
+        """payers: the share of those who owe that comes to pay; the others' bills stay as they are."""
         self.rng = random.Random(seed)
+        self.facility = facility
+        self.connections = connections
         self.now = now
         self.oracle = Oracle(now)
         self.deviants = Counter()       # how many of each oddity there are
@@ -82,7 +86,8 @@ class Day:
         self.by_no = {visit.visit_no: visit for visit in self.visits}
         deviants.deal(self)
         self._write(deviants.Deviants(self))
-        self._plan_payments()
+        self.away = set()               # the accounts of those who don't come to pay
+        self._plan_payments(payers)
 
     # ---- who comes --------------------------------------------------------------------------------
 
@@ -96,7 +101,7 @@ class Day:
         opened_at = self._opens + (self.now - 120 - self._opens) * i * 3 // (visits * 4)
         person = people.patient(self.rng, i + 1, kind, 2019)
         return Visit(self.number(_PREFIX[kind], 6), kind, person, department, self.rng.choice(self._staff[department]),
-                     i * _HOURS // visits, i % CONNECTIONS, opened_at)
+                     i * _HOURS // visits, i % self.connections, opened_at, self.facility)
 
     def number(self, prefix, digits=7):
         self._serials[prefix] += 1
@@ -209,15 +214,28 @@ class Day:
     def _bills_of(self, *roles):
         return [Wait(v.visit_no, "bills", len(self.oracle.accounts[v.visit_no].documents)) for v in self.visits if v.role in roles]
 
+    def forget_script(self):
+        """Lets go of what only feeds need; who pays how much for which bill stays."""
+        self.stages, self.visits, self.showcase = [], [], None
+        accounts = self.oracle.accounts
+        for visit_no in [no for no, account in accounts.items() if account in self.away or account.state not in ("billed", "settled")]:
+            del accounts[visit_no]
+        for account in accounts.values():
+            account.order, account.by_id = [], {}
+        self.by_no = {visit_no: self.by_no[visit_no] for visit_no in accounts}
+
     # ---- paying -----------------------------------------------------------------------------------
 
     def payers(self):
         """The accounts that someone comes to pay, or at least to look at."""
         return [a for a in self.oracle.accounts.values() if a.state in ("billed", "settled")]
 
-    def _plan_payments(self):
+    def _plan_payments(self, share):
         special = iter(("twice", "late", "twice"))      # how the first payments are notified
         for account in self.payers():
+            if share < 1 and self.rng.random() >= share:
+                self.away.add(account)
+                continue
             for document in account.documents:
                 if document.state != "open" or document.total <= 0:
                     continue

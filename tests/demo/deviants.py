@@ -103,7 +103,7 @@ class Deviants:
         """Registered twice. The other number lives on in messages under way."""
         day = self.day
         other = type(visit)(day.number("MZ", 6), visit.kind, visit.patient._replace(patient_no=day.number("PX")), visit.department,
-                            visit.doctor, visit.hour, visit.connection, visit.opened_at)
+                            visit.doctor, visit.hour, visit.connection, visit.opened_at, visit.facility)
         day.by_no[other.visit_no] = other
         care = [day.charges(other, LAB, self._lines(other, LAB, 4)), day.charges(other, CLINIC, self._lines(other, CLINIC, 2))]
         care.append(day.charges(other, LAB, [self._reversal(LAB, care[0].lines[0])]))
@@ -126,7 +126,9 @@ class Deviants:
         return plan
 
     def _early(self, _visit, plan):
-        plan[0], plan[1] = plan[1], plan[0]
+        """Its first charge opens it. An update would not, and so comes behind the clinic's charges."""
+        updates = [message for message in plan[1] if message.event.startswith("ADT")]
+        plan[0], plan[1] = [message for message in plan[1] if message not in updates] + updates, plan[0]
         return plan
 
     # ---- oddities: other lines --------------------------------------------------------------------

@@ -15,10 +15,10 @@ from .api import Api, ApiError
 from .lines import FEEDS, WARD, Expected, Message, Step
 
 WINDOW = 32
-_ANSWER_S = 30
-_WAIT_S = 30
+_ANSWER_S = 90
+WAIT_S = 120
 _POLL_S = 0.05
-_HEARTBEAT_S = 0.25
+HEARTBEAT_S = 0.25
 _PULSE = -1                     # the connection of the heartbeats
 
 
@@ -26,25 +26,26 @@ class FeedError(Exception):
     """A feed cannot go on."""
 
 
-async def play(day, env, progress):
-    """All stages, one after the other, with heartbeats beside them."""
+async def play(day, env, progress, heartbeat_s=HEARTBEAT_S, wait_s=WAIT_S):
+    """All stages, one after the other, with heartbeats beside them. env: the feed's token is that of the day's facility. wait_s: how long the daemon may
+    take for what it does by itself."""
     feeds, done = _Feeds(env, progress), asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_heartbeats(feeds, day.visits[0], done))
+            group.create_task(_heartbeats(feeds, day.visits[0], done, heartbeat_s))
             for stage in day.stages:
                 if stage.waits:
-                    await asyncio.to_thread(_await_all, Api(env.http, env.feed_token), stage.waits, progress)
+                    await asyncio.to_thread(_await_all, Api(env.http, env.feed_token), day.facility, stage.waits, wait_s, progress)
                 progress.phase = stage.name
                 await feeds.play(stage.steps)
             done.set()
     except ExceptionGroup as group:
-        raise _leaf(group) from group
+        raise first_of(group) from group
     finally:
         feeds.close()
 
 
-def _leaf(error):
+def first_of(error):
     """The first of the errors that tasks ended with together."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
@@ -69,6 +70,9 @@ class _Feeds:
 
     async def connection(self, feed, number):
         connection = self._connections.get((feed, number))
+        if connection is not None and feed not in FEEDS:    # a stranger that is silent is not kept for long
+            connection.close()
+            connection = None
         if connection is None:
             if feed == WARD:
                 connection = _Json(Api(self._env.http, self._env.feed_token), self._progress)
@@ -102,7 +106,7 @@ class _Mllp:
                 group.create_task(self._send(steps))
                 group.create_task(self._receive(len(steps)))
         except ExceptionGroup as group:
-            error = _leaf(group)
+            error = first_of(group)
             if isinstance(error, TimeoutError):
                 raise FeedError(f"{self._feed}: no acknowledgement within {_ANSWER_S} s") from error
             if isinstance(error, EOFError):
@@ -182,7 +186,7 @@ class _Json:
             method, path, body = message.rendered
             try:
                 status, answer = self._api.call(method, path, body=body)
-                ends = time.monotonic() + _WAIT_S
+                ends = time.monotonic() + WAIT_S
                 while status == 503 and time.monotonic() < ends:    # "send again", says the answer
                     time.sleep(_POLL_S)
                     status, answer = self._api.call(method, path, body=body)
@@ -208,7 +212,7 @@ class _Json:
 # ---- what goes on beside the script ---------------------------------------------------------------
 
 
-async def _heartbeats(feeds, visit, done):
+async def _heartbeats(feeds, visit, done, period_s):
     """Each feed says now and then that it lives and how far it is, so that no bill waits for one that has nothing to send. The
     last ones go out after the script's end, for the last discharges."""
     for number in itertools.count(1):
@@ -220,23 +224,23 @@ async def _heartbeats(feeds, visit, done):
         if ended:
             return
         try:
-            await asyncio.wait_for(done.wait(), _HEARTBEAT_S)
+            await asyncio.wait_for(done.wait(), period_s)
         except TimeoutError:
             pass
 
 
-def _await_all(api, waits, progress):
+def _await_all(api, facility, waits, wait_s, progress):
     """Until the daemon has done by itself what the next stage builds on."""
     for wait in waits:
-        deadline = time.monotonic() + _WAIT_S
-        while (count := _count(api, wait)) != wait.count:
+        deadline = time.monotonic() + wait_s
+        while (count := _count(api, facility, wait)) != wait.count:
             if time.monotonic() > deadline:
-                progress.problem(f"visit {wait.visit_no}: expected {wait.count} {wait.what}, found {count} after {_WAIT_S} s")
+                progress.problem(f"visit {wait.visit_no}: expected {wait.count} {wait.what}, found {count} after {wait_s} s")
                 break
             time.sleep(_POLL_S)
     api.close()
 
 
-def _count(api, wait):
-    visit = api.get(f"/v1/visits/{wire.FACILITY}/{wait.visit_no}")
+def _count(api, facility, wait):
+    visit = api.get(f"/v1/visits/{facility}/{wait.visit_no}")
     return len(visit["bills"]) if wait.what == "bills" else visit["lines"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 CLINIC, PHARMACY, LAB, WARD = FEEDS = ("clinic", "pharmacy", "lab", "ward")
+FACILITY = "H01"               # where a day is, unless it is another of a city's
 UNKNOWN = "unknown"             # as the books call every sender that nobody configured
 ONE = 10_000                    # a quantity of 1
 

@@ -11,6 +11,7 @@ from .catalogue import BY_CODE
 from .lines import FEEDS, ONE, UNKNOWN, Expected, price_amount, share
 
 _ACCEPTED = {"posted", "late", "duplicate", "held"}
+_UPDATES = {"A02", "A08"}       # of a visit that is there; they open none
 _LEAD_S = 86_400                # a service further ahead of the clock than this is absurd
 _OLDEST = 631_152_000           # and so is one before 1990
 
@@ -137,9 +138,11 @@ class Oracle:
             return Expected(["feed_unknown"] * len(message.lines), ["feed_unknown"])
         if message.event == "ADT^A28":          # a person, not a visit
             return Expected()
+        event = message.event.partition("^")[2] or message.event
+        if event in _UPDATES and message.visit.visit_no not in self.accounts:
+            return Expected([], ["visit_unknown"])
         if message.visit is not None:
             account = self._account(message.visit.visit_no)
-        event = message.event.partition("^")[2] or message.event
         if event in ("P03", "charges"):
             expected = Expected([self._deliver_line(message, nth) for nth in range(len(message.lines))])
             expected.reasons = [outcome for outcome in expected.outcomes if outcome not in _ACCEPTED]

@@ -11,10 +11,9 @@ import time
 from .api import Api, ApiError
 from .catalogue import CATEGORIES
 from .lines import fen, yuan
-from .wire import FACILITY
 
 WORKERS = 12
-_WAIT_S = 30
+_WAIT_S = 120
 _POLL_S = 0.03
 _LIVE = ("created", "pending", "unknown")
 _ENOUGH = 100                   # problems after which nobody else comes
@@ -25,14 +24,14 @@ class PayerError(Exception):
     """Somebody could not pay."""
 
 
-def play(day, env, progress):
-    """Everyone but the patient whose bill is shown at the end."""
+def play(day, env, progress, at_once=WORKERS):
+    """Everyone who comes but the patient whose bill is shown at the end, so many at once."""
     progress.phase = "payments"
     people = queue.SimpleQueue()
     for account in day.payers():
-        if account is not day.showcase:
+        if account is not day.showcase and account not in day.away:
             people.put(account)
-    workers = [threading.Thread(target=_work, args=(people, Payer(day, env, progress), progress), daemon=True) for _ in range(WORKERS)]
+    workers = [threading.Thread(target=_work, args=(people, Payer(day, env, progress), progress), daemon=True) for _ in range(at_once)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -79,7 +78,7 @@ class Payer:
             for nth, pay in enumerate(document.pays):
                 self._pay(summary["bill"], nth, pay, show)
         if any(document.pays for document in account.documents):
-            after = self._kiosk.get(f"/v1/visits/{FACILITY}/{account.visit_no}/bills")
+            after = self._kiosk.get(f"/v1/visits/{self._day.facility}/{account.visit_no}/bills")
             self._same(account, "state", account.state, after["state"])
             self._same(account, "outstanding", yuan(sum(d.outstanding for d in account.documents)), after["outstanding"])
 
@@ -87,7 +86,7 @@ class Payer:
         """The summaries of a visit's documents, once there are as many as there must be."""
         deadline = time.monotonic() + _WAIT_S
         while True:
-            found = self._kiosk.get(f"/v1/visits/{FACILITY}/{account.visit_no}/bills")["bills"]
+            found = self._kiosk.get(f"/v1/visits/{self._day.facility}/{account.visit_no}/bills")["bills"]
             if len(found) == len(account.documents):
                 return found
             if time.monotonic() > deadline:

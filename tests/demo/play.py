@@ -2,6 +2,7 @@
 """Plays a hospital day against a running visitbilld and checks its books to the line and the fen.
 
     play.py --env DIR/env [--seed N] [--visits N]
+    play.py --env DIR/env --facilities N --settings DIR/conf.d/city.conf [--seed N] [--visits N] [--payers PERCENT]
 
 DIR/env is what scripts/serve writes. The books must be empty: the oracle knows this day only. Exit status 0 means that every figure
 agrees with what was sent; each one that doesn't is named.
@@ -18,7 +19,7 @@ from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from demo import books, catalogue, feeds, payers  # noqa: E402
+from demo import books, catalogue, city, feeds, houses, payers  # noqa: E402
 from demo.api import ApiError  # noqa: E402
 from demo.day import SMALLEST, Day  # noqa: E402
 from demo.progress import Progress  # noqa: E402
@@ -60,9 +61,15 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=20190701, help="the same seed is the same day (default %(default)s)")
     parser.add_argument("--failover", action="store_true", help="a server of the database is killed meanwhile")
     parser.add_argument("--visits", type=int, default=2000, help=f"at least {SMALLEST} (default %(default)s)")
+    parser.add_argument("--facilities", type=int, default=1, help="a city's day, over so many (default %(default)s)")
+    parser.add_argument("--settings", help="what houses.py wrote of them")
+    parser.add_argument("--payers", type=float, default=100, help="with --facilities: the percentage of those who owe that comes to pay (default %(default)s)")
     arguments = parser.parse_args()
-    if arguments.visits < SMALLEST:
-        parser.error(f"--visits must be at least {SMALLEST}")
+    if not 0 <= arguments.payers <= 100 or (arguments.payers < 100 and arguments.facilities == 1):
+        parser.error("--payers is a percentage, and goes with --facilities")
+    smallest = SMALLEST if arguments.facilities == 1 else houses.SMALLEST * arguments.facilities
+    if arguments.visits < smallest:
+        parser.error(f"--visits must be at least {smallest}")
     return arguments
 
 
@@ -73,9 +80,11 @@ def main():
     if received:
         print(f"the books hold {received:,} lines already: a day needs empty ones (another --dir)", file=sys.stderr)
         return 1
+    if arguments.facilities > 1:
+        return city.play(env, arguments, int(time.time()))
     day = Day(arguments.seed, arguments.visits, int(time.time()))
     import_items(env)
-    progress = Progress(day)
+    progress = Progress(day.charge_lines, len(day.payers()))
     progress.failover = arguments.failover
     try:
         with progress:
@@ -84,7 +93,7 @@ def main():
             printed = show_bill(env, day, progress)
             progress.phase = "books"
             result = books.read(env)
-            books.check(day, env, result, progress, arguments.failover)
+            books.check(books.expected_of(day), env, result, progress, arguments.failover)
     except _ENDS as error:
         print(f"the day ended early: {error}")
         progress.report()

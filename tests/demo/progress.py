@@ -12,15 +12,32 @@ _PLAIN_PERIOD_S = 5
 _SHOWN_PROBLEMS = 20
 
 
-class Progress:
-    def __init__(self, day):
+class Counts:
+    """What the players add to."""
+
+    def __init__(self):
         self.phase = ""
         self.failover = False       # a server of the database is killed meanwhile
         self.problems = []
         self.lines = self.paid = 0
-        self._lines_total = day.charge_lines
-        self._payers_total = len(day.payers())
         self._lock = threading.Lock()
+
+    def add(self, lines=0, paid=0):
+        with self._lock:
+            self.lines += lines
+            self.paid += paid
+
+    def problem(self, text):
+        """Something was not as the script wants it; the day goes on."""
+        with self._lock:
+            self.problems.append(text)
+
+
+class Progress(Counts):
+    def __init__(self, lines, payers):
+        super().__init__()
+        self._lines_total = lines
+        self._payers_total = payers
         self._started = time.monotonic()
         self._stop = threading.Event()
         self._terminal = sys.stderr.isatty()
@@ -37,16 +54,6 @@ class Progress:
             sys.stderr.write("\r\x1b[K")
         print(self.text(), file=sys.stderr, flush=True)
 
-    def add(self, lines=0, paid=0):
-        with self._lock:
-            self.lines += lines
-            self.paid += paid
-
-    def problem(self, text):
-        """Something was not as the script wants it; the day goes on."""
-        with self._lock:
-            self.problems.append(text)
-
     def report(self):
         if self.problems:
             print(f"{len(self.problems)} things are not as they were sent:")
@@ -55,10 +62,13 @@ class Progress:
         if len(self.problems) > _SHOWN_PROBLEMS:
             print(f"  … and {len(self.problems) - _SHOWN_PROBLEMS} more")
 
+    def elapsed(self):
+        seconds = int(time.monotonic() - self._started)
+        return f"{seconds // 60}:{seconds % 60:02}"
+
     def text(self):
-        elapsed = int(time.monotonic() - self._started)
         wrong = f"  {len(self.problems)} wrong" if self.problems else ""
-        return (f"{elapsed // 60}:{elapsed % 60:02}  {self.phase:<16}  lines {self.lines:,} of {self._lines_total:,}"
+        return (f"{self.elapsed()}  {self.phase:<16}  lines {self.lines:,} of {self._lines_total:,}"
                 f"  payers {self.paid:,} of {self._payers_total:,}{wrong}")
 
     def _run(self):

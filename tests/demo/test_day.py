@@ -73,6 +73,17 @@ def test_connections_may_interleave_as_they_like(day, seed):
     assert replay(day, random.Random(seed)) == replay(day)
 
 
+def test_charges_before_their_registration_open_the_visit():
+    """An update does not: of a visit whose registration comes late, it follows a charge on the same connection."""
+    late = 0
+    for seed in range(15):
+        day = Day(seed, SMALLEST, NOW)
+        late += sum(1 for step in steps(day) if step.message.event == "ADT^A08" and step.message.visit.role == "early")
+        assert all("visit_unknown" not in step.expected.reasons for step in steps(day))
+        assert replay(day, random.Random(seed)) == replay(day)
+    assert late > 0
+
+
 def test_figures_add_up(day):
     f = Counter(day.oracle.figures())
     for name in ("received", "booked", "duplicate", "waiting"):

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 from .lines import CLINIC, LAB, PHARMACY, decimal_text, yuan
 
-FACILITY = "H01"
 CHINA = timezone(timedelta(hours=8))
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
@@ -46,12 +45,12 @@ def hl7(message, moment):
     """The bytes of one message, without a frame."""
     segments = [_msh(message, moment), f"EVN||{_hl7_time(moment, message.feed, 17)}"]
     subject = message.into or message.visit
-    segments.append(_pid(subject.patient))
+    segments.append(_pid(subject))
     if message.event in ("ADT^A28", "ADT^A31"):
         return _encode(message.feed, segments)
     if message.into:
         other = message.visit
-        segments.append(f"MRG|{other.patient.patient_no}^^^{FACILITY}^PI||||{other.visit_no}")
+        segments.append(f"MRG|{other.patient.patient_no}^^^{other.facility}^PI||||{other.visit_no}")
     segments.append(_pv1(message, subject, moment))
     for nth, line in enumerate(message.lines, 1):
         segments.append(_ft1(message.feed, nth, line))
@@ -65,20 +64,22 @@ def _encode(feed, segments):
 
 
 def _msh(message, moment):
+    facility = message.visit.facility
     structure = {"ADT^A04": "^ADT_A01", "ADT^A42": "^ADT_A39", "DFT^P03": "^DFT_P03"}.get(message.event, "")
-    return (f"MSH|^~\\&|{message.feed.upper()}|{FACILITY}|VISITBILL|{FACILITY}|{_hl7_time(moment, message.feed, 17)}||"
+    return (f"MSH|^~\\&|{message.feed.upper()}|{facility}|VISITBILL|{facility}|{_hl7_time(moment, message.feed, 17)}||"
             f"{message.event}{structure}|{message.control}|P|2.5.1||||||{_CHARSET.get(message.feed, '')}")
 
 
-def _pid(patient):
+def _pid(visit):
+    patient = visit.patient
     birth = patient.birth_date.replace("-", "")
-    return f"PID|1||{patient.patient_no}^^^{FACILITY}^PI||{escape(patient.name)}||{birth}|{patient.sex}"
+    return f"PID|1||{patient.patient_no}^^^{visit.facility}^PI||{escape(patient.name)}||{birth}|{patient.sex}"
 
 
 def _pv1(message, visit, moment):
     admitted = _hl7_time(_local(visit.opened_at), message.feed)
     discharged = _hl7_time(moment, message.feed, 17) if message.event in ("ADT^A03", "BAR^P06") else ""
-    return (f"PV1|1|{_CLASS[visit.kind]}|{visit.department}^^^{FACILITY}||||{visit.doctor.code}^{visit.doctor.name}|||{visit.department}"
+    return (f"PV1|1|{_CLASS[visit.kind]}|{visit.department}^^^{visit.facility}||||{visit.doctor.code}^{visit.doctor.name}|||{visit.department}"
             f"|||||||||{visit.visit_no}{'|' * 25}{admitted}|{discharged}")
 
 
@@ -105,9 +106,9 @@ def request(message, moment):
         return "POST", "/v1/charges", _encode_json({"as_of": as_of, "lines": [_json_line(line) for line in message.lines]})
     visit = message.visit
     if message.event == "discharge":
-        return ("POST", f"/v1/visits/{FACILITY}/{visit.visit_no}/discharge", _encode_json({"discharged_at": as_of, "as_of": as_of}))
+        return ("POST", f"/v1/visits/{visit.facility}/{visit.visit_no}/discharge", _encode_json({"discharged_at": as_of, "as_of": as_of}))
     return "POST", "/v1/visits", _encode_json({
-        "facility": FACILITY, "visit_no": visit.visit_no, "class": visit.kind, "patient": visit.patient._asdict(),
+        "facility": visit.facility, "visit_no": visit.visit_no, "class": visit.kind, "patient": visit.patient._asdict(),
         "department": visit.department, "admitted_at": _local(visit.opened_at).isoformat(), "as_of": as_of,
     })
 

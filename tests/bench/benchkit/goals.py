@@ -37,6 +37,10 @@ GOALS = {
     "history/2M": Goal(">=", 0.85),
     "history/10M": Goal(">=", 0.85),
     "audit/standby": Goal(">=", 0.9),           # feeds that wait keep so much of their speed
+    "failover/promoted": Goal("<=", 2, "value"),     # s, until feeds are booked again
+    "failover/hung": Goal("<=", 15, "value"),
+    "flat/metrics": Goal("<", 5, "value"),          # ms, a scrape
+    "flat/statement": Goal("<=", 1.5),              # of a timer, with millions of lines stored against none
     "memory/idle": Goal("<=", 16, "value"),     # KiB a connection
     "memory/load": Goal("<=", 96, "value"),     # MiB
     "memory/soak": Goal("<=", 1, "value"),      # MiB that the later half of a soak lies above the earlier

@@ -199,12 +199,19 @@ class Rig:
         self.sql(name, "select partitions_ahead()")
         self.add_visits(name, VISITS)
 
+    def credit_limit(self, database):
+        """("", "") for an insert of a visit, or the column that the schema of an older build wants, and its value."""
+        there = self.sql(database, "select 1 from information_schema.columns where table_schema = %s and table_name = 'visit' and column_name = 'credit_limit'",
+                         (SCHEMA,))
+        return (", credit_limit", ", 900000000000") if there else ("", "")
+
     def add_visits(self, database, n, prefix=VISIT_PREFIX):
         """Numbers prefix0000000 and up, open inpatients; their ids follow each other."""
-        self.sql(database, """
-            insert into visit (facility_id, visit_no, class, patient_no, patient_name, sex, department, location, credit_limit, admitted_at)
+        column, value = self.credit_limit(database)
+        self.sql(database, f"""
+            insert into visit (facility_id, visit_no, class, patient_no, patient_name, sex, department, location, admitted_at{column})
             select f.facility_id, %s || lpad(n::text, 7, '0'), 'inpatient', 'P' || lpad(n::text, 7, '0'), '王芳', 'F', '综合内科', '0502^12^03',
-                   900000000000, now() - interval '1 day'
+                   now() - interval '1 day'{value}
               from facility f, generate_series(0, %s - 1) n where f.code = 'H01' order by n""", (prefix, n))
         self.sql(database, "analyze visit")
 

@@ -29,6 +29,56 @@ _BILLS = """
     insert into bill_state (bill_id, visit_id, state, total) select bill_id, visit_id, 'open', total from made"""
 
 
+_PAID = """
+    with made as (
+        insert into bill (public_id, facility_id, visit_id, sequence, bill_no, kind, generation, first_line, last_line, total, subtotals, personal_cash, issued_at, due_at)
+        select 'history-' || v.visit_no, v.facility_id, v.visit_id, 1, v.visit_no, 'bill', 1, 1, v.line_count, v.total,
+               array_prepend(v.total, array_fill(0::bigint, array[13])), v.total, now() - interval '390 days', now() - interval '388 days'
+          from visit v where v.visit_no >= %(first)s and v.visit_no <= %(last)s
+        returning bill_id, visit_id, facility_id, bill_no, total
+    ), state as (
+        insert into bill_state (bill_id, visit_id, state, version, total, paid) select bill_id, visit_id, 'settled', 3, total, total from made
+    ), attempt as (
+        insert into payment (public_id, facility_id, visit_id, bill_id, bill_version, channel, merchant, amount, state, out_trade_no, code_url, client,
+               idempotency_key, request_digest, created_at, expires_at, next_check_at)
+        select 'history-' || bill_no, facility_id, visit_id, bill_id, 1, 'wechatpay', 'main', total, 'succeeded', 'history-' || bill_no, 'weixin://' || bill_no,
+               'bench', bill_no, md5(bill_no)::uuid, now() - interval '389 days', now() - interval '389 days', now() - interval '389 days'
+          from made returning payment_id, visit_id, bill_id, amount, public_id
+    ), money as (
+        insert into capture (visit_id, payment_id, channel, transaction_id, amount, captured_at)
+        select visit_id, payment_id, 'wechatpay', public_id, amount, now() - interval '389 days' from attempt returning capture_id, payment_id, visit_id, amount
+    )
+    insert into application (visit_id, bill_id, capture_id, amount)
+    select a.visit_id, a.bill_id, m.capture_id, m.amount from money m join attempt a using (payment_id)"""
+
+# A line of every twentieth visit waited for its original, until that came.
+_RESOLVED = """
+    with message as (
+        insert into quarantine_message (feed_id, content_type, sha256)
+        select 1, 'hl7', sha256(('history-' || visit_no)::bytea) from visit
+         where visit_no >= %(first)s and visit_no <= %(last)s and visit_id %% 20 = 0 order by visit_id
+        returning message_id
+    ), kept as (
+        insert into quarantine_bytes (message_id, bytes) select message_id, convert_to(repeat('x', 300), 'UTF8') from message
+    ), entry as (
+        insert into quarantine (message_id, ordinal, feed_id, reason, detail, facility_code, visit_no, source_line, awaits_line)
+        select message_id, 1, 1, 'original_unknown', 'bench', 'H01', 'HV', 'R-' || message_id, 'L-' || message_id from message returning quarantine_id
+    )
+    select array_agg(quarantine_id) from entry"""
+
+
+def _add_paid(rig, database, names):
+    with rig.connection(database) as c, c.cursor() as cursor:
+        cursor.execute("set synchronous_commit = off")
+        cursor.execute(_PAID, names)
+        cursor.execute(_RESOLVED, names)        # apart from its resolution: that one's trigger looks for what waits
+        (entries,), = cursor.fetchall()
+        cursor.execute("insert into quarantine_resolution (quarantine_id, outcome, resolved_by) select unnest(%s::bigint[]), 'posted', 'bench'", (entries,))
+        cursor.execute("select count(*) from kept_change")
+        for _ in range(cursor.fetchone()[0] // 10_000 + 1):     # what a heartbeat takes up
+            cursor.execute("select from beat()")
+
+
 def _range(prefix, first, n):
     return {"first": f"{prefix}{first:07}", "last": f"{prefix}{first + n - 1:07}"}
 
@@ -52,21 +102,25 @@ def add_bills(rig, database, bills, lines):
     return f"{total // 100}.{total % 100:02}"
 
 
-def add_history(rig, database, lines, first_visit, say=lambda text: None):
-    """Settled visits of 100 lines each, older than everything open. Returns the number of the next visit."""
-    step = 5000
-    visits = lines // 100
+def add_history(rig, database, lines, first_visit, say=lambda text: None, each=100, is_paid=False):
+    """Settled visits of `each` lines, older than everything open; is_paid: with their bills, payments and what was once in quarantine. Returns the number
+    of the next visit."""
+    step = 500_000 // each
+    visits = lines // each
+    column, value = rig.credit_limit(database)
     for first in range(first_visit, first_visit + visits, step):
         n = min(step, first_visit + visits - first)
-        rig.sql(database, """
-            insert into visit (facility_id, visit_no, class, state, patient_no, patient_name, sex, department, credit_limit, admitted_at, discharged_at)
-            select f.facility_id, 'HV' || lpad(n::text, 7, '0'), 'inpatient', 'settled', 'P' || n, '王芳', 'F', '综合内科', 900000000000,
-                   now() - interval '400 days', now() - interval '390 days'
+        rig.sql(database, f"""
+            insert into visit (facility_id, visit_no, class, state, patient_no, patient_name, sex, department, admitted_at, discharged_at{column})
+            select f.facility_id, 'HV' || lpad(n::text, 7, '0'), 'inpatient', 'settled', 'P' || n, '王芳', 'F', '综合内科',
+                   now() - interval '400 days', now() - interval '390 days'{value}
               from facility f, generate_series(%s, %s) n where f.code = 'H01' order by n""", (first, first + n - 1))
         rig.sql(database, "select partitions_ahead()")
-        add_lines(rig, database, "HV", n, 100, first=first, state="'settled'", billed="s.lines", when="now() - interval '395 days'")
+        add_lines(rig, database, "HV", n, each, first=first, state="'settled'", billed="s.lines", when="now() - interval '395 days'")
+        if is_paid:
+            _add_paid(rig, database, _range("HV", first, n))
         if (first - first_visit) % (step * 4) == 0:
-            say(f"history: {(first - first_visit + n) * 100:,} of {lines:,} lines")
+            say(f"history: {(first - first_visit + n) * each:,} of {lines:,} lines")
     with rig.connection(database) as c, c.cursor() as cursor:
         cursor.execute("vacuum (freeze, analyze)")
     return first_visit + visits

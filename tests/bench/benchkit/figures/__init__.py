@@ -1,6 +1,6 @@
 """The figures, by name, in the order in which they are taken. Each is a function of a Context that returns rows."""
 
-from . import attacks, audit, billing, footprint, growth, history, instructions, latency, reads, throughput, tls
+from . import attacks, audit, billing, failover, flat, footprint, growth, history, instructions, latency, reads, throughput, tls
 
 FIGURES = {
     "generator": throughput.generator,
@@ -15,6 +15,8 @@ FIGURES = {
     "history": history.history,
     "growth": growth.growth,
     "audit": audit.audit,
+    "flat": flat.flat,
+    "failover": failover.failover,
     "tls": tls.tls,
     "attacks": attacks.attacks,
 }
