@@ -10,9 +10,9 @@ from .ledger import at_once, charge, fresh_number, reversal
 PUT = "select quarantine_put(%s, 'json', 'peer', %s, %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s)"
 
 
-def put(ledger, bytes, *rows, feed="clinic", lines=None):
+def put(ledger, bytes, *rows, feed="clinic", lines=None, facility="H01"):
     """rows: (ordinal, reason, visit_no, source_line, awaits)"""
-    rows = [(ordinal, reason, "detail", "/lines", "H01", *(rest + [None] * (3 - len(rest)))) for ordinal, reason, *rest in rows]
+    rows = [(ordinal, reason, "detail", "/lines", facility, *(rest + [None] * (3 - len(rest)))) for ordinal, reason, *rest in rows]
     lines = sum(row[0] > 0 for row in rows) if lines is None else lines
     return ledger.value(PUT, ledger.feeds.get(feed), bytes, *map(list, zip(*rows)), lines)
 
