@@ -18,6 +18,7 @@ def put(ledger, bytes, *rows, feed="clinic", lines=None, facility="H01"):
 
 
 def resolve(ledger, id, outcome="posted"):
+    """As booked; most tests say so of lines that they never book, and then the audit finds it."""
     return ledger.value("select quarantine_resolve(%s, %s, 'test', '{*}')", id, outcome)
 
 
