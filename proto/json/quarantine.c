@@ -119,7 +119,8 @@ quarantine_filter_json(const struct quarantine_filter *f, int offset, struct are
 	if ((complaint = put_times(&t, f, offset, ret_member)) != NULL)
 		return complaint;
 	text_char(&t, '}');
-	*ret = text_view(&t);
+	text_char(&t, '\0');
+	*ret = (struct view){t.p, t.n - 1};
 	return NULL;
 }
 
@@ -172,7 +173,8 @@ quarantine_request_parse(struct view body, int offset, struct arena *a, struct q
 	struct json_in in = {root, "", -1, a, refused, 0};
 	const struct json *filter = json_in_child(&in, "filter", JSON_OBJECT);
 	ret->dry_run = json_in_flag(&in, "dry_run");
-	ret->why = json_in_text(&in, "why", FIELD_NAME);
+	struct view why = json_in_text(&in, "why", FIELD_NAME);
+	ret->why = why.n > 0 ? arena_copy(a, why.p, why.n) : VIEW_NONE;
 	if (json_in_decimal(&in, "limit", 0, &ret->limit) && (ret->limit < 1 || ret->limit > MOST_AT_ONCE))
 		json_in_refuse(&in, "field_invalid", "is 1 to 1000", "limit");
 	if (json_in_decimal(&in, "after", 0, &ret->after) && ret->after < 0)

@@ -24,7 +24,7 @@ struct quarantine_member {
 extern const struct quarantine_member quarantine_members[];
 extern const size_t quarantine_n_members;
 
-/* The filter as SQL takes it, JSON in the arena. Days and times without an offset are of `offset`, seconds east of UTC. Any bytes may be in it. Returns
+/* The filter as SQL takes it, JSON in the arena, with a NUL behind it. Days and times without an offset are of `offset`, seconds east of UTC. Any bytes may be in it. Returns
  * NULL, or what is wrong with the member *ret_member. */
 const char *quarantine_filter_json(const struct quarantine_filter *f, int offset, struct arena *a, struct view *ret, const char **ret_member);
 
@@ -38,7 +38,7 @@ struct quarantine_request {
 	struct view why;
 	int64_t limit, after;		/* limit 0: not said */
 };
-/* Texts are in the arena or point into the body. Sets *ret_refused and returns -1 when the body is wrong. */
+/* Texts are in the arena, with a NUL behind them. Sets *ret_refused and returns -1 when the body is wrong. */
 int quarantine_request_parse(struct view body, int offset, struct arena *a, struct quarantine_request *ret, struct refusal *ret_refused)
     __attribute__((warn_unused_result));
 
