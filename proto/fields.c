@@ -33,6 +33,7 @@ static const struct field_limit limits[FIELDS] = {
 	[FIELD_RECEIPT] = {"receipt", MOST(100), ID},
 	[FIELD_QUARANTINE] = {"quarantine entry", MOST(20), ID},
 	[FIELD_MERCHANT] = {"merchant", MOST(100), ID},
+	[FIELD_FEED] = {"feed", MOST(60), ID},
 	[FIELD_CHANNEL] = {"channel", MOST(40), LINE},
 	[FIELD_WORD] = {"word", MOST(20), LINE},			/* of a list of ours: class, type, category, currency */
 	[FIELD_TIME] = {"time", MOST(64), LINE},

@@ -20,6 +20,8 @@ struct visit_ref {
 	struct view facility;		/* the sender's code */
 	int facility_id;		/* filled in by the feed layer */
 	struct view visit_no;		/* empty only for events of a patient */
+	const char *number_kind;	/* what visit_no is: account, alternate; NULL: the visit's own number */
+	struct view account_no, alternate_no;	/* further numbers of the visit, which an event tells of */
 	struct value patient_no, patient_name;
 	const char *visit_class;	/* outpatient, emergency, inpatient; NULL not said */
 	const char *location;		/* where its number stands, as in a refusal; NULL: not said */

@@ -36,8 +36,10 @@ static const struct reason reasons[] = {
 	/* the visit */
 	{"visit_missing", REQUIRED, 422, false, "no visit number"},
 	{"visit_unknown", UNKNOWN_KEY, 404, false, "no such visit"},
+	{"visit_ambiguous", UNKNOWN_KEY, 409, false, "the number is several visits'; say the visit's own"},
 	{"visit_cancelled", UNKNOWN_KEY, 409, false, "the visit was cancelled"},
 	{"patient_mismatch", UNKNOWN_KEY, 409, false, "the visit is another patient's"},
+	{"visit_merged", UNKNOWN_KEY, 409, false, "the visit was merged into another one"},
 	{"visit_closed", UNKNOWN_KEY, 409, false, "the visit is billed"},
 	{"visit_archived", UNKNOWN_KEY, 409, false, "the visit's lines are archived; what comes now is for a person"},
 	{"visit_has_charges", UNKNOWN_KEY, 409, false, "the visit has charges: take them back first"},

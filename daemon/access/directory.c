@@ -6,17 +6,24 @@
 
 #include "access/certificate.h"
 #include "base/memory.h"
-#include "proto/hl7/events.h"
 
 struct text_entry {
 	struct text_entry *next;
 	char text[];
 };
 
+/* A profile, by the texts that it was made of. */
+struct profile_entry {
+	struct profile_entry *next;
+	struct hl7_profile *profile;
+	const char *texts[PROFILE_KEYS];	/* of the directory's: equal ones are the same */
+};
+
 struct directory {
 	struct metrics *metrics;
 	struct feed *feeds, **tail;
 	struct text_entry *texts;	/* of all snapshots so far, each once: an operator types tens of them */
+	struct profile_entry *profiles;
 };
 
 struct directory *
@@ -46,11 +53,36 @@ keep(struct directory *d, const char *text)
 	return e->text;
 }
 
+/* The profile of a feed's settings, one for all that say the same. */
+static const struct hl7_profile *
+profile_of(struct directory *d, const struct config_feed *c)
+{
+	struct profile_entry *e, entry;
+
+	for (int i = 0; i < PROFILE_KEYS; i++)
+		entry.texts[i] = keep(d, c->profile[i]);
+	for (e = d->profiles; e != NULL; e = e->next)
+		if (memcmp(e->texts, entry.texts, sizeof(entry.texts)) == 0)
+			return e->profile;
+	e = memory_new(sizeof(*e));
+	memcpy(e->texts, entry.texts, sizeof(entry.texts));
+	e->profile = hl7_profile_new(e->texts);
+	e->next = d->profiles;
+	d->profiles = e;
+	return e->profile;
+}
+
 void
 directory_free(struct directory *d)
 {
 	if (d == NULL)
 		return;
+	while (d->profiles != NULL) {
+		struct profile_entry *e = d->profiles;
+		d->profiles = e->next;
+		hl7_profile_free(e->profile);
+		free(e);
+	}
 	while (d->feeds != NULL) {
 		struct feed *f = d->feeds;
 		d->feeds = f->next;
@@ -125,9 +157,7 @@ directory_apply(struct directory *d, const struct config *config, const char *id
 		f->sending_facility = keep(d, c->sending_facility[0] != '\0' ? c->sending_facility : c->facility);
 		f->certificate = keep(d, c->certificate);
 		f->charset = keep(d, c->charset);
-		f->ignore = keep(d, c->ignore);
-		f->line_id = strcmp(c->line_id, "FT1-23") == 0 ? LINE_ID_FT1_23 : strcmp(c->line_id, "FT1-2") == 0 ? LINE_ID_FT1_2 : LINE_ID_BY_MESSAGE;
-		f->a40_visits = strcmp(c->a40, "visits") == 0;
+		f->profile = profile_of(d, c);
 		for (size_t k = 0; k < config->n_facilities; k++)
 			if (strcmp(config->facilities[k].code, c->facility) == 0) {
 				f->line_quantity = config->facilities[k].line_quantity;
@@ -142,8 +172,8 @@ out:
 	return result;
 }
 
-static struct feed *
-feed_of_header(const struct directory *d, struct view application, struct view facility, const char **ret_reason)
+struct feed *
+directory_feed_of_header(const struct directory *d, struct view application, struct view facility, const char **ret_reason)
 {
 	struct feed *any = NULL;
 	bool facility_known = false;
@@ -177,7 +207,7 @@ directory_knows(const struct directory *d, const struct tls_identity *identity)
 struct feed *
 directory_feed(const struct directory *d, struct view application, struct view facility, const struct sender *sender, const char **ret_reason)
 {
-	struct feed *f = feed_of_header(d, application, facility, ret_reason);
+	struct feed *f = directory_feed_of_header(d, application, facility, ret_reason);
 
 	if (f == NULL)
 		return NULL;

@@ -6,19 +6,20 @@
 #include "base/config.h"
 #include "base/metrics.h"
 #include "net/tls.h"
+#include "proto/hl7/profile.h"
 #include "proto/view.h"
 
 struct feed {
 	struct feed *next;
 	int feed_id, facility_id;
 	const char *name, *facility, *application, *sending_facility, *certificate, *charset;
-	const char *ignore;	/* MSH-9 of what is not for billing, blanks between */
+	const struct hl7_profile *profile;	/* how its messages are read; as its texts, for as long as the directory */
 	bool active;		/* in the current configuration */
-	bool zbl, a40_visits;
-	int line_id;		/* enum hl7_line_id of its messages */
+	bool zbl;
 	int64_t line_quantity, line_amount;	/* of its facility: pieces, fen */
 	int64_t mark;		/* newest MSH-7 or as_of of which everything before is durable; 0 none */
-	bool mark_moved;	/* since it was last written */
+	int64_t seen;		/* when the newest message came that is durable; monotonic */
+	bool mark_moved;	/* one of the two, since they were last written */
 	struct metric_series *messages_ok, *messages_error, *messages_ignored, *lines_posted;
 };
 
@@ -36,6 +37,8 @@ struct sender {
 	bool msh_identity;			/* MSH-3 and 4 alone will do */
 };
 
+/* The feed that MSH-3 at MSH-4 name, whoever sends; NULL and *ret_reason = feed_unknown or facility_unknown. */
+struct feed *directory_feed_of_header(const struct directory *d, struct view application, struct view facility, const char **ret_reason);
 /* The feed of MSH-3 at MSH-4 from this sender; NULL and *ret_reason = feed_unknown, facility_unknown, certificate_required or feed_mismatch. A
  * certificate that is bound to feeds speaks for none but those. */
 struct feed *directory_feed(const struct directory *d, struct view application, struct view facility, const struct sender *sender,

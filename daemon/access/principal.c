@@ -44,6 +44,20 @@ scope_literal(struct arena *a, const char *codes)
 	return t.p;
 }
 
+/* A facility's code is letters, digits, - _ and . alone: in a literal it stands in quotes as it is. */
+bool
+scope_has(const char *scope, const char *facility)
+{
+	size_t n = strlen(facility);
+
+	if (strcmp(scope, "{*}") == 0)
+		return true;
+	for (const char *p = scope; (p = strchr(p, '"')) != NULL; p = strchr(p + 1, '"') + 1)
+		if (strncmp(p + 1, facility, n) == 0 && p[n + 1] == '"')
+			return true;
+	return false;
+}
+
 /* RFC 6750 section 2.1. False when there is no bearer token; anything else of Authorization is somebody else's scheme. */
 static bool
 read_token(struct view authorization, unsigned char ret[TOKEN_HASH])

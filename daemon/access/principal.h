@@ -44,5 +44,7 @@ unsigned role_bit_of(const char *name);
 
 /* "H01 H02" as {"H01","H02"}, "*" as {*}; nothing as {}, which sees nothing. */
 const char *scope_literal(struct arena *a, const char *codes);
+/* Is the facility in the scope? For what is asked of no statement. */
+bool scope_has(const char *scope, const char *facility);
 
 #endif

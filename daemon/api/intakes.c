@@ -75,7 +75,7 @@ refused(struct intake_call *ic, enum booking_result result)
 		api_refuse(ic->call, &job->intake.refused);
 		return true;
 	}
-	marks_note(job->feed, &job->intake);
+	marks_note(job);
 	metric_add(job->feed->messages_ok, 1);
 	return false;
 }

@@ -9,11 +9,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "proto/hl7/profile.h"
+
 struct config_facility {
 	char *code;		/* the section's name: [facility H01] */
 	char *name;
 	int64_t grace_ms, late_grace_ms, due_hours;
 	int64_t outpatient_limit, inpatient_limit;	/* fen */
+	char *outpatient_close, *emergency_close, *inpatient_close;	/* discharge, "idle 4h", "daily 23:30" */
 	int64_t line_quantity, line_amount;	/* pieces, fen: beyond them a line is not plausible */
 };
 
@@ -33,9 +36,7 @@ struct config_feed {
 	struct config_secret secret;
 	char *certificate;	/* "fingerprint AA:BB:…", "subject CN=…", "san dns:…"; empty: none. Then the feed is accepted by no other way */
 	char *charset;		/* for a blank MSH-18 */
-	char *a40;		/* what A40 merges: patients, visits */
-	char *line_id;		/* FT1-2, FT1-23, MSH-10/FT1-1 */
-	char *ignore;		/* MSH-9 of messages that are not for billing, blanks between */
+	char *profile[PROFILE_KEYS];	/* how its messages are read: texts of hl7_profile_new */
 	bool waits, zbl;
 };
 

@@ -2,7 +2,6 @@
  * config_check_listen.c's. */
 #include "settings.h"
 
-#include <ctype.h>
 #include <openssl/crypto.h>
 #include <string.h>
 #include <strings.h>
@@ -131,22 +130,6 @@ is_asked_for(const struct config *c, unsigned serves)
 	return false;
 }
 
-/* Words of MSH-9: a type, or a type and an event, of three letters or digits each. */
-static bool
-are_types(const char *words)
-{
-	while (*words != '\0') {
-		size_t n = strcspn(words, " ");
-		if (n > 0 && n != 3 && !(n == 7 && words[3] == '^'))
-			return false;
-		for (size_t i = 0; i < n; i++)
-			if (i != 3 && !isupper((unsigned char)words[i]) && !isdigit((unsigned char)words[i]))
-				return false;
-		words += n + (words[n] == ' ');
-	}
-	return true;
-}
-
 /* A header means one feed. */
 static bool
 is_same_sender(const struct config_feed *a, const struct config_feed *b)
@@ -177,15 +160,47 @@ check_feeds(struct reading *r)
 			    f->application[0] != '\0' ? "mllp, mllp2 or feeds" : "feeds");
 		if (f->charset[0] != '\0' && !hl7_charset_is_known(view_of(f->charset)))
 			WRONG("feed", i, "charset", "has to be UTF-8, GB 18030-2000, GBK, GB2312, BIG-5 or 8859/1 to 8859/15");
-		if (strcmp(f->a40, "patients") != 0 && strcmp(f->a40, "visits") != 0)
-			WRONG("feed", i, "a40", "has to be patients or visits");
-		if (strcmp(f->line_id, "FT1-2") != 0 && strcmp(f->line_id, "FT1-23") != 0 && strcmp(f->line_id, "MSH-10/FT1-1") != 0)
-			WRONG("feed", i, "line_id", "has to be FT1-2, FT1-23 or MSH-10/FT1-1");
-		if (!are_types(f->ignore))
-			WRONG("feed", i, "ignore", "has to be message types such as ORU or ADT^A60, blanks between");
+		for (int k = 0; k < PROFILE_KEYS; k++)
+			if ((wrong = hl7_profile_complaint((enum hl7_profile_key)k, f->profile[k])) != NULL)
+				WRONG("feed", i, hl7_profile_key((enum hl7_profile_key)k), "%s", wrong);
 		for (size_t k = 0; k < i; k++)
 			if (is_same_sender(f, &c->feeds[k]))
 				WRONG("feed", i, "application", "is that of [feed %s] at the same sending_facility already", c->feeds[k].name);
+	}
+	return 0;
+}
+
+/* "discharge", "idle 4h", "daily 23:30". */
+static bool
+is_close_rule(const char *text)
+{
+	if (strncmp(text, "idle ", 5) == 0) {
+		size_t digits = strspn(text + 5, "0123456789");
+		const char *unit = text + 5 + digits;
+		return digits > 0 && digits < 7 && strspn(text + 5, "0") < digits && strchr("smh", unit[0]) != NULL && unit[0] != '\0' && unit[1] == '\0';
+	}
+	if (strncmp(text, "daily ", 6) == 0) {
+		const char *t = text + 6;
+		return strlen(t) == 5 && t[2] == ':' && strspn(t, "0123456789") == 2 && strspn(t + 3, "0123456789") == 2 && strncmp(t, "24", 2) < 0
+		    && t[3] < '6';
+	}
+	return strcmp(text, "discharge") == 0;
+}
+
+static int
+check_closing(struct reading *r)
+{
+	static const char wrong[] = "has to be discharge, idle and a time such as 4h, or daily and a time of day such as 23:30";
+	const struct config *c = r->config;
+
+	for (size_t i = 0; i < c->n_facilities; i++) {
+		const struct config_facility *f = &c->facilities[i];
+		if (!is_close_rule(f->outpatient_close))
+			WRONG("facility", i, "outpatient_close", "%s", wrong);
+		if (!is_close_rule(f->emergency_close))
+			WRONG("facility", i, "emergency_close", "%s", wrong);
+		if (!is_close_rule(f->inpatient_close))
+			WRONG("facility", i, "inpatient_close", "%s", wrong);
 	}
 	return 0;
 }
@@ -298,7 +313,7 @@ check_merchants(struct reading *r)
 int
 config_check(struct reading *r)
 {
-	if (check_required(r) != 0 || check_single(r) != 0 || config_check_listens(r) != 0 || check_feeds(r) != 0 || check_tokens(r) != 0
+	if (check_required(r) != 0 || check_single(r) != 0 || config_check_listens(r) != 0 || check_closing(r) != 0 || check_feeds(r) != 0 || check_tokens(r) != 0
 	    || check_secrets_differ(r) != 0 || check_merchants(r) != 0)
 		return -1;
 	return 0;

@@ -12,6 +12,9 @@
 #define TOKEN(structure, section, key, field, initial, help) \
 	{section, key, SETTING_TOKEN, offsetof(struct structure, field), offsetof(struct structure, secret), initial, 0, 0, true, help}
 
+#define PROFILE(key, which, initial, help) \
+	{"feed", key, SETTING_TEXT, offsetof(struct config_feed, profile[which]), 0, initial, 0, 0, true, help}
+
 #define SECOND 1000
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
@@ -99,6 +102,10 @@ const struct setting settings[] = {
 	OF(config_facility, "facility", "name", SETTING_TEXT, name, "", 0, 0, true, "shown on receipts and payment orders"),
 	OF(config_facility, "facility", "grace", SETTING_DURATION, grace_ms, "10m", 0, 7 * 24 * HOUR, true, "a silent feed holds a bill back for this long"),
 	OF(config_facility, "facility", "late_grace", SETTING_DURATION, late_grace_ms, "5m", 0, 7 * 24 * HOUR, true, "late lines gather for a supplementary bill"),
+	OF(config_facility, "facility", "outpatient_close", SETTING_TEXT, outpatient_close, "discharge", 0, 0, true,
+	    "what ends such a visit: a discharge alone; also \"idle 4h\" without a charge, or \"daily 23:30\""),
+	OF(config_facility, "facility", "emergency_close", SETTING_TEXT, emergency_close, "discharge", 0, 0, true, "the same for emergencies"),
+	OF(config_facility, "facility", "inpatient_close", SETTING_TEXT, inpatient_close, "discharge", 0, 0, true, "the same for inpatients"),
 	OF(config_facility, "facility", "due_hours", SETTING_INT, due_hours, "48", 1, 24 * 365, true, "a bill is due after this"),
 	OF(config_facility, "facility", "outpatient_limit", SETTING_MONEY, outpatient_limit, "5000.00", 0, 0, true, "beyond it a visit is flagged, never refused"),
 	OF(config_facility, "facility", "line_quantity", SETTING_INT, line_quantity, "100000", 1, 999999999999, true,
@@ -113,10 +120,20 @@ const struct setting settings[] = {
 	OF(config_feed, "feed", "certificate", SETTING_TEXT, certificate, "", 0, 0, true,
 	    "its client certificate: fingerprint <SHA-256>, subject <name> or san <name>; then it is accepted by no other way"),
 	OF(config_feed, "feed", "charset", SETTING_TEXT, charset, "", 0, 0, true, "of messages whose MSH-18 is blank, e.g. GB 18030-2000; empty: UTF-8"),
-	OF(config_feed, "feed", "a40", SETTING_TEXT, a40, "patients", 0, 0, true, "what its ADT^A40 merges: patients, or visits by MRG-5 or MRG-3"),
-	OF(config_feed, "feed", "line_id", SETTING_TEXT, line_id, "FT1-2", 0, 0, true,
-	    "what identifies a line in its visit, for ever: FT1-2, FT1-23, or MSH-10/FT1-1 for a feed that counts FT1-2 in each message"),
-	OF(config_feed, "feed", "ignore", SETTING_TEXT, ignore, "", 0, 0, true, "messages that get AA and nothing else: MSH-9, blanks between, e.g. ORU ADT^A60"),
+	PROFILE("visit_no", PROFILE_VISIT_NO, "PV1-19 PID-18", "what numbers a visit: some of PV1-19, PID-18 and PV1-50, the first that is there"),
+	PROFILE("patient_no", PROFILE_PATIENT_NO, "first",
+	    "which repetition of PID-3 and MRG-1 is the patient's number: first, type MR (CX.5) or authority HOSP (CX.4.1)"),
+	PROFILE("line_id", PROFILE_LINE_ID, "FT1-2",
+	    "what identifies a line in its visit, for ever: some of FT1-2, FT1-23 and MSH-10/FT1-1, the first that is there; the last for a feed that counts FT1-2 in each message"),
+	PROFILE("code", PROFILE_CODE, "FT1-7", "an item's code: FT1-7, FT1-25, or both in order"),
+	PROFILE("negative", PROFILE_NEGATIVE, "refuse", "a charge (CG) of a negative quantity or amount: refuse, or credit, which takes back the line of ZRV-1 or of its own id"),
+	PROFILE("currencies", PROFILE_CURRENCIES, "CNY RMB", "currencies that mean yuan; none said means yuan, too"),
+	PROFILE("types", PROFILE_TYPES, "", "its transaction types (FT1-6) in ours, CG CD AJ PY or CO, e.g. 1=CG 2=CD"),
+	PROFILE("classes", PROFILE_CLASSES, "", "its patient classes (PV1-2) in ours, e.g. 1=outpatient 2=emergency 3=inpatient"),
+	PROFILE("sexes", PROFILE_SEXES, "", "its sexes (PID-8) in those of table 0001, e.g. 1=M 2=F"),
+	PROFILE("departments", PROFILE_DEPARTMENTS, "", "its departments (FT1-13, PV1-10) in names to show, e.g. 0201=内科 0305=检验科"),
+	PROFILE("a40", PROFILE_A40, "patients", "what its ADT^A40 merges: patients, or visits by MRG-5 or MRG-3"),
+	PROFILE("ignore", PROFILE_IGNORE, "", "messages that get AA and nothing else: MSH-9, blanks between, e.g. ORU ADT^A60"),
 	OF(config_feed, "feed", "waits", SETTING_BOOL, waits, "yes", 0, 0, true, "bills wait for its watermark"),
 	OF(config_feed, "feed", "zbl", SETTING_BOOL, zbl, "no", 0, 0, true, "a ZBL segment in each acknowledgement proves the booking"),
 

@@ -73,6 +73,30 @@ upkeep_close(struct core *core, job_over_fn over, void *job)
 }
 
 static void
+on_ended(void *arg, const struct pg_outcome *outcome, const PGresult *result)
+{
+	struct upkeep *u = arg;
+	long looked = 0;
+
+	if (!upkeep_failed(u, outcome)) {
+		looked = atol(PQgetvalue(result, 0, 0));
+		if (atol(PQgetvalue(result, 0, 1)) > 0)
+			log_info("ended", "visits=%s why=\"a close rule\"", PQgetvalue(result, 0, 1));
+	}
+	upkeep_end(u, looked >= CLOSE_BATCH);
+}
+
+void
+upkeep_ending(struct core *core, job_over_fn over, void *job)
+{
+	char limit[16];
+
+	snprintf(limit, sizeof(limit), "%d", CLOSE_BATCH);
+	struct pg_param params[] = {{view_of(limit), false}};
+	upkeep_call(core, "ending", SQL_VISITS_END, params, 1, on_ended, over, job);
+}
+
+static void
 on_plain(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 {
 	struct upkeep *u = arg;

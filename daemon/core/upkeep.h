@@ -7,6 +7,8 @@
 
 /* Closes visits that are due; more when there was a full batch of them. */
 void upkeep_close(struct core *core, job_over_fn over, void *job);
+/* Discharges visits that a close rule ends; more when there was a full batch to look at. */
+void upkeep_ending(struct core *core, job_over_fn over, void *job);
 /* Flags visits whose bills are overdue. */
 void upkeep_overdue(struct core *core, job_over_fn over, void *job);
 /* Sees to it that the next partitions are there. */

@@ -77,7 +77,7 @@ static const char *
 bill_title(json_object *bill)
 {
 	static const char *const titles[][2] = {
-		{"bill", "费用清单 itemized bill"}, {"supplement", "补充费用清单 supplementary bill"}, {"credit_note", "退费单 credit note"},
+		{"bill", "费用清单 itemized bill"}, {"interim", "中期费用清单 interim bill"}, {"supplement", "补充费用清单 supplementary bill"}, {"credit_note", "退费单 credit note"},
 		{"void_note", "作废单 void note"},
 	};
 	const char *kind = document_text(bill, "kind");

@@ -41,7 +41,9 @@ int ctl_arguments_up_to(const struct ctl *c, int argc, char **argv, const struct
 int ctl_migrate(const struct ctl *c, int argc, char **argv);
 int ctl_status(const struct ctl *c, int argc, char **argv);
 int ctl_visit_show(const struct ctl *c, int argc, char **argv);
+int ctl_visit_statement(const struct ctl *c, int argc, char **argv);
 int ctl_bill_show(const struct ctl *c, int argc, char **argv);
+int ctl_feed_try(const struct ctl *c, int argc, char **argv);
 int ctl_quarantine_list(const struct ctl *c, int argc, char **argv);
 int ctl_quarantine_show(const struct ctl *c, int argc, char **argv);
 int ctl_quarantine_replay(const struct ctl *c, int argc, char **argv);

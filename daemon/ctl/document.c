@@ -60,7 +60,7 @@ document_word(const char *name)
 	static const struct {
 		const char *name, *word;
 	} words[] = {
-		{"bill", "账单"}, {"supplement", "补充账单"}, {"credit_note", "退费单"}, {"void_note", "作废单"},
+		{"bill", "账单"}, {"interim", "中期账单"}, {"supplement", "补充账单"}, {"credit_note", "退费单"}, {"void_note", "作废单"},
 		{"wechatpay", "微信支付"}, {"cash", "现金"}, {"elsewhere", "其他窗口"},
 		{"outpatient", "门诊"}, {"emergency", "急诊"}, {"inpatient", "住院"}, {"unknown", "未知"},
 		{"open", "待付"}, {"settled", "已结清"}, {"void", "已作废"},

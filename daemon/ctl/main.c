@@ -1,4 +1,5 @@
 /* The command table, its help, and the way into a command. */
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,11 @@ static const struct command commands[] = {
 	{"migrate", "", "bring the schema up to this binary: migrations, functions, grants; safe to run twice and at once", ctl_migrate, false},
 	{"status", "[--json]", "database, schema, feeds, visits, payments, quarantine", ctl_status, false},
 	{"visit show", "FACILITY VISIT_NO", "a visit with its bills, payments and history", ctl_visit_show, false},
+	{"visit statement", "FACILITY VISIT_NO [--day YYYY-MM-DD] [--json]", "the daily list: a day's charges by category", ctl_visit_statement, false},
 	{"bill show", "BILL [--qr TEXT] [--no-lines] [--color]", "an itemized bill; BILL is its id, FACILITY/BILL_NO or BILL_NO", ctl_bill_show, false},
+	{"feed try", "FILE [--feed NAME] [--json]",
+	    "how the running daemon would read messages, line by line, and answer them; nothing is booked. FILE: messages, a batch or MLLP frames, - for standard"
+	    " input. NAME: read as that feed's, else as MSH-3 and MSH-4 say. Status 1 if one would be refused. VISITBILL_OPS_TOKEN as below", ctl_feed_try, false},
 	{"quarantine list", "[--all] " QUARANTINE_FILTER " [--oldest] [--limit N] [--after ID]",
 	    "what could not be booked and waits (--all: the resolved, too), the newest 100", ctl_quarantine_list, false},
 	{"quarantine show", "ID [--full]", "one of them: the reason and the message, the place marked", ctl_quarantine_show, false},
@@ -56,7 +61,7 @@ print_help(FILE *out)
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(out, "  %s%s%s\n        %s\n", commands[i].words, commands[i].operands[0] != '\0' ? " " : "", commands[i].operands,
 		    commands[i].help);
-	fprintf(out, "\n  -c FILE   the settings file (default %s)\n  -h        this help\n  -V        the version\n"
+	fprintf(out, "\n  -c, --config FILE   the settings file (default %s)\n  -h, --help          this help; after a command its usage\n  -V, --version       the version\n"
 	    "\nexit status: 0 done, 1 failed, 2 wrong usage\n", DEFAULT_CONFIG);
 }
 
@@ -217,10 +222,13 @@ int
 main(int argc, char **argv)
 {
 	struct ctl c = {.config_path = DEFAULT_CONFIG};
+	static const struct option longer[] = {
+		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0},
+	};
 	int option;
 
 	text_init();
-	while ((option = getopt(argc, argv, "+c:hV")) != -1) {
+	while ((option = getopt_long(argc, argv, "+c:hV", longer, NULL)) != -1) {
 		if (option == 'c') {
 			c.config_path = optarg;
 		} else if (option == 'h') {

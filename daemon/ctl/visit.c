@@ -21,7 +21,7 @@ static const char events_sql[] =
     "select to_char(e.at, 'YYYY-MM-DD HH24:MI:SS.MS') as at, e.kind,"
     "       coalesce(nullif(concat_ws(' → ', e.from_state, e.to_state), ''), '-') as change,"
     "       concat_ws(' ', b.bill_no, yuan(p.amount), e.detail ->> 'kind', e.detail ->> 'into', e.detail ->> 'from', e.detail ->> 'total',"
-    "                 e.detail ->> 'amount', e.detail ->> 'reason',"
+    "                 e.detail ->> 'amount', e.detail ->> 'reason', e.detail ->> 'rule', 'by ' || (e.detail ->> 'by'),"
     "                 case when jsonb_array_length(e.detail -> 'silent_feeds') > 0 then 'without ' || (e.detail ->> 'silent_feeds') end) as detail,"
     "       concat_ws(' ', d.name, e.message_id) as source"
     "  from event e join visit v on v.visit_id = e.visit_id join facility f using (facility_id)"

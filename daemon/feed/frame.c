@@ -61,7 +61,7 @@ batch_collect(struct frame *f)
 				f->n_answers++;
 			}
 		if (m->result == BOOKING_DONE)
-			marks_note(m->job.feed, &m->job.intake);
+			marks_note(&m->job);
 		else
 			f->all_stored = false;
 		STAILQ_REMOVE_HEAD(&f->messages, link);
@@ -333,7 +333,7 @@ message_answer(struct frame *f, struct message *m)
 	struct message_reply reply = session_reply_to(s, m, false);
 
 	if (m->result == BOOKING_DONE)
-		marks_note(m->job.feed, &m->job.intake);
+		marks_note(&m->job);
 	s->in_work--;
 	if (s->conn == NULL)
 		return;

@@ -5,7 +5,7 @@
 #include <sys/queue.h>
 
 #include "base/turn.h"
-#include "feed/envelope.h"
+#include "proto/hl7/envelope.h"
 #include "intake/message.h"
 #include "feed/server.h"
 #include "net/mllp_conn.h"

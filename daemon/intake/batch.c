@@ -10,14 +10,14 @@
 #include "intake/batch_locks.h"
 #include "db/column.h"
 
-enum visit_column { V_FACILITY, V_NO, V_CLASS, V_PATIENT_NO, V_PATIENT_NAME, V_COLUMNS };
+enum visit_column { V_FACILITY, V_NO, V_CLASS, V_PATIENT_NO, V_PATIENT_NAME, V_KIND, V_COLUMNS };
 enum item_column { I_FACILITY, I_CODE, I_DAY, I_COLUMNS };
 enum line_column {
 	L_VISIT, L_ITEM, L_PLACE, L_FEED, L_KIND, L_SOURCE, L_DIGEST, L_AT, L_QUANTITY, L_PRICE, L_AMOUNT, L_CATEGORY, L_NAME, L_NATIONAL,
 	L_DEPARTMENT, L_PERFORMER, L_ORDERER, L_ORDER, L_REVERSES, L_MESSAGE, L_COLUMNS
 };
 
-static const enum pg_type visit_types[V_COLUMNS] = {PG_INT4, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT};
+static const enum pg_type visit_types[V_COLUMNS] = {PG_INT4, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT};
 static const enum pg_type item_types[I_COLUMNS] = {PG_INT4, PG_TEXT, PG_DATE};
 static const enum pg_type line_types[L_COLUMNS] = {
 	PG_INT4, PG_INT4, PG_INT4, PG_INT4, PG_TEXT, PG_TEXT, PG_UUID, PG_TIMESTAMPTZ, PG_INT8, PG_INT8, PG_INT8, PG_INT2, PG_TEXT, PG_TEXT,
@@ -35,7 +35,7 @@ struct charge_step {
 	struct line_slot *slots;
 	size_t n, room;
 	uint32_t n_visits, n_items;
-	bool has_reversals;
+	bool has_reversals, has_kinds;	/* not all numbers are visit numbers */
 };
 
 /* Which step a visit has reached. */
@@ -131,6 +131,14 @@ tables_reset(struct batch *b, const struct lane_list *list)
 	}
 }
 
+/* A visit number and an account's may read alike. */
+static bool
+is_same_kind(const struct visit_ref *a, const struct visit_ref *b)
+{
+	return a->number_kind == b->number_kind
+	    || (a->number_kind != NULL && b->number_kind != NULL && strcmp(a->number_kind, b->number_kind) == 0);
+}
+
 static struct visit_mark *
 mark_of(struct batch *b, const struct visit_ref *v, uint64_t hash)
 {
@@ -143,7 +151,7 @@ mark_of(struct batch *b, const struct visit_ref *v, uint64_t hash)
 			m->hash = hash;
 			return m;
 		}
-		if (m->hash == hash && m->visit->facility_id == v->facility_id && view_equal(m->visit->visit_no, v->visit_no))
+		if (m->hash == hash && m->visit->facility_id == v->facility_id && view_equal(m->visit->visit_no, v->visit_no) && is_same_kind(m->visit, v))
 			return m;
 	}
 }
@@ -159,7 +167,7 @@ charge_step_reset(struct charge_step *s)
 		column_reset(&s->lines[i]);
 	s->n = 0;
 	s->n_visits = s->n_items = 0;
-	s->has_reversals = false;
+	s->has_reversals = s->has_kinds = false;
 }
 
 /* Steps are made when first needed, and emptied when a batch first uses them. */
@@ -198,6 +206,8 @@ charge_step_visit(struct charge_step *s, struct visit_mark *m, unsigned step, co
 	column_text_or_null(&s->visits[V_CLASS], view_of(v->visit_class));
 	column_text_or_null(&s->visits[V_PATIENT_NO], v->patient_no.text);
 	column_text_or_null(&s->visits[V_PATIENT_NAME], v->patient_name.text);
+	column_text_or_null(&s->visits[V_KIND], view_of(v->number_kind));
+	s->has_kinds |= v->number_kind != NULL;
 	m->charge_step = step + 1;
 	m->position = s->n_visits;
 	m->charges = 0;
@@ -344,7 +354,7 @@ charge_step_result(void *arg, const PGresult *result)
 		struct line_slot *slot = &s->slots[i];
 		slot->line->outcome = all_posted ? "posted" : outcome_name(word, slot->arena);
 		slot->line->visit_total = visits[slot->visit].total;
-		slot->line->visit_state = outcome_name(visits[slot->visit].state, slot->arena);
+		slot->line->visit_state = view_is(visits[slot->visit].state, "NULL") ? NULL : outcome_name(visits[slot->visit].state, slot->arena);
 	}
 	free(visits);
 }
@@ -356,12 +366,13 @@ charge_step_send(struct charge_step *s, struct pg *pg)
 
 	if (s->n == 0)
 		return 0;
-	for (unsigned i = 0; i < V_COLUMNS; i++)
+	for (unsigned i = 0; i < V_KIND; i++)
 		*p++ = (struct pg_param){column_value(&s->visits[i], visit_types[i]), true};
 	for (unsigned i = 0; i < I_COLUMNS; i++)
 		*p++ = (struct pg_param){column_value(&s->items[i], item_types[i]), true};
 	for (unsigned i = 0; i < L_COLUMNS; i++)
 		*p++ = (struct pg_param){i == L_REVERSES && !s->has_reversals ? VIEW_NONE : column_value(&s->lines[i], line_types[i]), true};
+	*p++ = (struct pg_param){s->has_kinds ? column_value(&s->visits[V_KIND], visit_types[V_KIND]) : VIEW_NONE, true};
 	return pg_call(pg, SQL_CHARGES_POST, params, (int)(p - params), charge_step_result, s);
 }
 

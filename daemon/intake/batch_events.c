@@ -12,12 +12,12 @@
 
 enum event_column {
 	E_KIND, E_FEED, E_FACILITY, E_VISIT_NO, E_MESSAGE, E_SENT, E_AT, E_PATIENT_NO, E_PATIENT_NAME, E_BIRTH, E_SEX, E_CLASS, E_DEPARTMENT,
-	E_LOCATION, E_OTHER_VISIT, E_OTHER_PATIENT, E_AMOUNT, E_SOURCE, E_DIGEST, E_COLUMNS
+	E_LOCATION, E_OTHER_VISIT, E_OTHER_PATIENT, E_AMOUNT, E_SOURCE, E_DIGEST, E_NUMBER_KIND, E_ACCOUNT, E_ALTERNATE, E_COLUMNS
 };
 
 static const enum pg_type types[E_COLUMNS] = {
 	PG_TEXT, PG_INT4, PG_INT4, PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_TEXT, PG_TEXT, PG_DATE, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT,
-	PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_UUID,
+	PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT,
 };
 
 struct event_slot {
@@ -87,6 +87,9 @@ add_common(struct event_step *s, struct booking_job *job, const struct visit_ref
 	column_value_of(&c[E_PATIENT_NO], v->patient_no);
 	column_value_of(&c[E_PATIENT_NAME], v->patient_name);
 	column_text_or_null(&c[E_CLASS], view_of(v->visit_class));
+	column_text_or_null(&c[E_NUMBER_KIND], view_of(v->number_kind));
+	column_text_or_null(&c[E_ACCOUNT], v->account_no);
+	column_text_or_null(&c[E_ALTERNATE], v->alternate_no);
 }
 
 void

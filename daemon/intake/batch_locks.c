@@ -1,4 +1,4 @@
-/* Every visit by its number, the visits that a merge takes from, and those of a patient where that is all an event names. */
+/* Every visit by its numbers, the visits that a merge takes from, and those of a patient where that is all an event names. */
 #include "batch_locks.h"
 
 #include "db/column.h"
@@ -33,6 +33,10 @@ batch_hold_visits(const struct lane_list *postings, struct pg *pg)
 			const struct visit_event *e = &in->events[p->first];
 			const struct visit_ref *v = &in->visits[e->visit];
 			add(c, v->facility_id, v->visit_no, v->visit_no.n == 0 ? v->patient_no.text : VIEW_NONE);
+			if (v->account_no.n > 0 || v->alternate_no.n > 0) {
+				add(c, v->facility_id, v->account_no, VIEW_NONE);
+				add(c, v->facility_id, v->alternate_no, VIEW_NONE);
+			}
 			if (e->kind == EVENT_MERGE)
 				add(c, v->facility_id, e->other_visit_no, e->other_patient_no);
 		}

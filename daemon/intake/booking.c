@@ -313,9 +313,8 @@ booking_free(struct booking *b)
 	free(b);
 }
 
-/* Most likely a slip: it is kept, and booked when a person replays it. */
-static void
-judge_plausible(const struct feed *feed, struct intake *in)
+void
+booking_judge_plausible(const struct feed *feed, struct intake *in)
 {
 	for (size_t i = 0; i < in->n_lines; i++) {
 		struct charge_line *l = &in->lines[i];
@@ -333,10 +332,11 @@ booking_submit(struct booking *b, struct booking_job *job)
 {
 	struct intake *in = &job->intake;
 
+	job->came = clock_monotonic();
 	job->pending = 0;
 	job->unavailable = job->parked = false;
 	if (!job->replay && job->feed != NULL)
-		judge_plausible(job->feed, in);
+		booking_judge_plausible(job->feed, in);
 	job->weight = in->n_lines + in->n_events > 0 ? in->n_lines + in->n_events : 1;
 	b->weight += job->weight;
 

@@ -4,10 +4,10 @@
 
 #include "base/job.h"
 #include "core/core.h"
-#include "proto/intake.h"
+#include "intake/booking.h"
 
-/* What the intake says of its time is durable now: its feed has come so far. */
-void marks_note(struct feed *feed, const struct intake *in);
+/* The job is durable: its feed has come so far as its message says. */
+void marks_note(const struct booking_job *job);
 /* Writes those that moved. */
 void marks_run(struct core *core, job_over_fn over, void *job);
 /* Is there one that moved since it was written? */

@@ -43,6 +43,8 @@ stranger(const char *reason)
 static struct feed *
 feed_of(struct core *core, const struct hl7_header *h, const struct sender *sender, int feed_id, const char **reason)
 {
+	if (feed_id == MESSAGE_OF_NOBODY)
+		return NULL;
 	if (feed_id > 0)
 		return directory_feed_by_id(core->directory, feed_id);
 	return directory_feed(core->directory, h->application, h->facility, sender, reason);
@@ -101,7 +103,7 @@ static struct hl7_context
 context_of(const struct message *m)
 {
 	return (struct hl7_context){clock_now(), (int)m->settings->hospital.utc_offset, (size_t)m->settings->mllp.message_lines,
-	    m->job.feed != NULL ? (enum hl7_line_id)m->job.feed->line_id : LINE_ID_FT1_2, m->job.feed != NULL && m->job.feed->a40_visits};
+	    m->job.feed != NULL ? m->job.feed->profile : hl7_profile_usual()};
 }
 
 /* Does the feed's setting name the type, or the type with the event? Such a message says how far the feed is, and no more. */
@@ -111,15 +113,7 @@ is_ignored(struct message *m)
 	const struct hl7_header *h = &m->header;
 	struct intake *in = &m->job.intake;
 
-	if (m->job.feed == NULL)
-		return false;
-	for (const char *word = m->job.feed->ignore; *word != '\0'; word += strspn(word, " ")) {
-		size_t n = strcspn(word, " ");
-		if (n >= 3 && h->type.n == 3 && memcmp(word, h->type.p, 3) == 0
-		    && (n == 3 || (h->event.n == 3 && memcmp(word + 4, h->event.p, 3) == 0)))
-			m->ignored = true;
-		word += n;
-	}
+	m->ignored = m->job.feed != NULL && hl7_profile_ignores(m->job.feed->profile, h);
 	if (m->ignored)
 		in->has_sent_at = timestamp_parse(h->time, (int)m->settings->hospital.utc_offset, &in->sent_at) == 0;
 	return m->ignored;
@@ -317,7 +311,8 @@ zbl_segment(struct message *m)
 		text_number(&t, (int64_t)counts[i]);
 	}
 	text_char(&t, d);
-	text_string(&t, money_format(total, money));
+	if (state[0] != '\0')		/* else no line got as far as the visit: nothing is known of it */
+		text_string(&t, money_format(total, money));
 	text_char(&t, d);
 	text_string(&t, state);
 	text_char(&t, '\r');
@@ -366,7 +361,7 @@ message_reply(struct message *m, bool brief)
 		content.n_errors = collect_errors(m, &content.errors);
 		if (content.n_errors > 0)
 			reply.verdict = hl7_ack_verdict(&content.errors[0]);
-		content.extra = zbl_segment(m);
+		content.extra = m->trial ? VIEW_NONE : zbl_segment(m);
 	}
 	struct ack_plan plan = hl7_ack_plan(&m->header, reply.verdict);
 	const char *codes[] = {plan.commit, plan.application};
@@ -378,7 +373,7 @@ message_reply(struct message *m, bool brief)
 		content.own_id = arena_printf(a, "VB%llx%04llx", (unsigned long long)content.now, (unsigned long long)(++sequence & 0xFFFF));
 		struct view utf8 = hl7_ack_build(a, &m->header, &content);
 		const char *fallback = m->job.feed != NULL && m->job.feed->charset[0] != '\0' ? m->job.feed->charset : NULL;
-		*out[i] = ascii_is_valid(utf8) ? utf8 : hl7_from_utf8(utf8, hl7_charset_name(m->job.bytes), fallback, a);	/* ASCII is the same in all */
+		*out[i] = m->trial || ascii_is_valid(utf8) ? utf8 : hl7_from_utf8(utf8, hl7_charset_name(m->job.bytes), fallback, a);	/* ASCII is the same in all */
 	}
 	return reply;
 }

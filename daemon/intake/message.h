@@ -18,14 +18,18 @@ struct message {
 	struct message_reading *reading;	/* NULL: it is read */
 	const char *stranger;		/* why its sender is no feed: a name of reason.h; NULL: it is one, or nothing can be told */
 	bool short_of_memory;		/* so it is unavailable for that, and not for the database */
+	bool trial;			/* only read: its reply proves no booking, and is in UTF-8 */
 	bool ignored;			/* not for billing, by the feed's setting: accepted, and nothing else */
 	bool finished;
 	size_t counted;			/* of its memory, in the frame's account */
 	enum booking_result result;
 };
 
+/* A feed_id of message_new. */
+enum { MESSAGE_OF_NOBODY = -1 };
+
 /* A message over the bytes, or over a copy of them where they are not lasting; everything else that it holds is in job.intake.arena. sender: how its feed is known. feed_id > 0 takes that feed whatever
- * MSH says (a replay keeps its sender). What is wrong with it stands in the intake's refusals. A large one has to be read first, by message_read;
+ * MSH says (a replay keeps its sender); MESSAGE_OF_NOBODY none. What is wrong with it stands in the intake's refusals. A large one has to be read first, by message_read;
  * core and sender must outlive that. */
 struct message *message_new(struct core *core, struct view bytes, bool lasting, const char *peer, const struct sender *sender, int feed_id);
 /* Reads on until the turn has been long enough. True when all is read. */

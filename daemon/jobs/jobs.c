@@ -19,7 +19,7 @@ struct job {
 	bool running;
 };
 
-enum job_name { JOB_MARKS, JOB_CLOSE, JOB_REPLAY, JOB_PAYMENTS, JOB_OVERDUE, JOB_PARTITIONS, JOB_TOKENS, JOB_TOKENS_USED, JOB_MEMORY, JOBS };
+enum job_name { JOB_MARKS, JOB_ENDING, JOB_CLOSE, JOB_REPLAY, JOB_PAYMENTS, JOB_OVERDUE, JOB_PARTITIONS, JOB_TOKENS, JOB_TOKENS_USED, JOB_MEMORY, JOBS };
 
 struct jobs {
 	struct core *core;
@@ -61,9 +61,10 @@ static const struct {
 	int64_t (*interval)(const struct config *c);	/* milliseconds */
 	void (*run)(struct core *core, job_over_fn over, void *job);
 } table[JOBS] = {
-	[JOB_MARKS] = {every_mark, marks_run}, [JOB_CLOSE] = {every_close, upkeep_close}, [JOB_REPLAY] = {every_replay, replay_ready_run},
-	[JOB_PAYMENTS] = {every_payment, payments_due_run}, [JOB_OVERDUE] = {every_overdue, upkeep_overdue},
-	[JOB_PARTITIONS] = {every_hour, upkeep_partitions}, [JOB_TOKENS] = {every_tokens, run_tokens}, [JOB_TOKENS_USED] = {every_use, run_tokens_used},
+	[JOB_MARKS] = {every_mark, marks_run}, [JOB_ENDING] = {every_close, upkeep_ending}, [JOB_CLOSE] = {every_close, upkeep_close},
+	[JOB_REPLAY] = {every_replay, replay_ready_run}, [JOB_PAYMENTS] = {every_payment, payments_due_run},
+	[JOB_OVERDUE] = {every_overdue, upkeep_overdue}, [JOB_PARTITIONS] = {every_hour, upkeep_partitions},
+	[JOB_TOKENS] = {every_tokens, run_tokens}, [JOB_TOKENS_USED] = {every_use, run_tokens_used},
 	[JOB_MEMORY] = {every_memory, run_memory},
 };
 

@@ -12,8 +12,10 @@
 struct ft1 {
 	const struct hl7_fields *f;
 	const struct hl7_delimiters *d;
+	const struct hl7_profile *profile;
 	struct arena *a;
 	struct charge_line *line;
+	int code_field;		/* 7 or 25: where the item's code stands */
 };
 
 /* ERR-2 of a field of this FT1: FT1^2^10 */
@@ -27,12 +29,14 @@ static const char *
 where(void *arg, enum line_field field)
 {
 	static const int fields[] = {
-		[LINE_FIELD_SOURCE_LINE] = 2, [LINE_FIELD_REVERSES] = 2, [LINE_FIELD_CODE] = 7, [LINE_FIELD_NAME] = 7, [LINE_FIELD_NATIONAL_CODE] = 7,
+		[LINE_FIELD_SOURCE_LINE] = 2, [LINE_FIELD_REVERSES] = 2, [LINE_FIELD_CODE] = 0, [LINE_FIELD_NAME] = 0, [LINE_FIELD_NATIONAL_CODE] = 0,
 		[LINE_FIELD_DEPARTMENT] = 13, [LINE_FIELD_PERFORMER] = 20, [LINE_FIELD_ORDERER] = 21, [LINE_FIELD_ORDER_NO] = 23,
 		[LINE_FIELD_QUANTITY] = 10, [LINE_FIELD_PRICE] = 12, [LINE_FIELD_AMOUNT] = 11, [LINE_FIELD_CHARGED_AT] = 4,
 	};
 
-	return location_of(arg, fields[field]);
+	const struct ft1 *t = arg;
+
+	return location_of(t, fields[field] > 0 ? fields[field] : t->code_field);
 }
 
 static void
@@ -50,12 +54,16 @@ text_of(const struct ft1 *t, size_t field, size_t component)
 	return hl7_is_null(v) ? VIEW_NONE : view_trim(hl7_text(v, t->d, t->a));
 }
 
-/* Component 2 of a coded element is its text; the code stands in. */
+/* By the profile's map of its code; else component 2 of a coded element is its text, and the code stands in. */
 static struct view
-name_or_code(const struct ft1 *t, size_t field)
+department_of(const struct ft1 *t, size_t field)
 {
+	if (t->profile->departments.n > 0) {
+		struct view code = text_of(t, field, 1), mapped = hl7_map_find(&t->profile->departments, code);
+		if (mapped.p != code.p)
+			return mapped;
+	}
 	struct view name = text_of(t, field, 2);
-
 	return name.n > 0 ? name : text_of(t, field, 1);
 }
 
@@ -86,6 +94,15 @@ number(const struct ft1 *t, struct view text, int field, unsigned digits, int64_
 	return r == DECIMAL_OK;
 }
 
+static bool
+is_yuan(const struct hl7_profile *p, struct view currency)
+{
+	for (size_t i = 0; i < p->n_currencies; i++)
+		if (view_equal(currency, p->currencies[i]))
+			return true;
+	return false;
+}
+
 /* CP: 100.00&CNY by the standard; 150.00^CNY and a bare 150.00 are common. CP.2 of two letters is a price type, of three a currency. */
 static bool
 money(const struct ft1 *t, int field, unsigned digits, int64_t *ret)
@@ -96,7 +113,7 @@ money(const struct ft1 *t, int field, unsigned digits, int64_t *ret)
 
 	if (currency.n == 0 && second.n == 3)
 		currency = second;
-	if (currency.n > 0 && !view_is(currency, "CNY") && !view_is(currency, "RMB"))
+	if (currency.n > 0 && !is_yuan(t->profile, currency))
 		refuse(t, "currency", arena_printf(t->a, "the currency is %.*s, not CNY", (int)utf8_cut(currency, 20).n,
 		    currency.p), field);
 	return number(t, hl7_part(price, t->d->subcomponent, 1), field, digits, ret);
@@ -109,7 +126,7 @@ read_type(const struct ft1 *t)
 		const char *code;
 		enum line_kind kind;
 	} types[] = {{"CG", LINE_CHARGE}, {"CD", LINE_CREDIT}, {"AJ", LINE_ADJUSTMENT}, {"PY", LINE_PAYMENT}, {"CO", LINE_PAYMENT}};
-	struct view v = text_of(t, 6, 1);
+	struct view v = hl7_map_code(&t->profile->types, text_of(t, 6, 1));
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (view_is(v, types[i].code)) {
@@ -147,23 +164,66 @@ read_category(const struct ft1 *t)
 	return category >= 1 && category <= 14 ? category : 0;
 }
 
+/* The first of the profile's fields that has a code; the name beside it, else with FT1-7, else FT1-8. */
 static void
-read_fields(const struct ft1 *t, const struct hl7_context *c)
+read_item(struct ft1 *t)
+{
+	struct charge_line *l = t->line;
+	size_t i = 0;
+
+	do {
+		t->code_field = (int)t->profile->code[i];
+		l->code = text_of(t, t->profile->code[i], 1);
+	} while (l->code.n == 0 && ++i < t->profile->n_code);
+	if (l->code.n == 0)
+		t->code_field = (int)t->profile->code[0];
+	l->name = text_of(t, (size_t)t->code_field, 2);
+	if (l->name.n == 0 && t->code_field != 7)
+		l->name = text_of(t, 7, 2);
+	if (l->name.n == 0)
+		l->name = text_of(t, 8, 1);
+	l->national_code = text_of(t, (size_t)t->code_field, 4);
+}
+
+/* The first of the profile's ids that is there. */
+static struct view
+read_id(const struct ft1 *t)
+{
+	struct view id = VIEW_NONE;
+
+	for (size_t i = 0; i < t->profile->n_line_id && id.n == 0; i++)
+		if (t->profile->line_id[i] != LINE_ID_BY_MESSAGE)
+			id = text_of(t, t->profile->line_id[i] == LINE_ID_FT1_2 ? 2 : 23, 1);
+	return id;
+}
+
+/* What a feed means that writes credits as charges of less than nothing. The amount's sign counts, else that of quantity × unit price; where both of these are
+ * negative nobody knows what is meant, and the line stays a charge, which is refused. */
+static bool
+is_credit(const struct charge_line *l)
+{
+	bool quantity = l->has_quantity && l->quantity < 0, price = l->has_price && l->price < 0;
+
+	if (l->has_amount && l->amount < 0)
+		return true;
+	return l->has_amount && l->amount > 0 ? quantity && !price : quantity != price;
+}
+
+static void
+read_fields(struct ft1 *t, const struct hl7_context *c)
 {
 	struct charge_line *l = t->line;
 
 	read_type(t);
 	read_time(t, c->offset);
-	l->source_line = c->line_id == LINE_ID_FT1_2 ? text_of(t, 2, 1) : c->line_id == LINE_ID_FT1_23 ? text_of(t, 23, 1) : VIEW_NONE;
-	l->code = text_of(t, 7, 1);
-	l->name = text_of(t, 7, 2);
-	if (l->name.n == 0)
-		l->name = text_of(t, 8, 1);
-	l->national_code = text_of(t, 7, 4);
+	l->source_line = read_id(t);
+	read_item(t);
 	l->has_quantity = number(t, hl7_component(hl7_field(t->f, 10), t->d, 1), 10, QUANTITY_DIGITS, &l->quantity);
 	l->has_amount = money(t, 11, AMOUNT_DIGITS, &l->amount);
 	l->has_price = money(t, 12, PRICE_DIGITS, &l->price);
-	l->department = name_or_code(t, 13);
+	if (t->profile->negative_is_credit && l->kind == LINE_CHARGE && is_credit(l))
+		l->kind = LINE_CREDIT;
+	l->department = department_of(t, 13);
 	l->performer = person(t, 20);
 	l->orderer = person(t, 21);
 	l->order_no = text_of(t, 23, 1);
@@ -272,7 +332,7 @@ finish_line(struct hl7_ft1 *w)
 	struct hl7_segment s = {.id = "FT1", .line = w->line};
 	struct hl7_fields f;
 	struct charge_line *l = &w->intake->lines[w->n - 1];
-	struct ft1 t = {&f, &w->header->delimiters, &w->intake->arena, l};
+	struct ft1 t = {&f, &w->header->delimiters, w->context.profile, &w->intake->arena, l, 7};
 
 	w->waits = false;
 	hl7_split(&s, &w->header->delimiters, &f);

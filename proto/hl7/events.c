@@ -2,24 +2,10 @@
  * groups.c, charge lines in charges.c. */
 #include "events.h"
 
-#include "proto/fields.h"
-#include "event_table.h"
 #include "charges.h"
+#include "event_table.h"
+#include "reader.h"
 #include "proto/timestamp.h"
-
-/* What reads texts: the first one that breaks its limit is the refusal. */
-struct reader {
-	const struct hl7_delimiters *d;
-	struct arena *a;
-	struct refusal refused;
-};
-
-/* A segment's fields, and where they stand. */
-struct fields_at {
-	const char *id;
-	unsigned nth;
-	struct hl7_fields f;
-};
 
 struct hl7_events {
 	const struct hl7_header *header;
@@ -39,163 +25,81 @@ is_dft(const struct event_row *row)
 	return row->type[0] == 'D';
 }
 
-static struct fields_at
-fields_of(struct view line, const char *id, unsigned nth, const struct hl7_delimiters *d)
+/* Which number the event's visit is known by. */
+enum number {
+	NUMBER_NONE,		/* it is about a patient */
+	NUMBER_ANY,		/* any of the feed's visit_no */
+	NUMBER_ACCOUNT,
+	NUMBER_VISIT,
+};
+
+static enum number
+number_of(enum subject subject, const struct hl7_profile *p)
 {
-	struct fields_at at;
-	const struct hl7_segment s = {.line = line};
-
-	at.id = id;
-	at.nth = nth > 0 ? nth : 1;
-	at.f.n = 0;
-	if (line.n > 0)
-		hl7_split(&s, d, &at.f);
-	return at;
-}
-
-/* The usual ones are there already: each message asks for some. */
-static const char *
-place_of(struct reader *r, const struct fields_at *at, unsigned field)
-{
-	static const struct { const char *id; unsigned field; const char *place; } usual[] = {
-		{"PV1", 19, "PV1^1^19"}, {"PID", 18, "PID^1^18"}, {"PID", 3, "PID^1^3"}, {"PV1", 44, "PV1^1^44"}, {"PV1", 45, "PV1^1^45"},
-	};
-
-	for (size_t i = 0; at->nth == 1 && i < sizeof(usual) / sizeof(usual[0]); i++)
-		if (usual[i].field == field && strcmp(usual[i].id, at->id) == 0)
-			return usual[i].place;
-	return arena_printf(r->a, "%s^%u^%u", at->id, at->nth, field);
-}
-
-/* The text by the table of fields; empty where it breaks its limit, so that nothing long goes on from here. */
-static struct value
-bounded(struct reader *r, struct value v, enum field field, const struct fields_at *at, unsigned number)
-{
-	const char *complaint = v.text.n > 0 ? field_text_complaint(field, v.text) : NULL;
-
-	if (complaint == NULL)
-		return v;
-	if (r->refused.reason == NULL)
-		r->refused = (struct refusal){"field_invalid", arena_printf(r->a, "the %s %s", field_limit_of(field)->name, complaint),
-		    place_of(r, at, number)};
-	return (struct value){VIEW_NONE, false};
-}
-
-static struct value
-text_of(struct reader *r, struct view component)
-{
-	if (hl7_is_null(component))
-		return (struct value){VIEW_NONE, true};
-	return (struct value){view_trim(hl7_text(component, r->d, r->a)), false};
-}
-
-/* The first component of a field. */
-static struct value
-value_of(struct reader *r, const struct fields_at *at, unsigned number, enum field field)
-{
-	return bounded(r, text_of(r, hl7_component(hl7_field(&at->f, number), r->d, 1)), field, at, number);
-}
-
-static struct view
-id_of(struct reader *r, const struct fields_at *at, unsigned number, enum field field)
-{
-	return value_of(r, at, number, field).text;
-}
-
-/* The number of one field, else of another. */
-static struct view
-either(struct reader *r, const struct fields_at *at, unsigned number, const struct fields_at *other, unsigned other_number, enum field field)
-{
-	struct view id = id_of(r, at, number, field);
-
-	return id.n > 0 ? id : id_of(r, other, other_number, field);
-}
-
-/* PID-5: family and given name as one: a blank between Latin ones, none between Chinese ones. */
-static struct value
-name_of(struct reader *r, const struct fields_at *pid)
-{
-	struct view field = hl7_field(&pid->f, 5);
-	struct value family = text_of(r, hl7_component(field, r->d, 1)), given = text_of(r, hl7_component(field, r->d, 2)), name = family;
-
-	if (!family.deleted && given.text.n > 0) {
-		name = given;
-		if (family.text.n > 0) {
-			const char *blank = (unsigned char)family.text.p[family.text.n - 1] < 0x80 && (unsigned char)given.text.p[0] < 0x80 ? " " : "";
-			name = (struct value){arena_join(r->a, family.text, blank, given.text), false};
-		}
+	switch (subject) {
+	case OF_VISIT: case OF_VISIT_OR_PATIENT:
+		return NUMBER_ANY;
+	case OF_PATIENT:
+		return NUMBER_NONE;
+	case OF_ACCOUNT_AND_PATIENT:	/* of a feed whose accounts number no visits: the patient alone */
+		return hl7_profile_numbers(p, VISIT_PID_18) ? NUMBER_ACCOUNT : NUMBER_NONE;
+	case OF_ACCOUNT: case OF_MOVED_ACCOUNT:
+		return NUMBER_ACCOUNT;
+	case OF_MERGED_VISIT: case OF_MOVED_VISIT:
+		return NUMBER_VISIT;
 	}
-	return bounded(r, name, FIELD_PATIENT_NAME, pid, 5);
+	return NUMBER_NONE;
 }
 
-/* PV1-2, table 0004. */
-static const char *
-class_of(struct view v)
+/* The field of an account's or a visit's number. False where the feed numbers its visits by another one: then the event names no visit that it knows. */
+static bool
+field_of(enum number number, const struct hl7_profile *p, enum hl7_visit_field *ret)
 {
-	if (v.n != 1)
-		return NULL;
-	switch (v.p[0]) {
-	case 'I':
-		return "inpatient";
-	case 'E':
-		return "emergency";
-	case 'O': case 'R': case 'B': case 'P':
-		return "outpatient";
-	}
-	return NULL;
+	*ret = number == NUMBER_ACCOUNT ? VISIT_PID_18 : hl7_profile_numbers(p, VISIT_PV1_19) || !hl7_profile_numbers(p, VISIT_PV1_50) ? VISIT_PV1_19
+	    : VISIT_PV1_50;
+	return hl7_profile_numbers(p, *ret);
 }
 
 /* The visit that a group is about. What is not said where it must be is told by judge_group. */
 static void
-visit_of(struct reader *r, enum subject subject, const struct fields_at *pid, const struct fields_at *pv1, const struct fields_at *mrg,
-    const struct hl7_header *h, struct visit_ref *ret)
+visit_of(struct reader *r, enum subject subject, const struct group_fields *g, const struct hl7_header *h, struct visit_ref *ret)
 {
+	enum number number = number_of(subject, r->profile);
+	enum hl7_visit_field field;
+
 	ret->facility = h->facility;
-	ret->patient_no.text = either(r, pid, 3, pid, 2, FIELD_PATIENT_NO);
-	ret->patient_name = name_of(r, pid);
-	ret->visit_class = class_of(hl7_component(hl7_field(&pv1->f, 2), r->d, 1));
-	switch (subject) {
-	case OF_VISIT: case OF_VISIT_OR_PATIENT:
-		ret->visit_no = either(r, pv1, 19, pid, 18, FIELD_VISIT_NO);
-		if (hl7_field(&pv1->f, 19).n > 0 || hl7_field(&pid->f, 18).n == 0)
-			ret->location = place_of(r, pv1, 19);
-		else
-			ret->location = place_of(r, pid, 18);
-		break;
-	case OF_PATIENT:
-		ret->location = place_of(r, pid, 3);
-		break;
-	case OF_ACCOUNT: case OF_ACCOUNT_AND_PATIENT:
-		ret->visit_no = id_of(r, pid, 18, FIELD_VISIT_NO);
-		ret->location = place_of(r, pid, 18);
-		break;
-	case OF_MERGED_VISIT:
-		ret->visit_no = id_of(r, pv1, 19, FIELD_VISIT_NO);
-		ret->location = place_of(r, pv1, 19);
-		break;
-	case OF_MOVED_ACCOUNT:
-		ret->visit_no = either(r, pid, 18, mrg, 3, FIELD_VISIT_NO);
-		ret->location = place_of(r, pid, 18);
-		break;
-	case OF_MOVED_VISIT:
-		ret->visit_no = either(r, pv1, 19, mrg, 5, FIELD_VISIT_NO);
-		ret->location = place_of(r, pv1, 19);
-		break;
+	ret->patient_no.text = reader_patient_no(r, &g->pid, 3);
+	if (ret->patient_no.text.n == 0 && r->profile->patient_by == PATIENT_BY_PLACE)
+		ret->patient_no.text = reader_id(r, &g->pid, 2, FIELD_PATIENT_NO);
+	ret->patient_name = reader_patient_name(r, &g->pid);
+	ret->visit_class = reader_class(r, &g->pv1);
+	if (number == NUMBER_ANY) {
+		ret->visit_no = reader_visit_no(r, g, &ret->location);
+	} else if (number == NUMBER_NONE) {
+		ret->location = reader_place(r, &g->pid, 3);
+	} else {
+		bool known = field_of(number, r->profile, &field);
+		if (known)
+			ret->visit_no = reader_number(r, g, field);
+		if (known && ret->visit_no.n == 0 && (subject == OF_MOVED_ACCOUNT || subject == OF_MOVED_VISIT))
+			ret->visit_no = reader_number_merged(r, g, field);
+		ret->location = reader_number_place(r, g, field);
 	}
 }
 
 /* The losers of a merge. */
 static void
-losers_of(struct reader *r, enum subject subject, const struct fields_at *mrg, struct visit_event *e)
+losers_of(struct reader *r, enum subject subject, const struct group_fields *g, struct visit_event *e)
 {
-	if (subject == OF_ACCOUNT || subject == OF_ACCOUNT_AND_PATIENT)
-		e->other_visit_no = id_of(r, mrg, 3, FIELD_VISIT_NO);
-	else if (subject == OF_MERGED_VISIT)
-		e->other_visit_no = id_of(r, mrg, 5, FIELD_VISIT_NO);
-	else if (subject == OF_VISIT_OR_PATIENT)
-		e->other_visit_no = either(r, mrg, 5, mrg, 3, FIELD_VISIT_NO);
+	enum number number = number_of(subject, r->profile);
+	enum hl7_visit_field field;
+
+	if (number == NUMBER_ANY)
+		e->other_visit_no = reader_visit_no_merged(r, g);
+	else if (number != NUMBER_NONE && field_of(number, r->profile, &field))
+		e->other_visit_no = reader_number_merged(r, g, field);
 	if (subject != OF_ACCOUNT && subject != OF_MERGED_VISIT)
-		e->other_patient_no = id_of(r, mrg, 1, FIELD_PATIENT_NO);
+		e->other_patient_no = reader_patient_no(r, &g->mrg, 1);
 }
 
 /* The first of the fields that holds a time; false when none does. A time that cannot be read is a refusal. */
@@ -217,12 +121,13 @@ time_of(struct view field, const struct hl7_delimiters *d, int offset, int64_t *
 static void
 event_time(struct reader *r, const struct hl7_context *c, struct view evn_line, const struct fields_at *pv1, struct visit_event *e)
 {
-	const struct fields_at evn = fields_of(evn_line, "EVN", 1, r->d);
+	struct fields_at evn;
 	const unsigned field = e->kind == EVENT_OPEN ? 44 : 45;
-	const char *location = place_of(r, pv1, field);
+	const char *location = reader_place(r, pv1, field);
 	struct refusal bad = {0};
 	int64_t at;
 
+	reader_split(r, evn_line, "EVN", 1, &evn);
 	if (time_of(hl7_field(&pv1->f, field), r->d, c->offset, &at, &bad, location)
 	    || (bad.reason == NULL && time_of(hl7_field(&evn.f, 2), r->d, c->offset, &at, &bad, location = "EVN^1^2")))
 		e->at = at;
@@ -232,33 +137,51 @@ event_time(struct reader *r, const struct hl7_context *c, struct view evn_line, 
 		e->refused = bad;
 }
 
+/* What the merge lacks of its loser. */
+static struct refusal
+judge_losers(struct hl7_events *he, enum number number, const struct visit_event *e, unsigned mrg)
+{
+	struct arena *a = he->reader.a;
+	enum hl7_visit_field field;
+
+	if (number == NUMBER_NONE && e->other_patient_no.n == 0)
+		return (struct refusal){"field_missing", "the merge names no patient in MRG-1", arena_printf(a, "MRG^%u^1", mrg)};
+	if ((number == NUMBER_ACCOUNT || number == NUMBER_VISIT) && e->other_visit_no.n == 0) {
+		field_of(number, he->reader.profile, &field);
+		int at = field == VISIT_PID_18 ? 3 : field == VISIT_PV1_19 ? 5 : 6;
+		return (struct refusal){"field_missing", at == 3 ? "the merge names no account in MRG-3" : at == 5 ? "the merge names no visit in MRG-5"
+		    : "the merge names no visit in MRG-6", arena_printf(a, "MRG^%u^%d", mrg, at)};
+	}
+	if (e->other_visit_no.n == 0 && e->other_patient_no.n == 0)
+		return (struct refusal){"field_missing", "the merge names neither a visit nor a patient to merge", arena_printf(a, "MRG^%u^1", mrg)};
+	return (struct refusal){0};
+}
+
 /* What a group lacks for its event. */
 static struct refusal
 judge_group(struct hl7_events *he, const struct hl7_group *g, const struct visit_ref *v, const struct visit_event *e)
 {
 	const enum subject subject = he->row->subject;
+	const struct hl7_profile *p = he->reader.profile;
+	const enum number number = number_of(subject, p);
 	struct arena *a = he->reader.a;
-	const unsigned pid = g->n_pid > 0 ? g->n_pid : 1, mrg = g->n_mrg > 0 ? g->n_mrg : 1;
-	bool needs_visit = subject != OF_PATIENT && subject != OF_VISIT_OR_PATIENT;
+	const unsigned pid = g->n_pid > 0 ? g->n_pid : 1;
+	enum hl7_visit_field field;
 
 	if (e->kind == EVENT_MERGE && g->mrg.n == 0)
 		return (struct refusal){"segment_missing", "a merge has an MRG segment", "MRG^1"};
-	if (v->visit_no.n == 0 && needs_visit)
-		return (struct refusal){"visit_missing", subject == OF_VISIT ? "no visit number in PV1-19 nor in PID-18" : "the event names no visit", v->location};
+	if (v->visit_no.n == 0 && (number == NUMBER_ACCOUNT || number == NUMBER_VISIT))
+		return (struct refusal){"visit_missing", field_of(number, p, &field) ? "the event names no visit"
+		    : "the event is about a number by which the feed's visit_no knows no visit", v->location};
+	if (v->visit_no.n == 0 && subject == OF_VISIT)
+		return (struct refusal){"visit_missing", p->visit_missing, v->location};
 	if (v->visit_no.n == 0 && v->patient_no.text.n == 0)
 		return (struct refusal){"field_missing", "no patient number in PID-3", arena_printf(a, "PID^%u^3", pid)};
 	if (e->kind == EVENT_MOVE && v->patient_no.text.n == 0)
 		return (struct refusal){"field_missing", "no patient number in PID-3 to move it to", arena_printf(a, "PID^%u^3", pid)};
 	if (e->kind != EVENT_MERGE)
 		return (struct refusal){0};
-	if (subject == OF_PATIENT && e->other_patient_no.n == 0)
-		return (struct refusal){"field_missing", "the merge names no patient in MRG-1", arena_printf(a, "MRG^%u^1", mrg)};
-	if (needs_visit && e->other_visit_no.n == 0)
-		return (struct refusal){"field_missing", subject == OF_MERGED_VISIT ? "the merge names no visit in MRG-5" : "the merge names no account in MRG-3",
-		    arena_printf(a, "MRG^%u^%d", mrg, subject == OF_MERGED_VISIT ? 5 : 3)};
-	if (e->other_visit_no.n == 0 && e->other_patient_no.n == 0)
-		return (struct refusal){"field_missing", "the merge names neither a visit nor a patient to merge", arena_printf(a, "MRG^%u^1", mrg)};
-	return (struct refusal){0};
+	return judge_losers(he, number, e, g->n_mrg > 0 ? g->n_mrg : 1);
 }
 
 /* One group, one visit, one event. */
@@ -268,10 +191,12 @@ group_read(struct hl7_events *he, const struct hl7_group *g, struct visit_ref *v
 	struct reader *r = &he->reader;
 	const struct hl7_context *c = &he->context;
 	const struct event_row *row = he->row;
-	const struct fields_at pid = fields_of(g->pid, "PID", g->n_pid, r->d), pv1 = fields_of(g->pv1, "PV1", g->n_pv1, r->d),
-	    mrg = fields_of(g->mrg, "MRG", g->n_mrg, r->d);
+	struct group_fields f;
 
-	visit_of(r, row->subject, &pid, &pv1, &mrg, he->header, v);
+	reader_split(r, g->pid, "PID", g->n_pid, &f.pid);
+	reader_split(r, g->pv1, "PV1", g->n_pv1, &f.pv1);
+	reader_split(r, g->mrg, "MRG", g->n_mrg, &f.mrg);
+	visit_of(r, row->subject, &f, he->header, v);
 	if (e == NULL)
 		return;
 	if (v->visit_class == NULL)
@@ -279,14 +204,14 @@ group_read(struct hl7_events *he, const struct hl7_group *g, struct visit_ref *v
 	e->kind = row->kind;
 	e->at = he->intake->has_sent_at ? he->intake->sent_at : c->now;
 	if (e->kind == EVENT_OPEN || e->kind == EVENT_DISCHARGE)
-		event_time(r, c, he->groups.evn, &pv1, e);
-	struct view birth = hl7_component(hl7_field(&pid.f, 7), r->d, 1);
+		event_time(r, c, he->groups.evn, &f.pv1, e);
+	struct view birth = hl7_component(hl7_field(&f.pid.f, 7), r->d, 1);
 	e->has_birth_date = birth.n > 0 && timestamp_parse_date(birth, &e->birth_date) == 0;
-	e->sex = value_of(r, &pid, 8, FIELD_SEX);
-	e->department = value_of(r, &pv1, 10, FIELD_DEPARTMENT);
-	e->location = bounded(r, text_of(r, hl7_part(hl7_field(&pv1.f, 3), r->d->repetition, 1)), FIELD_LOCATION, &pv1, 3);
+	e->sex = reader_code(r, &f.pid, 8, FIELD_SEX, &r->profile->sexes);
+	e->department = reader_code(r, &f.pv1, 10, FIELD_DEPARTMENT, &r->profile->departments);
+	e->location = reader_bounded(r, reader_text(r, hl7_part(hl7_field(&f.pv1.f, 3), r->d->repetition, 1)), FIELD_LOCATION, &f.pv1, 3);
 	if (e->kind == EVENT_MERGE)
-		losers_of(r, row->subject, &mrg, e);
+		losers_of(r, row->subject, &f, e);
 	struct refusal lacks = judge_group(he, g, v, e);
 	if (e->refused.reason == NULL || lacks.reason != NULL)
 		e->refused = lacks.reason != NULL ? lacks : e->refused;
@@ -357,7 +282,7 @@ judge(struct hl7_events *e)
 	if (in->refused.reason == NULL && e->groups.n_msh > 1)	/* frames are taken apart before: nobody pays for the next patient */
 		in->refused = (struct refusal){"segment_order", "a second MSH in one message", "MSH^2"};
 	if (in->refused.reason == NULL && is_dft(e->row) && in->visits[0].visit_no.n == 0)
-		in->refused = (struct refusal){"visit_missing", "no visit number in PV1-19 nor in PID-18", "PV1^1^19"};
+		in->refused = (struct refusal){"visit_missing", e->reader.profile->visit_missing, in->visits[0].location};
 	for (size_t i = 0; i < in->n_events && in->refused.reason == NULL; i++)
 		in->refused = in->events[i].refused;
 	for (size_t i = 0; in->refused.reason != NULL && i < in->n_lines; i++)
@@ -372,13 +297,13 @@ events_open(struct hl7_events *e, struct view message, const struct hl7_header *
 	e->header = h;
 	e->context = *c;
 	e->intake = in;
-	e->reader = (struct reader){&h->delimiters, &in->arena, {0}};
+	e->reader = (struct reader){&h->delimiters, c->profile, &in->arena, {0}};
 	e->message = message;
 	e->scanned = false;
 	timestamp_has_offset(h->time, &e->context.offset);	/* HL7 2.5 chapter 2, TS: the zone of MSH-7 is that of all times without one */
-	e->row = hl7_event_of(h, c->a40_visits, &in->refused);
+	e->row = hl7_event_of(h, c->profile->a40_visits, &in->refused);
 	hl7_groups_begin(&e->groups, message, &h->delimiters, e->row != NULL ? e->row->repeat : REPEAT_NONE, &in->arena);
-	in->message_id = bounded(&e->reader, (struct value){hl7_text(h->control_id, e->reader.d, e->reader.a), false}, FIELD_MESSAGE_ID, &msh, 10).text;
+	in->message_id = reader_bounded(&e->reader, (struct value){hl7_text(h->control_id, e->reader.d, e->reader.a), false}, FIELD_MESSAGE_ID, &msh, 10).text;
 	in->has_sent_at = timestamp_parse(h->time, e->context.offset, &in->sent_at) == 0;
 }
 

@@ -1,5 +1,8 @@
 /* ADT, DFT and BAR messages to visit events and charge lines: the HL7 profile of visitbill (HL7 v2.8 chapters 3 and 6).
  *
+ * What a message means to billing, by its type and event. Which fields number a visit, a patient and a line is the feed's profile to say (profile.h); the
+ * fields below are those of a feed that says nothing.
+ *
  *   ADT A01 A04 A05, BAR P01      open a visit            visit: PV1-19.1, else PID-18.1
  *   ADT A02 A06 A07 A08 A12,      update it               patient: PID-3.1, name PID-5
  *       BAR P05
@@ -18,22 +21,14 @@
 #ifndef VB_PROTO_HL7_EVENTS
 #define VB_PROTO_HL7_EVENTS
 
-#include "header.h"
+#include "profile.h"
 #include "proto/intake.h"
-
-/* What identifies a line in its visit. */
-enum hl7_line_id {
-	LINE_ID_FT1_2,		/* where it is blank, as BY_MESSAGE */
-	LINE_ID_BY_MESSAGE,	/* MSH-10 and FT1-1 */
-	LINE_ID_FT1_23,
-};
 
 struct hl7_context {
 	int64_t now;			/* microseconds */
 	int offset;			/* of times without one, seconds east */
 	size_t max_lines;		/* FT1 segments, and groups, that a message may have */
-	enum hl7_line_id line_id;
-	bool a40_visits;		/* the feed means visits by A40: MRG-5, else MRG-3, into PV1-19, else PID-18 */
+	const struct hl7_profile *profile;	/* how the feed speaks */
 };
 
 /* Reads the body of a message whose header is fine. Fills everything of *intake but the arena and the facility ids; a refusal of the

@@ -301,6 +301,8 @@ api_visit_parse(struct view body, const struct api_context *c, struct intake *in
 	struct json_in top = {root, "", -1, &in->arena, &in->refused, 0};
 	read_sent_at(&top, c, in);
 	read_visit(&top, c, v);
+	v->account_no = json_in_text(&top, "account_no", FIELD_VISIT_NO);
+	v->alternate_no = json_in_text(&top, "alternate_no", FIELD_VISIT_NO);
 	v->visit_class = read_class(&top);
 	check_event_time(&top, c, in, "admitted_at");
 	in->events[0].department = json_in_value(&top, "department", FIELD_DEPARTMENT);
@@ -317,7 +319,8 @@ api_visit_parse(struct view body, const struct api_context *c, struct intake *in
 			json_in_refuse(&p, "date_absurd", "is not a date such as 1990-01-31", "birth_date");
 		refuse_unknown(&p, (const char *const[]){"birth_date", "patient_no", "name", "sex", NULL}, &in->refused);
 	}
-	refuse_unknown(&top, (const char *const[]){"as_of", "facility", "visit_no", "class", "admitted_at", "department", "location", "patient", NULL},
+	refuse_unknown(&top, (const char *const[]){"as_of", "facility", "visit_no", "account_no", "alternate_no", "class", "admitted_at", "department", "location", "patient",
+	    NULL},
 	    &in->refused);
 }
 

@@ -2,7 +2,7 @@
 
 -- Facilities and feeds by name; a feed that is no longer configured is made inactive, and no bill waits for it.
 -- p: {"facilities": [{"code", "name", "grace_s", "late_grace_s", "due_hours", "outpatient_limit",
---     "inpatient_limit"}], "feeds": [{"name", "facility", "application", "waits"}]}
+--     "inpatient_limit", "close": {class: rule}}], "feeds": [{"name", "facility", "application", "waits"}]}
 -- Returns {"facilities": {code: id}, "feeds": {name: id}}. Locks the two tables' rows in code and name order. Where the schema has facilities and the
 -- settings name none of them it is another hospital's, and nothing is changed.
 create or replace function setup_apply(p json) returns json
@@ -24,6 +24,7 @@ begin
        set name = excluded.name, grace = excluded.grace, late_grace = excluded.late_grace,
            due_after = excluded.due_after, outpatient_limit = excluded.outpatient_limit,
            inpatient_limit = excluded.inpatient_limit;
+    perform close_rules_apply(p);
     insert into feed (name, facility_id, application, waits)
     select f.name, facility.facility_id, f.application, f.waits
       from json_to_recordset(p -> 'feeds') f (name text, facility text, application text, waits boolean)
@@ -39,6 +40,31 @@ begin
     return json_build_object(
         'facilities', (select json_object_agg(code, facility_id) from facility),
         'feeds', (select json_object_agg(name, feed_id) from feed));
+end $$;
+
+-- Close rules as the settings say them: "idle 4h", "daily 23:30"; anything else is no rule. Where one changed, the open visits of its class are looked at anew.
+create or replace function close_rules_apply(p json) returns void language plpgsql as $$
+begin
+    with said as (
+        select f.facility_id, r.key::visit_class as class,
+               case when split_part(r.value, ' ', 1) = 'idle' then split_part(r.value, ' ', 2)::interval end as idle,
+               case when split_part(r.value, ' ', 1) = 'daily' then split_part(r.value, ' ', 2)::time end as daily
+          from json_to_recordset(p -> 'facilities') s (code text, close json) join facility f using (code)
+         cross join lateral json_each_text(s.close) r
+    ), gone as (
+        delete from close_rule c using said s where (c.facility_id, c.class) = (s.facility_id, s.class) and s.idle is null and s.daily is null
+        returning c.facility_id, c.class
+    ), kept as (
+        insert into close_rule as c (facility_id, class, idle, daily)
+        select * from said where idle is not null or daily is not null order by facility_id, class
+        on conflict (facility_id, class) do update set idle = excluded.idle, daily = excluded.daily where (c.idle, c.daily) is distinct from (excluded.idle, excluded.daily)
+        returning c.*
+    ), ended as (
+        delete from visit_ending e using visit v, gone g where v.visit_id = e.visit_id and (v.facility_id, v.class) = (g.facility_id, g.class)
+    )
+    insert into visit_ending as e (visit_id, look_at)
+    select v.visit_id, close_rule_end(k::close_rule, v.opened_at) from kept k join visit v using (facility_id, class) where v.state = 'open'
+    on conflict (visit_id) do update set look_at = excluded.look_at;
 end $$;
 
 -- What a daemon with these merchants and feeds alone would leave lying: merchants with live attempts, and feeds with lines in quarantine that wait
@@ -62,13 +88,14 @@ begin
      order by 1, 2;
 end $$;
 
--- Moves watermarks forward. Rows are touched in feed order, so two daemons cannot wait for each other.
-create or replace function feed_marks(p_feed int[], p_mark timestamptz[]) returns void
+-- Moves watermarks forward. p_age: microseconds since the newest message of the feed came; null: none. Rows are touched in feed order, so two daemons
+-- cannot wait for each other.
+create or replace function feed_marks(p_feed int[], p_mark timestamptz[], p_age bigint[]) returns void
 language sql security definer set search_path from current as $$
     insert into feed_watermark as w (feed_id, mark, seen_at)
-    select f, max(m), now() from unnest(p_feed, p_mark) as t (f, m) group by f order by f
+    select f, max(m), now() - min(coalesce(a, 0)) * interval '1 us' from unnest(p_feed, p_mark, p_age) as t (f, m, a) group by f order by f
     on conflict (feed_id) do update
-       set mark = greatest(w.mark, excluded.mark), seen_at = excluded.seen_at
+       set mark = greatest(w.mark, excluded.mark), seen_at = greatest(w.seen_at, excluded.seen_at)
 $$;
 
 -- Price list rows from `visitbillctl items import`; a row that is there is replaced. Returns the rows changed.

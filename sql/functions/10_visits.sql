@@ -1,13 +1,13 @@
 -- Visits: finding and locking them, and the events that ADT, BAR and the API report.
 
--- A new visit row; null when another session made it first.
-create or replace function visit_insert(p_facility int, p_visit_no text, p_class text, p_provisional boolean,
+-- A new visit row; null when another session made it first. p_kind: of the number.
+create or replace function visit_insert(p_facility int, p_visit_no text, p_kind text, p_class text, p_provisional boolean,
     p_patient_no text, p_patient_name text) returns bigint language plpgsql as $$
 declare
     v_id bigint;
 begin
-    insert into visit (facility_id, visit_no, class, provisional, patient_no, patient_name)
-    select f.facility_id, p_visit_no, coalesce(p_class, 'unknown'), p_provisional, p_patient_no, p_patient_name
+    insert into visit (facility_id, visit_no, number_kind, class, provisional, patient_no, patient_name)
+    select f.facility_id, p_visit_no, coalesce(p_kind, 'visit'), coalesce(p_class, 'unknown'), p_provisional, p_patient_no, p_patient_name
       from facility f where f.facility_id = p_facility
        and not exists (select 1 from visit where facility_id = p_facility and visit_no = p_visit_no)
     on conflict (facility_id, visit_no) do nothing
@@ -15,56 +15,102 @@ begin
     return v_id;
 end $$;
 
--- Opens those of the numbers that are unknown, as provisional visits. An unknown facility is an error.
-create or replace function visits_open(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[])
-returns void language plpgsql as $$
+-- The own number of the visit that a number finds; null where it finds none, '' where it finds several and the patient does not tell which. A visit number
+-- (PV1-19) is that visit's own, or else any further number; an account's or an alternate one is that of its kind, or a visit's own.
+create or replace function visit_named(p_facility int, p_number text, p_kind text, p_patient_no text) returns text language plpgsql stable as $$
+declare
+    v_own bigint := (select visit_id from visit where facility_id = p_facility and visit_no = p_number);
+    v_ids bigint[];
+    v_places bigint[];
+begin
+    if v_own is not null and coalesce(p_kind, 'visit') = 'visit' then
+        return p_number;
+    end if;
+    select array_agg(v.visit_id order by v.visit_id), array_agg(distinct coalesce(v.merged_into, v.visit_id)) into v_ids, v_places
+      from (select visit_id from visit_number where facility_id = p_facility and number = p_number and (kind = p_kind or coalesce(p_kind, 'visit') = 'visit')
+            union select v_own where v_own is not null) n join visit v using (visit_id)
+     where v.state <> 'cancelled' or v_own = v.visit_id;
+    if cardinality(v_ids) > 1 and cardinality(v_places) > 1 then
+        select array_agg(visit_id) into v_ids from visit where visit_id = any (v_ids) and patient_no = p_patient_no;
+        if coalesce(cardinality(v_ids), 0) <> 1 then
+            return '';
+        end if;
+    end if;
+    return (select visit_no from visit where visit_id = v_ids[1]);
+end $$;
+
+-- Numbers of a kind that is not the visit's are found and made one at a time: who notes that a number is a visit's, and who opens a visit under it, wait for each other.
+create or replace function number_lock(p_facility int, p_number text) returns void language sql as $$
+    select pg_advisory_xact_lock(hashtextextended(p_number, p_facility))
+$$;
+
+-- The own numbers of the visits that these numbers find, as visit_named, in their order; where one finds none, a provisional visit is opened under it. Nulls
+-- stay. An unknown facility is an error.
+create or replace function visits_open(p_facility int[], p_visit_no text[], p_kind text[], p_class text[], p_patient_no text[], p_patient_name text[])
+returns text[] language plpgsql as $$
+declare
+    v_named text[] := p_visit_no;
+    x int;
 begin
     if exists (select from unnest(p_facility) f where not exists (select from facility where facility_id = f)) then
         raise exception 'no such facility' using errcode = 'foreign_key_violation';
     end if;
-    perform visit_insert(k.facility_id, k.visit_no, k.class, true, k.patient_no, k.patient_name)
-       from unnest(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name) k (facility_id, visit_no, class, patient_no, patient_name)
-      where not exists (select from visit v where v.facility_id = k.facility_id and v.visit_no = k.visit_no)
-      order by k.facility_id, k.visit_no;
+    for x in select k.ord from unnest(p_facility, p_visit_no) with ordinality k (facility_id, visit_no, ord)
+              where k.visit_no is not null order by k.facility_id, k.visit_no loop
+        v_named[x] := visit_named(p_facility[x], p_visit_no[x], p_kind[x], p_patient_no[x]);
+        if v_named[x] is null and coalesce(p_kind[x], 'visit') <> 'visit' then
+            perform number_lock(p_facility[x], p_visit_no[x]);
+            v_named[x] := visit_named(p_facility[x], p_visit_no[x], p_kind[x], p_patient_no[x]);
+        end if;
+        if v_named[x] is null then
+            perform visit_insert(p_facility[x], p_visit_no[x], p_kind[x], p_class[x], true, p_patient_no[x], p_patient_name[x]);
+            v_named[x] := p_visit_no[x];
+        end if;
+    end loop;
+    return v_named;
 end $$;
 
--- The visits of the numbers given, opened as provisional where unknown, each locked, in visit_id order; a merged visit stands for the
--- one that it went into. Numbers must not repeat. The ids come in the order of the input. merged: one of them has lines that were sent
--- under a number that was merged into it. An unknown facility is an error.
-create or replace function visits_take(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[],
-    out ids bigint[], out merged boolean)
+-- The visits of the numbers given (see visits_open), each locked, in visit_id order; a merged visit stands for the
+-- one that it went into. The ids, and the own numbers that the visits were found by, come in the order of the input: null and '' where a number is several visits'. merged: one of them has lines that
+-- were sent under a number that was merged into it. An unknown facility is an error.
+create or replace function visits_take(p_facility int[], p_visit_no text[], p_kind text[], p_class text[], p_patient_no text[], p_patient_name text[],
+    out ids bigint[], out numbers text[], out merged boolean)
 language plpgsql set enable_hashjoin = on as $$
 declare
     v_merged boolean;
 begin
+    numbers := p_visit_no;
+    ids := '{}';
+    merged := false;
     if coalesce(cardinality(p_visit_no), 0) = 0 then
-        ids := '{}';
-        merged := false;
         return;
+    end if;
+    if p_kind is not null then
+        numbers := visits_open(p_facility, p_visit_no, p_kind, p_class, p_patient_no, p_patient_name);
     end if;
     loop
         select array_agg(coalesce(v.merged_into, v.visit_id) order by k.ord), bool_or(v.merged_into is not null)
           into ids, merged
-          from unnest(p_facility, p_visit_no) with ordinality k (facility_id, visit_no, ord)
+          from unnest(p_facility, numbers) with ordinality k (facility_id, visit_no, ord)
           left join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no;
-        if array_position(ids, null) is null then
+        if not exists (select from unnest(ids, numbers) n (id, number) where id is null and number <> '') then
             select bool_or(l.state = 'merged'), merged or bool_or(l.absorbed) into v_merged, merged
               from (select state, absorbed from visit where visit_id = any (ids) order by visit_id for no key update) l;
-            exit when not v_merged;     -- merged while we waited: look again
+            exit when v_merged is not true;     -- merged while we waited: look again
         else
-            perform visits_open(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
+            numbers := visits_open(p_facility, numbers, p_kind, p_class, p_patient_no, p_patient_name);
         end if;
     end loop;
 end $$;
 
--- The same, for callers that only need the ids.
+-- The same by visit numbers, for callers that only need the ids.
 create or replace function visits_lock(p_facility int[], p_visit_no text[], p_class text[], p_patient_no text[], p_patient_name text[])
 returns bigint[] language plpgsql as $$
 begin
-    return (select ids from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name));
+    return (select ids from visits_take(p_facility, p_visit_no, null, p_class, p_patient_no, p_patient_name));
 end $$;
 
--- Locks the visits that there are of these numbers and of these patients, in visit_id order: for who will lock some of them now and others later in the
+-- Locks the visits that there are of these numbers, of whatever kind, and of these patients, in visit_id order: for who will lock some of them now and others later in the
 -- same transaction, so that two such do not wait for each other. (Visits that are not there yet may still meet, and one of the two is sent again.)
 -- Nulls name nothing.
 create or replace function visits_hold(p_facility int[], p_visit_no text[], p_patient_no text[]) returns void
@@ -75,9 +121,27 @@ begin
       where visit_id in (select coalesce(v.merged_into, v.visit_id) from unnest(p_facility, p_visit_no) k (facility_id, visit_no)
                            join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no
                           union
+                         select coalesce(v.merged_into, v.visit_id) from unnest(p_facility, p_visit_no) k (facility_id, visit_no)
+                           join visit_number n on n.facility_id = k.facility_id and n.number = k.visit_no join visit v using (visit_id)
+                          union
                          select v.visit_id from unnest(p_facility, p_patient_no) k (facility_id, patient_no)
                            join visit v on v.facility_id = k.facility_id and v.patient_no = k.patient_no)
       order by visit_id for no key update;
+end $$;
+
+-- Notes that the visit has this number, too. What came under it before the visit was known, and opened a visit that nobody has told of, goes to this one. The
+-- caller has locked the number and both visits.
+create or replace function visit_number_note(v visit, p_kind text, p_number text, p_feed int, p_message text) returns void language plpgsql as $$
+begin
+    if coalesce(p_number, '') = '' or p_number = v.visit_no
+       or exists (select from visit_number where (facility_id, number, kind, visit_id) = (v.facility_id, p_number, p_kind, v.visit_id)) then
+        return;
+    end if;
+    insert into visit_number (facility_id, number, kind, visit_id) values (v.facility_id, p_number, p_kind, v.visit_id) on conflict do nothing;
+    if exists (select from visit o where o.facility_id = v.facility_id and o.visit_no = p_number and o.number_kind = p_kind and o.provisional
+                  and o.state in ('open', 'discharged') and o.visit_id <> v.visit_id and coalesce(o.patient_no = v.patient_no, true)) then
+        perform visit_merge(v.facility_id, v.visit_no, p_number, null, null, p_feed, p_message);
+    end if;
 end $$;
 
 -- Visits are settled when no bill of theirs is owed, else billed. A discharged visit stays one until it is closed: p_closing says that its
@@ -118,7 +182,7 @@ end $$;
 -- nothing has changed but perhaps a flag.
 create or replace function visit_event_one(p_kind text, p_feed int, p_facility int, p_visit_no text, p_message text, p_sent timestamptz,
     p_at timestamptz, p_patient_no text, p_patient_name text, p_birth_date date, p_sex text, p_class text,
-    p_department text, p_location text, p_other_visit_no text, p_other_patient_no text) returns text
+    p_department text, p_location text, p_other_visit_no text, p_other_patient_no text, p_number_kind text) returns text
 language plpgsql as $$
 declare
     v visit;
@@ -142,7 +206,7 @@ begin
     if p_kind in ('update', 'reopen', 'cancel') and not exists (select 1 from visit where facility_id = p_facility and visit_no = p_visit_no) then
         return 'visit_unknown';         -- what changes a visit opens none
     end if;
-    v_id := visit_insert(p_facility, p_visit_no, p_class, p_kind = 'discharge', nullif(p_patient_no, ''), nullif(p_patient_name, ''));
+    v_id := visit_insert(p_facility, p_visit_no, p_number_kind, p_class, p_kind = 'discharge', nullif(p_patient_no, ''), nullif(p_patient_name, ''));
     v_new := v_id is not null;
     v_id := (visits_lock(array[p_facility], array[p_visit_no], array[p_class], array[p_patient_no],
                          array[p_patient_name]))[1];
@@ -177,7 +241,7 @@ begin
     case p_kind
     when 'open' then
         if v.state = 'cancelled' then   -- admitted after all
-            update visit set state = 'open', discharged_at = null, discharge_seen_at = null where visit_id = v_id;
+            update visit set state = 'open', discharged_at = null, discharge_seen_at = null, discharge_feed = null where visit_id = v_id;
             perform note_event('visit', v_id, null, null, 'cancelled', 'open', p_feed, p_message);
             return 'done';
         elsif not v_new and not v.provisional then
@@ -190,10 +254,10 @@ begin
         if v.state <> 'open' then
             return 'repeated';
         end if;
-        update visit set state = 'discharged', discharged_at = p_at, discharge_seen_at = now() where visit_id = v_id;
+        update visit set state = 'discharged', discharged_at = p_at, discharge_seen_at = now(), discharge_feed = p_feed where visit_id = v_id;
         perform note_event('visit', v_id, null, null, 'open', 'discharged', p_feed, p_message);
     when 'cancel' then
-        if v.state in ('billed', 'settled') or exists (select 1 from bill where visit_id = v_id) then
+        if v.state in ('billed', 'settled') or exists (select 1 from bill where visit_id = v_id and not interim) then
             return 'visit_closed';
         elsif v.total <> 0 or exists (select 1 from capture where visit_id = v_id) then
             update visit set disputed = true where visit_id = v_id;
@@ -224,34 +288,37 @@ begin
     if not v_touched then
         perform bills_void(p_visit);
     end if;
-    update visit set state = 'open', discharged_at = null, discharge_seen_at = null, late_since = null
+    update visit set state = 'open', discharged_at = null, discharge_seen_at = null, discharge_feed = null, late_since = null
      where visit_id = p_visit;
     perform note_event('visit', p_visit, null, null, v_from, 'open', p_feed, p_message);
 end $$;
 
--- What a line is called on a visit that others were merged into. Sent under a merged number, it carries that number (id@number), so the ids of the
--- two visits never meet. Sent under the visit's own number, it is what it says, unless it is known only as a moved line: a resend (same
--- digest) or, without a digest, what a reversal names.
-create or replace function merged_name(p_visit bigint, p_feed int, p_line text, p_sent_as text, p_digest uuid) returns text
-language plpgsql stable as $$
-begin
-    if p_line is null or p_sent_as is not null then
-        return p_line || '@' || p_sent_as;
-    elsif exists (select from charge where visit_id = p_visit and feed_id = p_feed and source_line = p_line) then
-        return p_line;
-    end if;
-    return coalesce((select source_line from charge
-                      where visit_id = p_visit and feed_id = p_feed and sent_visit_no is not null
-                        and source_line = p_line || '@' || sent_visit_no and digest = coalesce(p_digest, digest)
-                      order by line_no limit 1), p_line);
-end $$;
+-- Did the visit of the first number go into another one through that of the second?
+create or replace function merged_through(p_facility int, p_from text, p_through text) returns boolean language sql stable as $$
+    with recursive way as (
+        select visit_no, merged_next from visit where facility_id = p_facility and visit_no = p_from
+        union
+        select n.visit_no, n.merged_next from way w join visit n on n.visit_id = w.merged_next
+    )
+    select exists (select from way where visit_no = p_through)
+$$;
 
--- What the line of this name on the merged visit is called on the survivor; a reversal's target may have moved before.
-create or replace function moved_name(p_visit bigint, p_feed int, p_line text, p_visit_no text) returns text
+-- Under which number a visit that others were merged into knows a line: '' for its own. p_sent_as: under which it was sent now. That is where it is looked for
+-- first, so that the ids of two visits never meet; a line that is not there may have moved with a visit that this number stands for now: a resend is known by its digest, and what a reversal names
+-- (no digest) where one line alone can be meant.
+create or replace function line_known_as(p_visit bigint, p_feed int, p_line text, p_sent_as text, p_digest uuid) returns text
 language plpgsql stable as $$
+declare
+    v_known text[];
 begin
-    return (select case when c.sent_visit_no is null then c.source_line || '@' || p_visit_no else c.source_line end
-              from charge c where c.visit_id = p_visit and c.feed_id = p_feed and c.source_line = p_line);
+    if p_line is null or exists (select from charge where visit_id = p_visit and feed_id = p_feed and source_line = p_line and sent_as = p_sent_as) then
+        return p_sent_as;
+    end if;
+    select array_agg(c.sent_as order by c.line_no) into v_known
+      from charge c join visit v using (visit_id)
+     where c.visit_id = p_visit and c.feed_id = p_feed and c.source_line = p_line and c.sent_as <> '' and c.digest = coalesce(p_digest, c.digest)
+       and (p_sent_as = '' or merged_through(v.facility_id, c.sent_as, p_sent_as));
+    return case when cardinality(v_known) = 1 or p_digest is not null then coalesce(v_known[1], p_sent_as) else p_sent_as end;
 end $$;
 
 -- From now on what comes under the old patient number is of the new one, and so is what was of the old one before.
@@ -301,7 +368,7 @@ begin
 end $$;
 
 -- Merges p_other_visit_no into p_visit_no. Lines stay where they were booked: each is taken back on the old visit by a transfer
--- line of feed 0 and booked on the surviving one as id@number, where resends and reversals find it (merged_name).
+-- line of feed 0 and booked on the surviving one with the number that it was sent under, where resends and reversals find it (line_known_as).
 -- Without visit numbers only the patients are merged.
 create or replace function visit_merge(p_facility int, p_visit_no text, p_other_visit_no text, p_patient_no text,
     p_other_patient_no text, p_feed int, p_message text) returns text
@@ -350,14 +417,15 @@ begin
     perform bills_void(v_from.visit_id);
 
     -- onto the survivor, in line order; what had moved before keeps its name
-    insert into charge
+    insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount, charged_at, posted_at, digest,
+           source_line, message_id, item_code, item_name, national_code, class, unit, department, performer, orderer, order_no, reverses_line, warning,
+           sent_as, reverses_as)
     select v_into.visit_id, v_into.line_count + (row_number() over (order by c.line_no))::int, c.feed_id, c.kind, c.category, c.self_pay_e4,
            c.quantity_e4, c.unit_price_e6, c.amount, c.charged_at, now(), c.digest,
-           case when c.sent_visit_no is null then c.source_line || '@' || v_from.visit_no else c.source_line end,
-           c.message_id, c.item_code, c.item_name, c.national_code, c.class, c.unit, c.department, c.performer,
+           c.source_line, c.message_id, c.item_code, c.item_name, c.national_code, c.class, c.unit, c.department, c.performer,
            c.orderer, c.order_no,
-           case when c.reverses_line is not null then moved_name(v_from.visit_id, c.feed_id, c.reverses_line, v_from.visit_no) end, c.warning,
-           coalesce(c.sent_visit_no, v_from.visit_no)
+           c.reverses_line, c.warning, coalesce(nullif(c.sent_as, ''), v_from.visit_no),
+           case when c.reverses_line is null then '' else coalesce(nullif(c.reverses_as, ''), v_from.visit_no) end
       from charge c
      where c.visit_id = v_from.visit_id and c.feed_id <> 0;
     get diagnostics v_lines = row_count;
@@ -368,17 +436,18 @@ begin
      where visit_id = v_into.visit_id;
 
     -- off the old one
-    insert into charge
+    insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount, charged_at, posted_at, digest,
+           source_line, message_id, item_code, item_name, national_code, class, unit, department, performer, orderer, order_no, sent_as)
     select v_from.visit_id, v_from.line_count + (row_number() over (order by c.line_no))::int, 0, 'AJ', c.category, c.self_pay_e4,
            c.quantity_e4, c.unit_price_e6, -c.amount, c.charged_at, now(), c.digest,
            c.feed_id || '/' || c.source_line, p_message, c.item_code, c.item_name, c.national_code, c.class, c.unit,
-           c.department, c.performer, c.orderer, c.order_no, null, null, null
+           c.department, c.performer, c.orderer, c.order_no, c.sent_as
       from charge c where c.visit_id = v_from.visit_id and c.feed_id <> 0;
     update visit set total = total - v_total, line_count = line_count + v_lines where visit_id = v_from.visit_id;
     if v_lines > 0 or v_from.line_count > 0 then
         perform bill_issue(v_from.visit_id, '{}');
     end if;
-    update visit set state = 'merged', merged_into = v_into.visit_id, late_since = null where visit_id = v_from.visit_id;
+    update visit set state = 'merged', merged_into = v_into.visit_id, merged_next = v_into.visit_id, late_since = null where visit_id = v_from.visit_id;
     update visit set merged_into = v_into.visit_id where merged_into = v_from.visit_id;
     perform note_event('visit', v_from.visit_id, null, null, v_from.state, 'merged', p_feed, p_message,
                        jsonb_build_object('into', v_into.visit_no, 'lines', v_lines, 'amount', yuan(v_total)));
@@ -388,31 +457,61 @@ begin
 end $$;
 
 -- A batch of visit events in the order given; an outcome each, in the same order. Kinds: open, update, discharge, cancel, reopen, merge, move, payment
--- (money taken elsewhere). p_sent: when it was sent. Null leaves a value, '' deletes it. Locks the visits of all of them first, in visit_id order.
+-- (money taken elsewhere). p_sent: when it was sent. Null leaves a value, '' deletes it. p_number_kind: of p_visit_no and p_other_visit_no, null: visit numbers;
+-- p_account, p_alternate: further numbers of the visit. Locks the visits of all of them first, in visit_id order.
 create or replace function visit_events(p_kind text[], p_feed int[], p_facility int[], p_visit_no text[], p_message text[],
     p_sent timestamptz[], p_at timestamptz[], p_patient_no text[], p_patient_name text[], p_birth_date date[], p_sex text[], p_class text[],
     p_department text[], p_location text[], p_other_visit_no text[], p_other_patient_no text[],
-    p_amount bigint[], p_source_line text[], p_digest uuid[]) returns text[]
+    p_amount bigint[], p_source_line text[], p_digest uuid[], p_number_kind text[] default null, p_account text[] default null, p_alternate text[] default null)
+returns text[]
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     v_outcomes text[] := '{}';
+    v_no text;
+    v_other text;
+    v visit;
     i int;
 begin
+    perform number_lock(facility_id, number) from (     -- before the visits: who posts under such a number takes both in this order, too
+        select distinct n.facility_id, n.number from unnest(p_facility || p_facility, p_account || p_alternate, p_visit_no || p_visit_no) n (facility_id, number, visit_no)
+         where n.number <> n.visit_no and not exists (select from visit_number k join visit o using (visit_id)
+                                                       where k.facility_id = n.facility_id and k.number = n.number and o.visit_no = n.visit_no)
+         order by 1, 2) fresh;
     if cardinality(p_kind) > 1 then     -- they come in the order in which they were sent, and lock in that of the visits
-        perform visits_hold(p_facility || p_facility, p_visit_no || p_other_visit_no,
+        perform visits_hold(p_facility || p_facility || p_facility || p_facility, p_visit_no || p_other_visit_no || p_account || p_alternate,
                             (select array_agg(case when p_visit_no[x] is null then p_patient_no[x] end order by x)
                                from generate_series(1, cardinality(p_kind)) x) || p_other_patient_no);
+    elsif p_account[1] is not null or p_alternate[1] is not null then
+        perform visits_hold(array[p_facility[1], p_facility[1], p_facility[1]], array[p_visit_no[1], p_account[1], p_alternate[1]], null);
     end if;
     for i in 1 .. cardinality(p_kind) loop
+        v_no := visit_named(p_facility[i], p_visit_no[i], p_number_kind[i], p_patient_no[i]);
+        if v_no is null and p_number_kind[i] <> 'visit' and p_visit_no[i] is not null then      -- it may open one: nobody makes it another's number meanwhile
+            perform number_lock(p_facility[i], p_visit_no[i]);
+            v_no := visit_named(p_facility[i], p_visit_no[i], p_number_kind[i], p_patient_no[i]);
+        end if;
+        v_no := coalesce(v_no, p_visit_no[i]);
+        v_other := coalesce(visit_named(p_facility[i], p_other_visit_no[i], p_number_kind[i], p_other_patient_no[i]), p_other_visit_no[i]);
+        if v_no = '' or (v_other = '' and p_other_visit_no[i] <> '') then
+            v_outcomes[i] := 'visit_ambiguous';
+            continue;
+        end if;
         v_outcomes[i] := case p_kind[i]
             when 'payment' then
-                capture_elsewhere(p_feed[i], p_facility[i], p_visit_no[i], p_source_line[i], p_amount[i], p_at[i], p_digest[i],
+                capture_elsewhere(p_feed[i], p_facility[i], v_no, p_source_line[i], p_amount[i], p_at[i], p_digest[i],
                                   p_patient_no[i], p_patient_name[i], p_class[i])
             else
-                visit_event_one(p_kind[i], p_feed[i], p_facility[i], p_visit_no[i], p_message[i], p_sent[i], p_at[i],
+                visit_event_one(p_kind[i], p_feed[i], p_facility[i], v_no, p_message[i], p_sent[i], p_at[i],
                                 p_patient_no[i], p_patient_name[i], p_birth_date[i], p_sex[i], p_class[i], p_department[i], p_location[i],
-                                p_other_visit_no[i], p_other_patient_no[i])
+                                v_other, p_other_patient_no[i], p_number_kind[i])
             end;
+        if (p_account[i] <> '' or p_alternate[i] <> '') and p_kind[i] in ('open', 'update', 'discharge') and v_outcomes[i] in ('done', 'repeated') then
+            select * into v from visit where facility_id = p_facility[i] and visit_no = v_no and state not in ('merged', 'cancelled');
+            if found then
+                perform visit_number_note(v, 'account', p_account[i], p_feed[i], p_message[i]);
+                perform visit_number_note(v, 'alternate', p_alternate[i], p_feed[i], p_message[i]);
+            end if;
+        end if;
     end loop;
     return v_outcomes;
 end $$;

@@ -51,13 +51,14 @@ $$;
 
 -- Books a batch of lines.
 --   p_facility..p_patient_name: the visits of the batch, each once, and each with a line.
+--   p_number_kind: of each visit's number; null instead of the array when all are visit numbers. The others are looked up first.
 --   p_item_facility..p_item_day: the items of the batch, each once: a code on a day (of the hospital's zone) at a facility.
 --   p_visit, p_item: for each line the positions of its visit and its item in those arrays, from 1; no code, no item. p_kind: CG, CD or AJ.
 --   p_place: which line of its visit in this batch, from 1, those that reverse one not counted (null).
 --   p_quantity: 4 decimals; p_price: 6 decimals, both as integers, null where not given; p_amount: fen, null where not given.
 --   p_category: 1 to 14 or null. p_reverses: the source_line that the line takes back, or null; null instead of the array when none does.
 -- Returns an outcome a line (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled, amount_too_large, total_negative,
--- patient_mismatch);
+-- patient_mismatch, visit_ambiguous);
 -- null instead of the array when all are posted; and the running total and the state of each visit afterwards.
 -- Its settings hold for the functions it calls: plans are kept, and outlive the empty tables of the first day. Without hash and merge joins
 -- the visits are looked up one by one whatever the statistics say.
@@ -68,7 +69,7 @@ create or replace function charges_post(
     p_visit int[], p_item int[], p_place int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[], p_charged_at timestamptz[],
     p_quantity bigint[], p_price bigint[], p_amount bigint[], p_category smallint[], p_name text[],
     p_national_code text[], p_department text[], p_performer text[], p_orderer text[], p_order_no text[],
-    p_reverses text[], p_message text[],
+    p_reverses text[], p_message text[], p_number_kind text[] default null,
     out outcomes text[], out totals bigint[], out states text[])
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
@@ -87,6 +88,9 @@ declare
     v_late boolean;
     v_merged boolean;
     v_booked boolean := false;
+    v_alone boolean := true;    -- each visit has one number in this batch, and each number one visit
+    v_sent_as text[];
+    v_reverses_as text[];
     v_code text[];
     v_back text[];
 begin
@@ -97,11 +101,17 @@ begin
       from generate_series(1, cardinality(p_item_code)) k
       left join lateral item_on(p_item_facility[k], p_item_code[k], p_item_day[k]) i on true;
 
+    if p_number_kind is not null then
+        p_visit_no := visits_open(p_facility, p_visit_no, p_number_kind, p_class, p_patient_no, p_patient_name);
+        v_alone := (select count(distinct (f, nullif(n, ''))) filter (where n <> '') = count(*) from unnest(p_facility, p_visit_no) k (f, n));
+    end if;
+
     -- Nearly every batch is new charges of visits that take them: one statement books it, without a look at what is there. It fails as a whole
     -- where a key is there already, an amount is missing or too large; a visit that is unknown, cancelled or merged undoes it. Unknown
     -- visits are opened and it is said again; for the rest the lines are judged one by one below. (offset 0 keeps a subquery from being
     -- taken apart: what stands in its list is an expression once, and not wherever an inlined function uses it.)
     for attempt in 1 .. 2 loop
+        exit when not v_alone;
         begin
             with taken as (         -- a visit of reversals only is taken, too: its lock is needed below
                 update visit v
@@ -157,7 +167,8 @@ begin
                 exit;
             when sqlstate 'VB001' then
                 exit when v_odd;
-                perform visits_open(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
+                p_visit_no := visits_open(p_facility, p_visit_no, null, p_class, p_patient_no, p_patient_name);
+                v_alone := (select count(distinct (f, nullif(n, ''))) filter (where n <> '') = count(*) from unnest(p_facility, p_visit_no) k (f, n));
         end;
     end loop;
     if v_booked and not v_late and not v_reversals then
@@ -169,29 +180,30 @@ begin
                          order by x)
           into outcomes from generate_series(1, cardinality(p_visit)) x;
     else
-        select ids, merged into v_ids, v_merged from visits_take(p_facility, p_visit_no, p_class, p_patient_no, p_patient_name);
+        select ids, numbers, merged into v_ids, p_visit_no, v_merged from visits_take(p_facility, p_visit_no, null, p_class, p_patient_no, p_patient_name);
         if v_merged then
-            select array_agg(merged_name(v_ids[l.visit], l.feed, l.source, nullif(p_visit_no[l.visit], v.visit_no), l.digest) order by l.ord),
-                   array_agg(merged_name(v_ids[l.visit], l.feed, l.reverses, nullif(p_visit_no[l.visit], v.visit_no), null) order by l.ord)
-              into p_source_line, p_reverses
+            select array_agg(line_known_as(v.visit_id, l.feed, l.source, case when n.number = v.visit_no then '' else n.number end, l.digest) order by l.ord),
+                   array_agg(line_known_as(v.visit_id, l.feed, l.reverses, case when n.number = v.visit_no then '' else n.number end, null) order by l.ord)
+              into v_sent_as, v_reverses_as
               from unnest(p_visit, p_feed, p_source_line, p_reverses, p_digest) with ordinality l (visit, feed, source, reverses, digest, ord)
-              join visit v on v.visit_id = v_ids[l.visit];
+              left join (select ord, number from unnest(p_visit_no) with ordinality n (number, ord)) n on n.ord = l.visit
+              left join visit v on v.visit_id = v_ids[l.visit];
         end if;
         v_code := (select array_agg(p_item_code[p_item[x]] order by x) from generate_series(1, cardinality(p_visit)) x);
         outcomes := charges_judge(v_ids, p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount,
                                   p_category, v_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_reverses,
-                                  p_message, p_visit_no, p_patient_no);
+                                  p_message, p_visit_no, p_patient_no, v_sent_as);
         perform intake_count(p_feed, outcomes);
     end if;
     if v_reversals then
         v_back := charges_take_back(v_ids, p_visit, p_feed, p_source_line, p_digest, p_charged_at, p_quantity, p_amount, p_department,
-                                    p_performer, p_orderer, p_order_no, p_reverses, p_message, p_visit_no, p_patient_no);
+                                    p_performer, p_orderer, p_order_no, p_reverses, p_message, p_visit_no, p_patient_no, v_sent_as, v_reverses_as);
         perform intake_count(p_feed, v_back);
-        outcomes := (select array_agg(coalesce(o.booked, o.back) order by o.ord)
+        outcomes := (select array_agg(coalesce(o.booked, o.back, 'visit_ambiguous') order by o.ord)
                        from unnest(outcomes, v_back) with ordinality o (booked, back, ord));
     end if;
     select array_agg(v.total order by i.ord), array_agg(v.state order by i.ord) into totals, states
-      from unnest(v_ids) with ordinality i (visit_id, ord) join visit v using (visit_id);
+      from unnest(v_ids) with ordinality i (visit_id, ord) left join visit v using (visit_id);
 end $$;
 
 -- Counts outcomes by feed and day; a line without one is not counted. The shard is this connection's, so lanes do not wait for each other.

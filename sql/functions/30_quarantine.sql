@@ -160,9 +160,9 @@ language sql stable security definer set search_path from current as $$
         select q.quarantine_id from quarantine_waiting w join quarantine q using (quarantine_id)
          where w.held
            and exists (select 1 from facility f join visit v on v.facility_id = f.facility_id
-                         join charge c on c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id
-                                      and c.source_line = case when v.merged_into is null then q.awaits_line else q.awaits_line || '@' || q.visit_no end
-                        where f.code = q.facility_code and v.visit_no = q.visit_no)
+                         join charge c on c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id and c.source_line = q.awaits_line
+                        where f.code = q.facility_code and v.visit_no = visit_named(f.facility_id, q.visit_no, null, null)
+                          and c.sent_as = line_known_as(c.visit_id, q.feed_id, q.awaits_line, case when v.merged_into is null then '' else v.visit_no end, null))
          order by q.quarantine_id limit p_limit)) r
 $$;
 

@@ -1,14 +1,15 @@
 -- Closing: bills over a visit's unbilled lines, void notes, credit, and which visits are due.
 
--- Issues a bill over the lines after billed_line. The caller has locked the visit. A visit without unbilled lines gets
+-- Issues a bill over the lines after billed_line; p_interim: the visit stays open. The caller has locked the visit. A visit without unbilled lines gets
 -- none. Books the receivable and the revenue, then applies the credit that the visit has. Returns the bill, or null.
-create or replace function bill_issue(p_visit bigint, p_silent text[]) returns bigint
+create or replace function bill_issue(p_visit bigint, p_silent text[], p_interim boolean default false) returns bigint
 language plpgsql as $$
 declare
     v visit;
     v_subtotals bigint[];
     v_total bigint;
     v_first bigint;     -- documents the visit has had
+    v_closing bigint;   -- those of this generation that a close issued
     v_bill bigint;
     v_kind text;
     v_no text;
@@ -24,16 +25,16 @@ begin
     if v_total <> v.total - (select coalesce(sum(total), 0) from bill where visit_id = p_visit) then
         raise exception 'visit %: lines add up to % fen and the running total says otherwise', p_visit, v_total;
     end if;
-    select count(*) into v_first from bill where visit_id = p_visit;
-    v_kind := case when v_total < 0 then 'credit_note' when v.billed_line > 0 then 'supplement' else 'bill' end;
-    v_no := v.visit_no || case when v_first = 0 then ''
-                               when v.billed_line = 0 then '/R' || v.generation
-                               else '/A' || (select count(*) from bill where visit_id = p_visit and generation = v.generation
-                                                and kind <> 'void_note') || case when v.generation > 1 then 'R' || v.generation else '' end end;
+    select count(*), count(*) filter (where generation = v.generation and kind <> 'void_note' and not interim) into v_first, v_closing
+      from bill where visit_id = p_visit;
+    v_kind := case when v_total < 0 then 'credit_note' when p_interim then 'interim' when v_closing > 0 then 'supplement' else 'bill' end;
+    v_no := v.visit_no || case when p_interim then '/I' || (v_first + 1)
+                               when v_closing = 0 then case when v.generation = 1 then '' else '/R' || v.generation end
+                               else '/A' || v_closing || case when v.generation > 1 then 'R' || v.generation else '' end end;
     v_no := bill_number(v.facility_id, v_no);
-    insert into bill (public_id, facility_id, visit_id, sequence, bill_no, kind, generation, first_line, last_line, prev_line, total,
+    insert into bill (public_id, facility_id, visit_id, sequence, bill_no, kind, interim, generation, first_line, last_line, prev_line, total,
                       subtotals, personal_cash, silent_feeds, due_at)
-    select random_id(), v.facility_id, p_visit, v_first + 1, v_no, v_kind, v.generation, v.billed_line + 1, v.line_count,
+    select random_id(), v.facility_id, p_visit, v_first + 1, v_no, v_kind, p_interim, v.generation, v.billed_line + 1, v.line_count,
            nullif(v.billed_line, 0), v_total, v_subtotals, v_total, p_silent, now() + f.due_after
       from facility f where f.facility_id = v.facility_id
     returning bill_id into v_bill;
@@ -135,16 +136,19 @@ begin
     end loop;
 end $$;
 
--- The feeds that hold a visit's bill back: those of its facility whose watermark has not passed the discharge.
-create or replace function feeds_behind(p_facility int, p_time timestamptz) returns text[]
+-- The feeds that hold a visit's bill back: those of its facility that have not passed the discharge. A feed has when it sent something since it was learned of, and that is as new as the
+-- discharge; the feed that told of it has said before what came before.
+create or replace function feeds_behind(v visit) returns text[]
 language plpgsql stable as $$
 begin
     return (select coalesce(array_agg(f.name order by f.name), '{}')
               from feed f left join feed_watermark w using (feed_id)
-             where f.facility_id = p_facility and f.waits and f.active and coalesce(w.mark, '-infinity') < p_time);
+             where f.facility_id = v.facility_id and f.waits and f.active
+               and (coalesce(w.mark, '-infinity') < v.discharged_at
+                    or (w.seen_at <= v.discharge_seen_at and f.feed_id is distinct from v.discharge_feed)));
 end $$;
 
--- Closes what is due, at most p_limit visits: discharged ones whose feeds have all passed the discharge time or whose grace time
+-- Closes what is due, at most p_limit visits: discharged ones whose feeds have all passed the discharge (see feeds_behind) or whose grace time
 -- is over, and closed ones whose late lines have waited long enough. Visits that another session holds are left for the next
 -- turn, and one that cannot be closed does not hold up the others: it is counted and tried again. Locks the visits in the order
 -- taken; each then its bills. Returns the visits looked at, the bills issued and the visits that failed.
@@ -158,18 +162,24 @@ begin
     failed := 0;
     for v in
         with facility_mark as (
-            select f.facility_id, f.grace, f.late_grace, min(coalesce(w.mark, '-infinity')) filter (where d.waits and d.active) as mark
-              from facility f left join feed d using (facility_id) left join feed_watermark w using (feed_id)
+            -- of all feeds that bills wait for the oldest mark; the one seen longest ago, and the next: that one counts for a visit that the first has told of
+            select f.facility_id, f.grace, f.late_grace, coalesce(min(coalesce(w.mark, '-infinity')) filter (where d.feed_id is not null), 'infinity') as mark,
+                   (array_agg(d.feed_id order by w.seen_at nulls first, d.feed_id))[1] as first_feed,
+                   coalesce((array_agg(coalesce(w.seen_at, '-infinity') order by w.seen_at nulls first, d.feed_id) filter (where d.feed_id is not null))[1], 'infinity') as first_seen,
+                   coalesce((array_agg(coalesce(w.seen_at, '-infinity') order by w.seen_at nulls first, d.feed_id) filter (where d.feed_id is not null))[2], 'infinity') as next_seen
+              from facility f left join feed d on d.facility_id = f.facility_id and d.waits and d.active left join feed_watermark w using (feed_id)
              group by f.facility_id
         ), discharged as (
-            select visit.visit_id, visit.facility_id, visit.discharged_at
+            select visit.visit_id, true as discharged
               from visit join facility_mark m using (facility_id)
              where visit.state = 'discharged'
-               and (coalesce(m.mark, 'infinity') >= visit.discharged_at or visit.discharge_seen_at + m.grace < now())
+               and ((m.mark >= visit.discharged_at
+                     and case when visit.discharge_feed = m.first_feed then m.next_seen else m.first_seen end > visit.discharge_seen_at)
+                    or visit.discharge_seen_at + m.grace < now())
              order by visit.close_failed_at nulls first, visit.discharge_seen_at limit p_limit
                for no key update of visit skip locked
         ), late as (
-            select visit.visit_id, visit.facility_id, null::timestamptz
+            select visit.visit_id, false
               from visit join facility_mark m using (facility_id)
              where visit.late_since is not null and visit.late_since + m.late_grace < now()
                and visit.state in ('billed', 'settled')
@@ -179,7 +189,7 @@ begin
         select * from discharged union all select * from late
     loop
         begin
-            if bill_issue(v.visit_id, case when v.discharged_at is null then '{}' else feeds_behind(v.facility_id, v.discharged_at) end)
+            if bill_issue(v.visit_id, case when v.discharged then (select feeds_behind(d) from visit d where d.visit_id = v.visit_id) else '{}' end)
                is not null then
                 bills := bills + 1;
             end if;

@@ -20,14 +20,28 @@ create or replace function visit_flags(v visit) returns text[] language sql stab
                               case when v.overdue then 'overdue' end, case when v.disputed then 'disputed' end], null)
 $$;
 
+-- The visit that a caller names, by any of its numbers; null where it is out of scope, there is none, or there are several.
+create or replace function visit_seen(p_facility text, p_visit_no text, p_scope text[]) returns visit language plpgsql stable as $$
+declare
+    v visit;
+    v_facility int;
+begin
+    select visit.* into v from visit join facility f using (facility_id)
+     where f.code = p_facility and visit_no = p_visit_no and in_scope(p_scope, f.code);
+    if not found then
+        select facility_id into v_facility from facility where code = p_facility and in_scope(p_scope, code);
+        select * into v from visit where facility_id = v_facility and visit_no = visit_named(v_facility, p_visit_no, null, null);
+    end if;
+    return v;
+end $$;
+
 create or replace function visit_doc(p_facility text, p_visit_no text, p_scope text[], out outcome text, out doc text)
 language plpgsql stable security definer set search_path from current as $$
 declare
     v visit;
 begin
-    select visit.* into v from visit join facility f using (facility_id)
-     where f.code = p_facility and visit_no = p_visit_no and in_scope(p_scope, f.code);
-    if not found then
+    v := visit_seen(p_facility, p_visit_no, p_scope);
+    if v.visit_id is null then
         outcome := 'visit_unknown';
         return;
     end if;
@@ -38,6 +52,8 @@ begin
         'department', v.department, 'location', v.location,
         'admitted_at', iso_time(v.admitted_at), 'discharged_at', iso_time(v.discharged_at),
         'merged_into', (select m.visit_no from visit m where m.visit_id = v.merged_into),
+        'numbers', (select coalesce(json_agg(json_build_object('kind', n.kind, 'number', n.number) order by n.kind, n.number), '[]')
+                      from visit_number n where n.visit_id = v.visit_id),
         'bills', (select coalesce(json_agg(bill_summary(b.bill_id) order by b.sequence), '[]') from bill b where b.visit_id = v.visit_id))::text;
 end $$;
 
@@ -46,9 +62,8 @@ language plpgsql stable security definer set search_path from current as $$
 declare
     v visit;
 begin
-    select visit.* into v from visit join facility f using (facility_id)
-     where f.code = p_facility and visit_no = p_visit_no and in_scope(p_scope, f.code);
-    if not found then
+    v := visit_seen(p_facility, p_visit_no, p_scope);
+    if v.visit_id is null then
         outcome := 'visit_unknown';
         return;
     end if;
@@ -87,7 +102,7 @@ begin
                'code', c.item_code, 'name', c.item_name, 'category', k.code, 'class', c.class, 'unit', c.unit,
                'quantity', decimal_text(c.quantity_e4, 4), 'unit_price', decimal_text(c.unit_price_e6, 6), 'amount', yuan(c.amount),
                'charged_at', iso_time(c.charged_at), 'department', c.department, 'performer', c.performer, 'orderer', c.orderer,
-               'order_no', c.order_no, 'reverses', c.reverses_line, 'warning', c.warning) order by c.line_no), '[]')
+               'order_no', c.order_no, 'reverses', c.reverses_line, 'sent_as', nullif(c.sent_as, ''), 'warning', c.warning) order by c.line_no), '[]')
       from charge c join category k using (category) join feed d using (feed_id)
      where c.visit_id = p_visit and c.line_no between p_first and p_last);
 end $$;

@@ -41,13 +41,13 @@ begin
     union all
     select 'no line is taken back by more than it has', count(*), coalesce(sum(taken - had), 0)::bigint from (
         select o.amount as had, o.quantity_e4, -sum(r.amount)::bigint as taken, sum(r.quantity_e4) as quantity
-          from lines r join lines o on o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line
-         where r.reverses_line is not null group by o.visit_id, o.feed_id, o.source_line, o.amount, o.quantity_e4) t
+          from lines r join lines o on o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line and o.sent_as = r.reverses_as
+         where r.reverses_line is not null group by o.visit_id, o.feed_id, o.source_line, o.sent_as, o.amount, o.quantity_e4) t
      where taken > had or quantity > quantity_e4
     union all
     select 'a reversal has its original', count(*), coalesce(sum(abs(r.amount)), 0)::bigint
       from lines r where r.reverses_line is not null
-       and not exists (select 1 from charge o where o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line)
+       and not exists (select 1 from charge o where o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line and o.sent_as = r.reverses_as)
     union all
     -- those on no bill, and those on two
     select 'every line of a closed visit is on exactly one bill, or waits for its supplementary one', count(*), coalesce(sum(abs(amount)), 0)::bigint from (
@@ -112,7 +112,7 @@ begin
        and abs(abs(amount) - abs(price_amount(quantity_e4, unit_price_e6))) > 1 + abs(quantity_e4) / 200000000
     union all
     select 'a reversal has the category and the price of its original', count(*), coalesce(sum(abs(r.amount)), 0)::bigint
-      from lines r join lines o on o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line
+      from lines r join lines o on o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line and o.sent_as = r.reverses_as
      where r.reverses_line is not null and (r.category <> o.category or r.unit_price_e6 <> o.unit_price_e6 or r.self_pay_e4 <> o.self_pay_e4)
     union all
     select 'a visit is in the state that its events lead to', count(*), 0::bigint from (
@@ -127,7 +127,7 @@ begin
       left join visit i on i.facility_id = v.facility_id and i.visit_no = c.into_no
      where v.state = 'merged'
        and (v.total <> 0 or (v.visit_id not in (select visit_id from old)
-                             and (coalesce(i.merged_into, i.visit_id) is distinct from v.merged_into
+                             and (coalesce(i.merged_into, i.visit_id) is distinct from v.merged_into or i.visit_id is distinct from v.merged_next
                                   or not exists (select from event e where e.visit_id = i.visit_id and e.kind = 'visit_merge' and e.detail ->> 'from' = v.visit_no))))
     union all
     select 'a bill bears its visit''s number, and its issue is an event', count(*), coalesce(sum(abs(b.total)), 0)::bigint
@@ -203,13 +203,14 @@ language sql stable security definer set search_path from current set jit = off 
     union all
     select 'what was booked from quarantine is booked', count(*), 0
       from quarantine_resolution r join quarantine q using (quarantine_id) join facility f on f.code = q.facility_code
-      left join visit v on v.facility_id = f.facility_id and v.visit_no = q.visit_no
+     cross join lateral (select array_agg(coalesce(v.merged_into, v.visit_id)) as ids from (
+            select visit_id from visit where facility_id = f.facility_id and visit_no = q.visit_no
+            union select visit_id from visit_number where facility_id = f.facility_id and number = q.visit_no) n join visit v using (visit_id)) visits
      where r.outcome in ('posted', 'late', 'duplicate') and q.ordinal > 0 and q.visit_no is not null and q.source_line is not null
-       and not visit_is_archived(coalesce(v.merged_into, v.visit_id))
-       and not exists (select from charge c where c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id
-                                              and c.source_line in (q.source_line, q.source_line || '@' || q.visit_no))
-       and not exists (select from capture c where c.channel = 'elsewhere'
-                                               and c.transaction_id = json_build_array(q.feed_id, f.facility_id, q.visit_no, q.source_line)::text)
+       and not exists (select from charge c where c.visit_id = any (visits.ids) and c.feed_id = q.feed_id and c.source_line = q.source_line)
+       and not exists (select from capture c where c.visit_id = any (visits.ids) and c.channel = 'elsewhere' and c.feed_id = q.feed_id
+                                               and position(trim('"' from to_json(q.source_line)::text) in c.transaction_id) > 0)
+       and not exists (select from unnest(visits.ids) i (id) where visit_is_archived(i.id))
     union all
     select 'what is kept as counted is what is there', count(*), 0
       from (select kind, name, sum(n) as n from (select * from kept_count union all select * from kept_change) k

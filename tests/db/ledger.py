@@ -49,6 +49,7 @@ class Line:
     department: str = None
     digest: str = None
     message: str = "M1"
+    patient_no: str = None
 
     def sum_of_content(self):
         """A feed computes it over what it sent, but the visit and the id."""
@@ -100,9 +101,12 @@ class Event:
     source_line: str = None
     digest: str = None
     sent: datetime = None   # by default later than what was sent before
+    number_kind: str = None
+    account: str = None
+    alternate: str = None
 
 
-EVENT_TYPES = ("text int int text text timestamptz timestamptz text text date text text text text text text bigint text uuid").split()
+EVENT_TYPES = ("text int int text text timestamptz timestamptz text text date text text text text text text bigint text uuid text text text").split()
 LINE_TYPES = ("int int int int text text uuid timestamptz bigint bigint bigint smallint text text text text text text text text").split()
 VISIT_TYPES = "int text text text text".split()
 ITEM_TYPES = "int text date".split()
@@ -151,8 +155,9 @@ class Ledger:
         self.facilities, self.feeds = found["facilities"], found["feeds"]
         return found
 
-    def post(self, *lines):
-        """The outcome of each line; .totals and .states by visit number."""
+    def post(self, *lines, number_kind=None):
+        """The outcome of each line; .totals and .states by visit number. number_kind: of all the lines' visit numbers."""
+        patients = {(line.facility, line.visit): line.patient_no for line in lines}
         visits = list(dict.fromkeys((line.facility, line.visit) for line in lines))
         items = list(dict.fromkeys(item_of(line) for line in lines if line.code))
         places, rows = {}, []
@@ -163,11 +168,12 @@ class Ledger:
             rows.append((visit, items.index(item_of(line)) + 1 if line.code else None, None if line.of else places[visit], self.feeds[line.feed], line.kind, line.id, line.sum_of_content(), line.at,
                          scaled(line.quantity, 4), scaled(line.price, 6), line.amount, line.category, line.name, None,
                          line.department, None, None, None, line.of, line.message))
-        of_visits, visit_marks = arrays([(self.facilities[code], number, None, None, None) for code, number in visits], VISIT_TYPES)
+        of_visits, visit_marks = arrays([(self.facilities[code], number, None, patients[code, number], None) for code, number in visits], VISIT_TYPES)
         of_items, item_marks = arrays([(self.facilities[code], *rest) for code, *rest in items], ITEM_TYPES)
         of_lines, line_marks = arrays(rows, LINE_TYPES)
         outcomes, totals, states = self.row(
-            f"select outcomes, totals, states from charges_post({visit_marks}, {item_marks}, {line_marks})", *of_visits, *of_items, *of_lines)
+            f"select outcomes, totals, states from charges_post({visit_marks}, {item_marks}, {line_marks}, %s)",
+            *of_visits, *of_items, *of_lines, [number_kind] * len(visits) if number_kind else None)
         result = Outcomes(outcomes if outcomes is not None else ["posted"] * len(lines))
         result.totals = dict(zip((number for _, number in visits), totals or []))
         result.states = dict(zip((number for _, number in visits), states or []))
@@ -176,7 +182,7 @@ class Ledger:
     def events(self, *events):
         rows = [(e.kind, self.feeds[e.feed], self.facilities[e.facility], e.visit, e.message, e.sent or NOON + timedelta(seconds=next(seconds)), e.at, e.patient_no, e.patient_name,
                  e.birth_date, e.sex, e.class_, e.department, e.location, e.other_visit, e.other_patient, e.amount, e.source_line,
-                 e.digest) for e in events]
+                 e.digest, e.number_kind, e.account, e.alternate) for e in events]
         columns, marks = arrays(rows, EVENT_TYPES)
         return self.value(f"select visit_events({marks})", *columns)
 
@@ -207,13 +213,20 @@ class Ledger:
 
     def mark(self, **times):
         """feed = time, several at once."""
-        self.ask("select feed_marks(%s::int[], %s::timestamptz[])", [self.feeds[feed] for feed in times], list(times.values()))
+        self.ask("select feed_marks(%s::int[], %s::timestamptz[], null)", [self.feeds[feed] for feed in times], list(times.values()))
 
     # ---- closing
 
     def close(self, limit=100_000):
         """visits looked at, bills issued, visits that failed"""
         return self.row("select visits, bills, failed from visits_close(%s)", limit)
+
+    def end_visits(self, limit=1000):
+        """Visits that a close rule looked at, and those that it ended."""
+        return self.row("select looked, ended from visits_end(%s)", limit)
+
+    def settle(self, visit, facility="H01", by="kiosk-1", scope=ALL):
+        return self.row("select outcome, doc::json from visit_settle(%s, %s, %s, %s)", facility, visit, by, scope)
 
     def close_now(self, visit, **more):
         """Discharges a visit of a facility that waits for no feed, and issues what is due."""

@@ -15,6 +15,7 @@ class Bill:
     live: int = 0
     state: str = "open"
     note_of: object = None
+    interim: bool = False
 
     @property
     def owed(self):
@@ -91,11 +92,16 @@ class Visit:
         """Due are discharged visits and those with late lines. Returns the bill, if one is issued."""
         if not (self.state == "discharged" or (self.closed and self.late)):
             return None
-        bill = None
+        return self.settle_now()
+
+    def settle_now(self):
+        """A bill over the lines so far. An open visit stays open; a discharged one is closed."""
+        bill, interim = None, self.state == "open"
         if len(self.lines) > self.billed:
             total = sum(line[1] for line in self.lines[self.billed:])
-            kind = "credit_note" if total < 0 else "supplement" if self.billed else "bill"
-            bill = Bill(kind, total, self.billed + 1, len(self.lines), state="settled" if total == 0 else "open")
+            closed_before = any(not one.interim for one in self.standing())
+            kind = "credit_note" if total < 0 else "interim" if interim else "supplement" if closed_before else "bill"
+            bill = Bill(kind, total, self.billed + 1, len(self.lines), state="settled" if total == 0 else "open", interim=interim)
             self.bills.append(bill)
             self.billed, self.late = len(self.lines), False
             self.apply_credit()

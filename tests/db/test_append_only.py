@@ -8,12 +8,13 @@ from psycopg2.errors import InsufficientPrivilege
 from .ledger import charge, fresh_number
 
 HEADS = {"facility", "feed", "feed_watermark", "intake_tally", "item", "category", "visit", "bill_state", "account", "payment",
-         "receipt_counter", "beat", "patient_link", "bill_due", "kept_change", "kept_count", "quarantine_waiting", "api_token", "token_use", "schema_version", "schema_functions"}
+         "receipt_counter", "beat", "patient_link", "bill_due", "kept_change", "kept_count", "quarantine_waiting", "api_token", "token_use", "schema_version", "schema_functions",
+         "close_rule", "visit_ending", "visit_number"}
 APPEND_ONLY = {"charge", "quarantine_message", "quarantine", "quarantine_resolution", "event", "bill", "journal", "capture",
                "application", "receipt", "quarantine_bytes", "quarantine_bytes_again", "archive", "archive_account"}
 
 GRANTED = set("""setup_apply feed_marks items_import partitions_ahead visit_events charges_post quarantine_put quarantine_resolve quarantine_supersede
-    quarantine_replayed quarantine_replayable quarantine_ready quarantine_bytes quarantine_list quarantine_summary quarantine_dismiss visits_close visits_overdue payment_create payment_pending payment_unknown
+    quarantine_replayed quarantine_replayable quarantine_ready quarantine_bytes quarantine_list quarantine_summary quarantine_dismiss visits_close visits_end visit_settle visit_statement visits_overdue payment_create payment_pending payment_unknown
     payment_end payment_captures payments_due payment_cancel visit_doc visit_bills bill_doc payment_get receipt_get bills_watch audit
     audit_visits audit_totals books status_doc reload_orphans tokens_changed tokens_used token_list yuan decimal_text iso_time lock_briefly beat visits_hold""".split())
 

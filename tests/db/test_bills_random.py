@@ -64,6 +64,13 @@ class Play:
         issued = [visit.close() for visit in due]
         assert self.ledger.close() == (len(due), sum(bill is not None for bill in issued), 0)
 
+    def settle(self):
+        number = self.rng.choice(list(self.visits))
+        if self.visits[number].lines:
+            bill = self.visits[number].settle_now()
+            outcome, doc = self.ledger.settle(number)
+            assert outcome == "done" and (doc["bill"] is None) == (bill is None)
+
     def pay(self):
         number, place = self.some_bill()
         if number is None:
@@ -106,7 +113,7 @@ class Play:
             self.counts["booked"] += 1
 
     def step(self):
-        steps = [self.post] * 6 + [self.discharge] * 3 + [self.close] * 4 + [self.reopen, self.elsewhere] + [self.pay] * 4 + [self.capture] * 2 + [self.end]
+        steps = [self.post] * 6 + [self.discharge] * 3 + [self.close] * 4 + [self.settle] * 2 + [self.reopen, self.elsewhere] + [self.pay] * 4 + [self.capture] * 2 + [self.end]
         self.rng.choice(steps)()
 
     def check(self):

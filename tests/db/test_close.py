@@ -50,9 +50,34 @@ def test_the_bill_waits_for_every_feed_that_waits(ledger, visit):
 def test_marks_never_go_back(ledger, visit):
     at = later(ledger)
     ledger.mark(lab=at, theatre=at)
+    waiting(ledger, visit, at)
     ledger.mark(lab=at - timedelta(days=1), theatre=NOON)
     assert set(ledger.ask("select mark from feed_watermark where feed_id in (%s, %s)", ledger.feeds["lab"], ledger.feeds["theatre"])) == {(at,)}
-    waiting(ledger, visit, at)
+    assert is_billed(ledger, visit)
+
+
+def test_a_feed_passes_a_discharge_by_what_it_sends_after_it(ledger, visit):
+    """The visit ended an hour ago, and that is told only now: feeds that are further than that have not said their last word."""
+    at = later(ledger, minutes=60)
+    ledger.mark(lab=at, theatre=at)
+    waiting(ledger, visit, at - timedelta(hours=1))
+    assert not is_billed(ledger, visit), "theatre has sent nothing since"
+    ledger.mark(lab=at + timedelta(minutes=1))
+    assert not is_billed(ledger, visit)
+    ledger.ask("select feed_marks(array[%s], array[%s::timestamptz], array[3600000000])", ledger.feeds["theatre"], at + timedelta(minutes=1))
+    assert not is_billed(ledger, visit), "that came before the discharge, and was written after it"
+    ledger.mark(theatre=at)
+    assert is_billed(ledger, visit)
+    assert ledger.bills(visit)[0].silent_feeds == []
+
+
+def test_the_feed_that_tells_of_it_has_said_all(ledger, visit):
+    at = later(ledger)
+    ledger.post(charge(visit, "a", 100, feed="lab", facility="W01"))
+    ledger.discharge(visit, at=at, facility="W01", feed="lab")
+    ledger.mark(lab=at)
+    ledger.ask("select feed_marks(array[%s], array[%s::timestamptz], array[3600000000])", ledger.feeds["lab"], at)
+    ledger.mark(theatre=at)
     assert is_billed(ledger, visit)
 
 
@@ -72,7 +97,7 @@ def test_marks_from_many_connections_at_once_end_at_the_newest(ledger, desk):
 
 def test_one_message_with_a_feed_twice_takes_the_newer_mark(ledger):
     at, feed = later(ledger), ledger.feeds["lab"]
-    ledger.ask("select feed_marks(%s, %s)", [feed, feed], [at, at - timedelta(hours=1)])
+    ledger.ask("select feed_marks(%s, %s, null)", [feed, feed], [at, at - timedelta(hours=1)])
     assert ledger.value("select mark from feed_watermark where feed_id = %s", feed) == at
 
 

@@ -62,7 +62,7 @@ def close(database, visit, at=DAY):
     """Discharges a visit and has its bill issued."""
     assert visit_event(database, "discharge", visit, at) == "done"
     feeds = [row[0] for row in database.query("select feed_id from feed where waits")]
-    database.query("select feed_marks(%s, %s::timestamptz[])", [feeds, ["2026-02-01"] * len(feeds)], role=ROLE)
+    database.query("select feed_marks(%s, %s::timestamptz[], null)", [feeds, ["2026-02-01"] * len(feeds)], role=ROLE)
     database.query("select visits_close(100)", role=ROLE)
 
 

@@ -78,6 +78,22 @@ check_answers(const struct place *at, const struct hl7_header *h, struct intake 
 	check_ack(at, h, in, plan.application != NULL ? plan.application : "AA", errors, errors != NULL);
 }
 
+/* A feed that speaks in every other way than the usual one. */
+static const struct hl7_profile *
+fuzz_profile(void)
+{
+	static const char *const texts[PROFILE_KEYS] = {
+		[PROFILE_VISIT_NO] = "PV1-50 PID-18", [PROFILE_PATIENT_NO] = "type MR", [PROFILE_LINE_ID] = "FT1-23 MSH-10/FT1-1", [PROFILE_CODE] = "FT1-25 FT1-7",
+		[PROFILE_NEGATIVE] = "credit", [PROFILE_CURRENCIES] = "USD CNY", [PROFILE_TYPES] = "1=CG 2=CD CG=AJ", [PROFILE_CLASSES] = "1=inpatient O=emergency",
+		[PROFILE_SEXES] = "", [PROFILE_DEPARTMENTS] = "", [PROFILE_A40] = "visits", [PROFILE_IGNORE] = "ORU",
+	};
+	static struct hl7_profile *profile;
+
+	if (profile == NULL)
+		profile = hl7_profile_new(texts);
+	return profile;
+}
+
 /* All of it, once. The lines' digests, in order, are what a second reading must find again. */
 static size_t
 read_message(struct view bytes, const char *fallback, unsigned char digests[FUZZ_LINES][16])
@@ -86,7 +102,7 @@ read_message(struct view bytes, const char *fallback, unsigned char digests[FUZZ
 	struct hl7_header h;
 	struct refusal refused;
 	struct view text;
-	const struct hl7_context c = {FUZZ_NOW, FUZZ_OFFSET, FUZZ_LINES, fallback != NULL ? LINE_ID_BY_MESSAGE : LINE_ID_FT1_2, fallback != NULL};
+	const struct hl7_context c = {FUZZ_NOW, FUZZ_OFFSET, FUZZ_LINES, fallback != NULL ? fuzz_profile() : hl7_profile_usual()};
 	struct place at = {.input = bytes, .chunk_size = bytes.n * 40 + 65536, .arena = &in.arena};
 
 	arena_init(&in.arena, at.chunk_size);

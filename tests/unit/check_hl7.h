@@ -52,17 +52,35 @@ check_read_in_steps(struct view text, const struct check_message *m, const struc
 	arena_free(&in.arena);
 }
 
-/* The feed's setting: what its A40 merges. */
-static bool check_a40_visits;
-/* And what identifies its lines. */
-static enum hl7_line_id check_line_id;
+/* The feed's profile; NULL: the usual one. */
+static const struct hl7_profile *check_profile;
+
+/* Settings of a profile: the others are the usual ones. */
+struct check_setting {
+	enum hl7_profile_key key;
+	const char *text;
+};
+
+static inline struct hl7_profile *
+check_profile_new(const struct check_setting *settings, size_t n)
+{
+	const char *texts[PROFILE_KEYS] = {
+		[PROFILE_VISIT_NO] = "PV1-19 PID-18", [PROFILE_PATIENT_NO] = "first", [PROFILE_LINE_ID] = "FT1-2", [PROFILE_CODE] = "FT1-7",
+		[PROFILE_NEGATIVE] = "refuse", [PROFILE_CURRENCIES] = "CNY RMB", [PROFILE_TYPES] = "", [PROFILE_CLASSES] = "", [PROFILE_SEXES] = "",
+		[PROFILE_DEPARTMENTS] = "", [PROFILE_A40] = "patients", [PROFILE_IGNORE] = "",
+	};
+
+	for (size_t i = 0; i < n; i++)
+		texts[settings[i].key] = settings[i].text;
+	return hl7_profile_new(texts);
+}
 
 /* The message of length n, in memory that ends where it ends. Give back with check_drop. */
 static inline struct check_message
 check_read_bytes(const char *text, size_t n)
 {
 	struct check_message m = {.in = {.n_lines = 0}};
-	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, CHECK_MAX_LINES, check_line_id, check_a40_visits};
+	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, CHECK_MAX_LINES, check_profile != NULL ? check_profile : hl7_profile_usual()};
 
 	arena_init(&m.in.arena, 0);
 	char *bytes = arena_alloc(&m.in.arena, n > 0 ? n : 1);

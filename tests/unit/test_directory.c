@@ -121,6 +121,29 @@ START_TEST(test_reload)
 }
 END_TEST
 
+/* How a feed speaks is made of its settings; a message that began with a profile may keep it over reloads. */
+START_TEST(test_profiles)
+{
+	static const char text[] = "[database]\nconninfo = x\n[listen a]\naddress = 127.0.0.1:0\nserves = mllp\n[facility H01]\n[facility H02]\n"
+	    "[feed lab]\nfacility = H02\napplication = LAB\nvisit_no = PID-18\nnegative = credit\n";
+	struct feed *lab = directory_feed_named(d, "lab"), *clinic = directory_feed_named(d, "clinic");
+	const struct hl7_profile *before = lab->profile;
+	struct config *other = house_settings(text);
+
+	ck_assert_ptr_eq(before, clinic->profile);
+	ck_assert_uint_eq(before->n_visit_no, 2);
+	ck_assert(!before->negative_is_credit);
+	ck_assert_int_eq(directory_apply(d, other, IDS), 0);
+	ck_assert_uint_eq(lab->profile->n_visit_no, 1);
+	ck_assert_int_eq(lab->profile->visit_no[0], VISIT_PID_18);
+	ck_assert(lab->profile->negative_is_credit);
+	ck_assert_uint_eq(before->n_visit_no, 2);
+	ck_assert_int_eq(directory_apply(d, config, IDS), 0);
+	ck_assert_ptr_eq(lab->profile, before);		/* equal settings, the same profile: reloads take no memory */
+	config_release(other);
+}
+END_TEST
+
 START_TEST(test_ids_that_do_not_fit)
 {
 	static const char *const ids[] = {
@@ -143,6 +166,7 @@ main(void)
 	tcase_add_test(run.tcase, test_unknown);
 	tcase_add_test(run.tcase, test_names_and_ids);
 	tcase_add_test(run.tcase, test_reload);
+	tcase_add_test(run.tcase, test_profiles);
 	tcase_add_loop_test(run.tcase, test_ids_that_do_not_fit, 0, 4);
 	return check_end(run);
 }

@@ -1,7 +1,7 @@
 /* Batches taken apart: every envelope segment optional, counts compared, and where it ends. */
 #include "check_main.h"
 
-#include "feed/envelope.h"
+#include "proto/hl7/envelope.h"
 #include "proto/arena.h"
 
 #define MSH "MSH|^~\\&|A|B|\r"

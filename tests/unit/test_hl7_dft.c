@@ -329,7 +329,7 @@ START_TEST(telling_lines_apart_takes_one_walk)
 {
 	enum { LINES = 100000 };
 	char *message = malloc(LINES * 160 + 1000), *to = message;
-	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, LINES, LINE_ID_FT1_2, false};
+	const struct hl7_context c = {CHECK_NOW, CHECK_CHINA, LINES, hl7_profile_usual()};
 	struct intake in = {.n_lines = 0};
 	struct hl7_header h;
 	struct refusal refused;
@@ -358,23 +358,6 @@ START_TEST(telling_lines_apart_takes_one_walk)
 }
 END_TEST
 
-/* A feed that counts its lines in each message anew, and one that means the order number. */
-START_TEST(what_identifies_a_line_is_the_feeds_to_say)
-{
-	static const char message[] = MSH("DFT^P03") PATIENT VISIT "FT1|1|1||20260115||CG|A01|||1|1.00||||||||||||O-7\rFT1|2|2||20260115||CG|A01|||1|1.00\r";
-	static const char *const ids[][2] = {
-		[LINE_ID_FT1_2] = {"1", "2"}, [LINE_ID_BY_MESSAGE] = {"M1/1", "M1/2"}, [LINE_ID_FT1_23] = {"O-7", "M1/2"},
-	};
-
-	check_line_id = (enum hl7_line_id)_i;
-	struct check_message m = check_read(message);
-	ck_assert_uint_eq(m.in.n_lines, 2);
-	for (size_t i = 0; i < 2; i++)
-		ck_assert_view(m.in.lines[i].source_line, ids[_i][i]);
-	check_drop(&m);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -397,6 +380,5 @@ main(void)
 	check_add_rows(run, ids_are_one_line, odd_ids);
 	tcase_add_test(run.tcase, made_ids_stay_as_they_were);
 	check_add_rows(run, telling_lines_apart_takes_one_walk, set_ids);
-	tcase_add_loop_test(run.tcase, what_identifies_a_line_is_the_feeds_to_say, LINE_ID_FT1_2, LINE_ID_FT1_23 + 1);
 	return check_end(run);
 }

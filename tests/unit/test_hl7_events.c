@@ -256,7 +256,8 @@ START_TEST(the_loser_of_a_merge_is_in_mrg)
 {
 	char message[500];
 
-	check_a40_visits = true;
+	struct hl7_profile *visits = check_profile_new(&(struct check_setting){PROFILE_A40, "visits"}, 1);
+	check_profile = visits;
 	snprintf(message, sizeof(message), "%s%s%s%s", MSH("ADT^A40"), PATIENT, merges[_i].mrg, VISIT);
 	struct check_message m = check_read(message);
 	check_refusal(&m.in.refused, NULL, NULL, message);
@@ -264,6 +265,7 @@ START_TEST(the_loser_of_a_merge_is_in_mrg)
 	ck_assert_view(m.in.events[0].other_visit_no, merges[_i].visit_no);
 	ck_assert_view(m.in.events[0].other_patient_no, merges[_i].patient_no);
 	check_drop(&m);
+	hl7_profile_free(visits);
 }
 END_TEST
 

@@ -130,6 +130,17 @@ START_TEST(test_feeds_of_the_database)
 }
 END_TEST
 
+static const struct { const char *codes, *facility; bool has; } scopes_of[] = {
+	{"*", "H01", true}, {"", "H01", false}, {"H01", "H01", true}, {"H01", "H02", false}, {"H01 H02", "H02", true}, {"H011 H02", "H01", false},
+	{"XH01", "H01", false}, {"H01 H02 H03", "H03", true}, {"H01", "*", false}, {"H0", "H01", false},
+};
+
+START_TEST(test_scope_has)
+{
+	ck_assert_int_eq(scope_has(scope_literal(&arena, scopes_of[_i].codes), scopes_of[_i].facility), scopes_of[_i].has);
+}
+END_TEST
+
 START_TEST(test_scope_literal)
 {
 	static const struct { const char *codes, *literal; } scopes[] = {
@@ -156,5 +167,6 @@ main(void)
 	tcase_add_test(run.tcase, test_of_the_database);
 	tcase_add_test(run.tcase, test_feeds_of_the_database);
 	tcase_add_test(run.tcase, test_scope_literal);
+	check_add_rows(run, test_scope_has, scopes_of);
 	return check_end(run);
 }

@@ -76,6 +76,12 @@ static const struct { const char *line, *fields; int status; } rows[] = {
 	{"POST /v1/charges", FEED, 503},
 	{"POST /v1/visits/H01/V1/discharge", KIOSK, 403},
 	{"DELETE /v1/visits/H01/V1/discharge", DESK, 403},
+	{"POST /v1/feeds/lab/try", KIOSK, 403},
+	{"POST /v1/feeds/lab/try", FEED, 403},
+	{"POST /v1/feeds/lab/try", DESK, 422},		/* no body */
+	{"POST /v1/feeds/*/try", DESK, 422},
+	{"POST /v1/feeds/xray/try", DESK, 404},
+	{"POST /v1/feeds//try", DESK, 404},
 	/* what PostgreSQL could only refuse is not asked */
 	{"POST /v1/visits/H01/%ff/discharge", FEED, 404},
 	{"POST /v1/visits/H01/%00/discharge", FEED, 404},
@@ -188,6 +194,48 @@ START_TEST(test_media_types)
 }
 END_TEST
 
+/* ------- messages that are only read */
+
+static int
+try(const char *path, const char *who, const char *message)
+{
+	char line[100], fields[200];
+
+	snprintf(line, sizeof(line), "POST /v1/feeds/%s/try", path);
+	snprintf(fields, sizeof(fields), "%sContent-Length: %zu\r\n", who, strlen(message));
+	return ask(line, fields, message);
+}
+
+START_TEST(test_reading_needs_no_database)
+{
+	static const char dft[] = "MSH|^~\\&|LAB|LABS|||20260115||DFT^P03|M1|P|2.5\rPID|1||P7\rPV1|1|O|||||||||||||||||V7\rFT1|1|L1||20260115||CG|A01|||2|12.50\r";
+
+	ck_assert_int_eq(try("lab", DESK, dft), 200);
+	ck_assert_ptr_nonnull(strstr(w.text, "\"visit_no\":\"V7\""));
+	ck_assert_ptr_nonnull(strstr(w.text, "\\u000dMSA|AA|M1\\u000d"));
+	ck_assert_int_eq(try("*", DESK, dft), 200);
+	ck_assert_ptr_nonnull(strstr(w.text, "\"feed\":\"lab\""));
+	ck_assert_int_eq(directory_feed_named(w.core.directory, "lab")->mark, 0);
+}
+END_TEST
+
+START_TEST(test_reading_stays_in_the_scope)
+{
+	static const char house_of_two[] = "[database]\nconninfo = x\n[listen a]\naddress = 127.0.0.1:0\nserves = mllp\n[facility H01]\n[facility H02]\n"
+	    "[feed lab]\nfacility = H02\napplication = LAB\n[token desk]\nsecret = desk-token-123456\nrole = desk\nfacilities = H01\n";
+	static const char dft[] = "MSH|^~\\&|LAB|H02|||20260115||DFT^P03|M1|P|2.5\rPID|1||P7\rPV1|1|O|||||||||||||||||V7\rFT1|1|L1||20260115||CG|A01|||2|12.50\r";
+	struct config *before = (struct config *)(uintptr_t)w.core.config;
+
+	w.core.config = house_settings(house_of_two);
+	ck_assert_int_eq(directory_apply(w.core.directory, w.core.config, IDS), 0);
+	ck_assert_int_eq(try("lab", DESK, dft), 404);
+	ck_assert_int_eq(try("*", DESK, dft), 200);
+	ck_assert_ptr_nonnull(strstr(w.text, "feed_unknown"));
+	ck_assert_ptr_null(strstr(w.text, "\"feed\":"));
+	config_release(before);
+}
+END_TEST
+
 /* ------- who fails */
 
 START_TEST(test_failed_logins_of_an_address)
@@ -258,6 +306,8 @@ main(void)
 	tcase_add_test(run.tcase, test_a_body_is_judged_by_its_header);
 	tcase_add_test(run.tcase, test_continue_for_who_may);
 	tcase_add_test(run.tcase, test_media_types);
+	tcase_add_test(run.tcase, test_reading_needs_no_database);
+	tcase_add_test(run.tcase, test_reading_stays_in_the_scope);
 	tcase_add_test(run.tcase, test_failed_logins_of_an_address);
 	tcase_add_test(run.tcase, test_nothing_shown_is_no_failure);
 	tcase_add_test(run.tcase, test_not_yet_configured);

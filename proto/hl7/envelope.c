@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "proto/hl7/segments.h"
+#include "segments.h"
 
 /* BTS-1 or FTS-1, -1 where it says nothing. */
 static long

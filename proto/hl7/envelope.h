@@ -1,6 +1,6 @@
 /* Batches (HL7 v2.8 chapter 2, section 2.10.3): [FHS]{[BHS]{MSH…}[BTS]}[FTS] taken apart into messages, one at a time, every envelope segment optional. */
-#ifndef VB_FEED_ENVELOPE_H
-#define VB_FEED_ENVELOPE_H
+#ifndef VB_PROTO_HL7_ENVELOPE_H
+#define VB_PROTO_HL7_ENVELOPE_H
 
 #include "proto/arena.h"
 #include "proto/view.h"
