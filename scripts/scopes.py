@@ -76,7 +76,8 @@ def complaints():
     for name, (_, parameters, body) in functions.items():
         if name == "in_scope":
             continue
-        uses = re.findall(r"\bin_scope\(p_scope,|\b\w+\([^()]*\bp_scope\)", body)
+        # itself, by handing it on as the last argument, or in a statement that is put together
+        uses = re.findall(r"\bin_scope\(p_scope,|\b\w+\([^()]*\bp_scope\)|in_scope\(\$\d+,[^;]*\busing\b[^;]*\bp_scope\b", body)
         if SCOPE.search(parameters) and not uses:
             yield f"{name} takes a scope and does not look at it"
         if re.search(r"p_scope text\[\]\s*(default|=)", parameters):

@@ -72,6 +72,10 @@ bool api_idempotency_key(struct call *c, struct view *ret);
 /* True, or answered with 415: a body must say application/json. */
 bool api_wants_json(struct call *c);
 
+/* Reads what a replay or dismissal of many is of. False where it is answered: it is none, or a dry run. */
+struct quarantine_request;
+bool api_quarantine_request(struct call *c, struct quarantine_request *ret);
+
 /* The routes' handlers. */
 void api_post_visit(struct call *c);
 void api_post_discharge(struct call *c);
@@ -89,6 +93,8 @@ void api_post_payment_cancel(struct call *c);
 void api_get_receipt(struct call *c);
 void api_get_quarantine(struct call *c);
 void api_post_replay(struct call *c);
+void api_post_replays(struct call *c);
+void api_post_dismissals(struct call *c);
 void api_post_feed_try(struct call *c);
 void api_post_wechatpay_notification(struct call *c);
 void api_get_healthz(struct call *c);

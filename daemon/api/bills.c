@@ -1,4 +1,4 @@
-/* Reading: visits, bills, payments, receipts, quarantine; and settle now. Documents are made by SQL; they pass through as they are. */
+/* Reading: visits, bills, payments, receipts; and settle now. Documents are made by SQL; they pass through as they are. */
 #include <stdlib.h>
 
 #include "api/api.h"
@@ -65,27 +65,4 @@ api_get_receipt(struct call *c)
 	struct pg_param params[] = {api_text(c->params[0]), api_facilities(c)};
 
 	api_reply_sql(c, SQL_RECEIPT_GET, params, 2, 200, "not_found");
-}
-
-void
-api_get_quarantine(struct call *c)
-{
-	struct view state = api_query(c, "state"), limit = api_query(c, "limit"), after = api_query(c, "after");
-	long n = limit.n > 0 ? strtol(limit.p, NULL, 10) : 100;
-
-	if (state.n > 0 && !view_is(state, "waiting") && !view_is(state, "resolved") && !view_is(state, "all")) {
-		api_problem(c, "field_invalid", "state is waiting, resolved or all", "?state");
-		return;
-	}
-	if (n < 1 || n > 10000) {
-		api_problem(c, "field_invalid", "limit is 1 to 10000", "?limit");
-		return;
-	}
-	if (after.n > 18 || strspn(after.n > 0 ? after.p : "", "0123456789") != after.n) {
-		api_problem(c, "field_invalid", "after is the id of an entry", "?after");
-		return;
-	}
-	struct pg_param params[] = {api_text(state.n > 0 ? state : VIEW_LITERAL("waiting")), api_text(view_of(arena_printf(c->arena, "%ld", n))),
-	    api_facilities(c), api_text(after.n > 0 ? after : VIEW_LITERAL("0"))};
-	api_reply_sql(c, SQL_QUARANTINE_LIST, params, 4, 200, "not_found");
 }

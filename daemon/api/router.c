@@ -39,6 +39,8 @@ static const struct route routes[] = {
 	{"POST", "/v1/payments/{}/cancel", MAY_KIOSK | MAY_DESK, SMALL_BODY, false, api_post_payment_cancel, {FIELD_PAYMENT}},
 	{"GET", "/v1/receipts/{}", MAY_KIOSK | MAY_DESK, NO_BODY, false, api_get_receipt, {FIELD_RECEIPT}},
 	{"GET", "/v1/quarantine", MAY_DESK | MAY_OPS, NO_BODY, false, api_get_quarantine, {0}},
+	{"POST", "/v1/quarantine/replay", MAY_DESK | MAY_OPS, SMALL_BODY, false, api_post_replays, {0}},
+	{"POST", "/v1/quarantine/dismiss", MAY_DESK | MAY_OPS, SMALL_BODY, false, api_post_dismissals, {0}},
 	{"POST", "/v1/quarantine/{}/replay", MAY_DESK | MAY_OPS, SMALL_BODY, false, api_post_replay, {FIELD_QUARANTINE}},
 	{"POST", "/v1/feeds/{}/try", MAY_DESK | MAY_OPS, LARGE_BODY, false, api_post_feed_try, {FIELD_FEED}},
 	{"POST", "/notify/wechatpay/{}", MAY_NOTIFY, SMALL_BODY, true, api_post_wechatpay_notification, {FIELD_MERCHANT}},

@@ -33,6 +33,10 @@ struct ctl_option {
 int ctl_arguments(const struct ctl *c, int argc, char **argv, const struct ctl_option *options, size_t n_options, const char **operands,
     size_t n_operands) __attribute__((warn_unused_result));
 
+/* The same with n operands at most: those that are not there stay as they are. */
+int ctl_arguments_up_to(const struct ctl *c, int argc, char **argv, const struct ctl_option *options, size_t n_options, const char **operands,
+    size_t n_operands) __attribute__((warn_unused_result));
+
 /* The commands: argv begins after the command's words. Each returns its exit status. */
 int ctl_migrate(const struct ctl *c, int argc, char **argv);
 int ctl_status(const struct ctl *c, int argc, char **argv);

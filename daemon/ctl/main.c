@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "quarantine_many.h"
 #include "text.h"
 
 struct command {
@@ -28,11 +29,12 @@ static const struct command commands[] = {
 	{"feed try", "FILE [--feed NAME] [--json]",
 	    "how the running daemon would read messages, line by line, and answer them; nothing is booked. FILE: messages, a batch or MLLP frames, - for standard"
 	    " input. NAME: read as that feed's, else as MSH-3 and MSH-4 say. Status 1 if one would be refused. VISITBILL_OPS_TOKEN as below", ctl_feed_try, false},
-	{"quarantine list", "[--all] [--reason REASON] [--limit N]", "what could not be booked and waits (--all: the resolved, too)",
-	    ctl_quarantine_list, false},
+	{"quarantine list", "[--all] " QUARANTINE_FILTER " [--oldest] [--limit N] [--after ID]",
+	    "what could not be booked and waits (--all: the resolved, too), the newest 100", ctl_quarantine_list, false},
 	{"quarantine show", "ID [--full]", "one of them: the reason and the message, the place marked", ctl_quarantine_show, false},
-	{"quarantine replay", "ID", "have the running daemon book it again; VISITBILL_OPS_TOKEN: a token of role ops or desk", ctl_quarantine_replay, false},
-	{"quarantine dismiss", "ID --why TEXT", "say that it needs no booking, and why", ctl_quarantine_dismiss, false},
+	{"quarantine replay", "ID | " QUARANTINE_FILTER " [--dry-run] [--yes]",
+	    "have the running daemon book one, or all that are meant, again; VISITBILL_OPS_TOKEN: a token of role ops or desk", ctl_quarantine_replay, false},
+	{"quarantine dismiss", "ID | " QUARANTINE_FILTER " --why TEXT [--dry-run] [--yes]", "say that it needs no booking, and why", ctl_quarantine_dismiss, false},
 	{"token new", "NAME --role kiosk|desk|ops|feed --facilities \"CODE …\"|\"*\" [--feed NAME] [--expires 90d|YYYY-MM-DD]",
 	    "make a token and print its secret, once; only its SHA-256 is kept (--feed: of role feed, whose facility is its feed's)", ctl_token_new, false},
 	{"token list", "[--json]", "tokens of the database and of the settings file: role, scope, expiry, last use", ctl_token_list, false},
@@ -125,9 +127,10 @@ take_option(int argc, char **argv, const struct ctl_option *options, size_t n)
 	return 0;
 }
 
-int
-ctl_arguments(const struct ctl *c, int argc, char **argv, const struct ctl_option *options, size_t n_options, const char **operands,
-    size_t n_operands)
+/* *ret_n: how many operands there were. */
+static int
+read_arguments(const struct ctl *c, int argc, char **argv, const struct ctl_option *options, size_t n_options, const char **operands, size_t most,
+    size_t *ret_n)
 {
 	size_t n = 0;
 	bool only_operands = false;
@@ -141,13 +144,34 @@ ctl_arguments(const struct ctl *c, int argc, char **argv, const struct ctl_optio
 			if (used == 0)
 				return ctl_usage(c, "%s is not an option here, or lacks its value", argv[i]);
 			i += used;
-		} else if (n == n_operands) {
+		} else if (n == most) {
 			return ctl_usage(c, "%s is one argument too many", argv[i]);
 		} else {
 			operands[n++] = argv[i++];
 		}
 	}
+	*ret_n = n;
+	return CTL_OK;
+}
+
+int
+ctl_arguments(const struct ctl *c, int argc, char **argv, const struct ctl_option *options, size_t n_options, const char **operands,
+    size_t n_operands)
+{
+	size_t n;
+
+	if (read_arguments(c, argc, argv, options, n_options, operands, n_operands, &n) != CTL_OK)
+		return CTL_USAGE;
 	return n == n_operands ? CTL_OK : ctl_usage(c, "an argument is missing");
+}
+
+int
+ctl_arguments_up_to(const struct ctl *c, int argc, char **argv, const struct ctl_option *options, size_t n_options, const char **operands,
+    size_t n_operands)
+{
+	size_t n;
+
+	return read_arguments(c, argc, argv, options, n_options, operands, n_operands, &n);
 }
 
 /* The command that the arguments begin with, and how many words it has. */

@@ -1,4 +1,4 @@
-/* quarantine list, show, dismiss: what could not be booked, why, and what became of it. */
+/* quarantine list, show: what could not be booked, why, and what became of it. */
 #include "quarantine.h"
 
 #include <stdlib.h>
@@ -8,23 +8,24 @@
 #include "database.h"
 #include "proto/arena.h"
 #include "proto/reason.h"
+#include "quarantine_many.h"
 #include "table.h"
-#include "user.h"
 
+/* A page, shown oldest first, whichever end it is of. */
 static const char list_sql[] =
-    "select quarantine_id, received_at, feed, reason, visit, source_line, detail, outcome, matching from ("
-    "    select q.quarantine_id, to_char(q.received_at, 'YYYY-MM-DD HH24:MI:SS') as received_at, f.name as feed, q.reason,"
-    "           nullif(concat_ws('/', q.facility_code, q.visit_no), '') as visit, q.source_line, q.detail,"
-    "           coalesce(r.outcome, 'waiting') as outcome, count(*) over () as matching"
-    "      from quarantine q left join feed f using (feed_id) left join quarantine_resolution r using (quarantine_id)"
-    "     where ($1::boolean or r.outcome is null) and ($2::text is null or q.reason = $2)"
-    "     order by q.quarantine_id desc limit $3::int) newest order by quarantine_id";
+    "select e.id, to_char(e.received_at, 'YYYY-MM-DD HH24:MI:SS') as received_at, e.feed, e.reason,"
+    "       nullif(concat_ws('/', e.facility, e.visit_no), '') as visit, e.source_line, e.detail,"
+    "       coalesce(e.outcome || coalesce(': ' || e.why, ''), 'waiting') as outcome, page.doc ->> 'next' as next"
+    "  from (select doc::json from quarantine_list($1, $2, $3, '{*}')) page"
+    "  left join lateral json_to_recordset(page.doc -> 'quarantine')"
+    "       e (id bigint, received_at timestamptz, feed text, reason text, facility text, visit_no text, source_line text, detail text, outcome text, why text)"
+    "       on true order by e.received_at, e.id";
 
 static const char show_sql[] =
     "select q.quarantine_id, to_char(q.received_at, 'YYYY-MM-DD HH24:MI:SS') as received_at, f.name as feed, m.peer, q.reason, q.detail,"
     "       q.location, nullif(concat_ws('/', q.facility_code, q.visit_no), '') as visit, q.source_line, q.awaits_line, q.ordinal,"
     "       case when r.outcome is null then 'waiting' else"
-    "           r.outcome || ', by ' || r.resolved_by || ', ' || to_char(r.at, 'YYYY-MM-DD HH24:MI:SS') end as state,"
+    "           r.outcome || coalesce(': ' || r.why, '') || ', by ' || r.resolved_by || ', ' || to_char(r.at, 'YYYY-MM-DD HH24:MI:SS') end as state,"
     "       m.content_type, k.bytes, (select file from archive where relation = 'quarantine_bytes' and m.message_id between first_id and last_id) as file"
     "  from quarantine q join quarantine_message m using (message_id) left join quarantine_kept k using (message_id) left join feed f on f.feed_id = q.feed_id"
     "  left join quarantine_resolution r using (quarantine_id) where q.quarantine_id = $1";
@@ -36,7 +37,7 @@ is_number(const char *text)
 }
 
 static void
-print_list(const PGresult *r, bool all, const char *limit)
+print_list(const PGresult *r, bool all, bool oldest)
 {
 	static const struct column columns[] = {
 		{"id", TEXT_RIGHT, false}, {"received", TEXT_LEFT, false}, {"feed", TEXT_LEFT, false}, {"reason", TEXT_LEFT, false},
@@ -44,41 +45,54 @@ print_list(const PGresult *r, bool all, const char *limit)
 	};
 	size_t n = all ? 8 : 7;
 	struct table *t = table_new(columns, n);
-	const char *cells[8];
+	const char *cells[8], *next = database_value(r, 0, PQfnumber(r, "next"));
 
-	for (int row = 0; row < PQntuples(r); row++) {
+	for (int row = 0; row < PQntuples(r) && !PQgetisnull(r, row, 0); row++) {
 		for (size_t i = 0; i < n; i++)
 			cells[i] = database_value(r, row, (int)i);
 		table_add(t, cells);
 	}
-	if (PQntuples(r) == 0)
-		puts(all ? "the quarantine is empty" : "nothing waits in quarantine");
-	else
+	if (table_rows(t) > 0)
 		table_print(t, stdout, 0);
-	if (PQntuples(r) > 0 && strtol(PQgetvalue(r, 0, 8), NULL, 10) > PQntuples(r))
-		printf("the newest %s of %s; see --limit\n", limit, PQgetvalue(r, 0, 8));
+	else if (next == NULL)
+		puts(all ? "nothing in quarantine is meant" : "nothing waits in quarantine that is meant");
+	if (next != NULL)
+		printf("%s ones may follow: --after %s\n", oldest ? "newer" : "older", next);
 	table_free(t);
 }
 
 int
 ctl_quarantine_list(const struct ctl *c, int argc, char **argv)
 {
-	bool all = false;
-	const char *reason = NULL, *limit = "100";
-	const struct ctl_option options[] = {{"--all", &all, NULL}, {"--reason", NULL, &reason}, {"--limit", NULL, &limit}};
+	bool all = false, oldest = false;
+	const char *limit = "100", *after = "0", *filter;
+	struct quarantine_words words = {0};
+	const struct ctl_option options[] = {{"--all", &all, NULL}, {"--oldest", &oldest, NULL}, {"--limit", NULL, &limit}, {"--after", NULL, &after},
+	    QUARANTINE_OPTIONS(words)};
+	struct arena a = {0};
+	int status = CTL_FAILED;
 
-	if (ctl_arguments(c, argc, argv, options, 3, NULL, 0) != CTL_OK)
+	if (ctl_arguments(c, argc, argv, options, 4 + QUARANTINE_N_OPTIONS, NULL, 0) != CTL_OK)
 		return CTL_USAGE;
-	if (!is_number(limit))
-		return ctl_usage(c, "--limit %s is not a number", limit);
-	const char *values[] = {all ? "true" : "false", reason, limit};
+	if (!is_number(limit) || (strcmp(after, "0") != 0 && !is_number(after)))
+		return ctl_usage(c, "--%s is not a number", is_number(limit) ? "after" : "limit");
+	struct quarantine_filter f = quarantine_filter_of(&words);
+	f.state = view_of(all ? "all" : "waiting");
+	f.order = view_of(oldest ? "oldest" : "newest");
+	if (quarantine_filter_read(c, &f, &a, &filter) != CTL_OK) {
+		arena_free(&a);
+		return CTL_USAGE;
+	}
+	const char *values[] = {filter, limit, after};
 	PGconn *db = database_open(c, DATABASE_READ);
 	PGresult *r = db != NULL ? database_query(db, list_sql, 3, values) : NULL;
-	if (r != NULL)
-		print_list(r, all, limit);
-	int status = r != NULL ? CTL_OK : CTL_FAILED;
+	if (r != NULL) {
+		print_list(r, all, oldest);
+		status = CTL_OK;
+	}
 	PQclear(r);
 	PQfinish(db);
+	arena_free(&a);
 	return status;
 }
 
@@ -169,48 +183,6 @@ ctl_quarantine_show(const struct ctl *c, int argc, char **argv)
 		status = CTL_OK;
 	}
 	PQclear(r);
-	PQfinish(db);
-	return status;
-}
-
-static int
-dismiss(PGconn *db, const char *id, const char *why)
-{
-	struct arena a = {0};
-	const char *values[] = {id, arena_printf(&a, "dismissed: %s", why), user_name(&a)};
-	PGresult *r = database_query(db, "select quarantine_resolve($1, $2, $3, '{*}')", 3, values);
-	const char *outcome = r != NULL ? PQgetvalue(r, 0, 0) : "";
-	int status = CTL_FAILED;
-
-	if (strcmp(outcome, "done") == 0 && database_commit(db) == 0) {
-		printf("%s: dismissed\n", id);
-		status = CTL_OK;
-	} else if (strcmp(outcome, "repeated") == 0) {
-		ctl_failed("quarantine entry %s is resolved already; see visitbillctl quarantine show %s", id, id);
-	} else if (strcmp(outcome, "quarantine_unknown") == 0) {
-		ctl_failed("there is no quarantine entry %s", id);
-	}
-	PQclear(r);
-	arena_free(&a);
-	return status;
-}
-
-int
-ctl_quarantine_dismiss(const struct ctl *c, int argc, char **argv)
-{
-	const char *id, *why = NULL;
-	const struct ctl_option options[] = {{"--why", NULL, &why}};
-	PGconn *db;
-
-	if (ctl_arguments(c, argc, argv, options, 1, &id, 1) != CTL_OK)
-		return CTL_USAGE;
-	if (!is_number(id))
-		return ctl_usage(c, "%s is not a number of a quarantine entry", id);
-	if (why == NULL || view_trim(view_of(why)).n == 0)
-		return ctl_usage(c, "say --why: it stays in the books");
-	if ((db = database_open(c, DATABASE_WRITE)) == NULL)
-		return CTL_FAILED;
-	int status = dismiss(db, id, why);
 	PQfinish(db);
 	return status;
 }

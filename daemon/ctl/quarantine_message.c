@@ -26,21 +26,21 @@ print_bytes(FILE *out, struct view line)
 	}
 }
 
-/* FT1^2^10: segment, which of them, field (0: not said). */
+/* FT1^2^10^1^2: segment, which of them, field, its repetition, its component (0: not said). */
 struct hl7_place {
 	char id[4];
-	long nth, field;
+	long nth, field, repetition, component;
 };
 
 static bool
 parse_place(const struct quarantine_place *place, struct hl7_place *ret)
 {
 	if (place->location != NULL
-	    && sscanf(place->location, "%3[A-Z0-9]^%ld^%ld", ret->id, &ret->nth, &ret->field) >= 2)
+	    && sscanf(place->location, "%3[A-Z0-9]^%ld^%ld^%ld^%ld", ret->id, &ret->nth, &ret->field, &ret->repetition, &ret->component) >= 2)
 		return true;
 	if (place->ordinal < 1)
 		return false;
-	*ret = (struct hl7_place){"FT1", place->ordinal, 0};
+	*ret = (struct hl7_place){.id = "FT1", .nth = place->ordinal};
 	return true;
 }
 
@@ -59,6 +59,20 @@ find_segment(struct view message, const struct hl7_place *place, int *ret_segmen
 	return found;
 }
 
+/* The nth part of a text, from 1; empty where it has not so many. */
+static struct view
+part_of(struct view text, char delimiter, long nth)
+{
+	for (;; nth--) {
+		const char *end = text.n > 0 ? memchr(text.p, delimiter, text.n) : NULL;
+		if (nth <= 1)
+			return (struct view){text.p, end != NULL ? (size_t)(end - text.p) : text.n};
+		if (end == NULL)
+			return VIEW_NONE;
+		text = (struct view){end + 1, text.n - (size_t)(end + 1 - text.p)};
+	}
+}
+
 static void
 print_field(FILE *out, const struct hl7_segment *segment, const struct hl7_delimiters *d, const struct hl7_place *place)
 {
@@ -68,7 +82,16 @@ print_field(FILE *out, const struct hl7_segment *segment, const struct hl7_delim
 		return;
 	hl7_split(segment, d, &fields);
 	struct view value = hl7_field(&fields, (size_t)place->field);
-	fprintf(out, "> %s-%ld %s", place->id, place->field, value.n > 0 ? "is \"" : "is empty");
+	fprintf(out, "> %s-%ld", place->id, place->field);
+	if (place->repetition > 0)
+		value = part_of(value, d->repetition, place->repetition);
+	if (place->repetition > 1)
+		fprintf(out, " (%ld)", place->repetition);
+	if (place->component > 0) {
+		value = part_of(value, d->component, place->component);
+		fprintf(out, ".%ld", place->component);
+	}
+	fputs(value.n > 0 ? " is \"" : " is empty", out);
 	text_put_all(out, value);
 	fputs(value.n > 0 ? "\"\n" : "\n", out);
 }

@@ -24,11 +24,14 @@ static const struct row rows[STATEMENTS] = {
 	[SQL_VISIT_EVENTS] = OWN("select visit_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
 	    " $20, $21, $22)"),
 	[SQL_QUARANTINE_PUT] = OWN("select quarantine_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"),
-	[SQL_QUARANTINE_RESOLVE] = SCOPED(4, "select quarantine_resolve($1, $2, $3, $4)"),
-	[SQL_QUARANTINE_SUPERSEDE] = SCOPED(6, "select quarantine_supersede($1, $2, $3, $4, $5, $6)"),
 	[SQL_QUARANTINE_READY] = OWN("select quarantine_id, feed_id, content_type, bytes, ordinal, operation from quarantine_ready($1)"),
-	[SQL_QUARANTINE_BYTES] = SCOPED(2, "select quarantine_id, feed_id, content_type, bytes, ordinal, operation from quarantine_bytes($1, $2)"),
-	[SQL_QUARANTINE_LIST] = SCOPED(3, "select outcome, doc from quarantine_list($1, $2, $3, $4)"),
+	[SQL_QUARANTINE_BYTES] = SCOPED(2, "select quarantine_id, feed_id, content_type, bytes, ordinal, operation, ended from quarantine_bytes($1, $2)"),
+	[SQL_QUARANTINE_REPLAYABLE] = SCOPED(4, "select quarantine_id, feed_id, content_type, bytes, ordinal, operation, next"
+	    " from quarantine_replayable($1, $2, $3, $4)"),
+	[SQL_QUARANTINE_REPLAYED] = SCOPED(6, "select quarantine_replayed($1, $2, $3, $4, $5, $6)"),
+	[SQL_QUARANTINE_LIST] = SCOPED(4, "select outcome, doc from quarantine_list($1, $2, $3, $4)"),
+	[SQL_QUARANTINE_SUMMARY] = SCOPED(3, "select outcome, doc from quarantine_summary($1, $2, $3)"),
+	[SQL_QUARANTINE_DISMISS] = SCOPED(6, "select outcome, doc from quarantine_dismiss($1, $2, $3, $4, $5, $6)"),
 	[SQL_VISITS_CLOSE] = OWN("select visits, bills, failed from visits_close($1)"),
 	[SQL_VISITS_END] = OWN("select looked, ended from visits_end($1)"),
 	[SQL_VISITS_OVERDUE] = OWN("select visits_overdue()"),

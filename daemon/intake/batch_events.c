@@ -192,6 +192,8 @@ park_send(const struct booking_job *job, struct pg *pg)
 		}
 	if (n == 0)
 		park_row(c, 0, &in->refused, in->n_visits > 0 ? &in->visits[0] : NULL, NULL);
+	if (job->also.reason != NULL)
+		park_row(c, 0, &job->also, in->n_visits > 0 ? &in->visits[0] : NULL, NULL);
 	snprintf(feed, sizeof(feed), "%d", job->feed != NULL ? job->feed->feed_id : 0);
 	snprintf(lines, sizeof(lines), "%d", n);
 	struct pg_param params[] = {

@@ -19,6 +19,7 @@ struct booking_job {
 	struct view operation;		/* "hl7", or a request's method and path: what a replay does again */
 	struct view bytes;		/* as received; in the intake's arena or living as long */
 	const char *peer;
+	struct refusal also;		/* of the message as a whole, beside the intake's; reason NULL: nothing */
 	bool replay;			/* of quarantined bytes: what is refused again is not kept again */
 	void (*done)(struct booking_job *job, enum booking_result result);
 	/* the booking's own */

@@ -125,11 +125,22 @@ message_is_lost_cause(struct message *m)
 	struct intake *in = &m->job.intake;
 
 	if (m->job.feed == NULL && m->stranger != NULL) {
-		in->refused = (struct refusal){0};
+		in->refused = m->job.also = (struct refusal){0};
 		refuse_all(in, stranger(m->stranger));
 		return true;
 	}
 	return in->refused.reason != NULL && strcmp(in->refused.reason, "not_hl7") == 0;
+}
+
+/* A stranger whose message is refused for something else is told of both, and both are kept: mending one of them would not do. */
+static void
+note_stranger(struct message *m)
+{
+	const struct refusal *r = &m->job.intake.refused;
+
+	if (m->job.feed == NULL && m->stranger != NULL && r->reason != NULL && strcmp(r->reason, "not_hl7") != 0
+	    && strcmp(r->reason, stranger(m->stranger).reason) != 0)
+		m->job.also = stranger(m->stranger);
 }
 
 /* The body is read: whose it is goes into it. */
@@ -218,10 +229,12 @@ message_new(struct core *core, struct view bytes, bool lasting, const char *peer
 	m->job.operation = VIEW_LITERAL("hl7");
 	m->job.bytes = lasting ? bytes : arena_copy(&in->arena, bytes.p, bytes.n);
 	m->job.peer = arena_copy(&in->arena, peer, strlen(peer)).p;
-	if (bytes.n <= AT_ONCE)
+	if (bytes.n <= AT_ONCE) {
 		read_at_once(m, core, sender, feed_id);
-	else
+		note_stranger(m);
+	} else {
 		reading_begin(m, core, sender, feed_id);
+	}
 	return m;
 }
 
@@ -231,8 +244,10 @@ message_read(struct message *m, const struct turn *turn)
 	while (m->reading != NULL) {
 		if (turn_is_long(turn))
 			return false;
-		if (reading_step(m, STEP))
+		if (reading_step(m, STEP)) {
 			m->reading = NULL;
+			note_stranger(m);
+		}
 	}
 	return true;
 }
@@ -322,6 +337,8 @@ collect_errors(struct message *m, const struct refusal **ret)
 		}
 	if (n == 0 && in->refused.reason != NULL)
 		errors[n++] = in->refused;
+	if (n > 0 && n < MOST && m->job.also.reason != NULL)
+		errors[n++] = m->job.also;
 	*ret = errors;
 	return n;
 }

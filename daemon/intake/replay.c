@@ -1,4 +1,4 @@
-/* Replay. HL7 and JSON take the same path; the entry is resolved in a call of its own after the booking, which is idempotent. */
+/* Replay. HL7 and JSON take the same path; the entries are resolved in a call of its own after the booking, which is idempotent. */
 #include "replay.h"
 
 #include <stdio.h>
@@ -9,19 +9,17 @@
 #include "base/memory.h"
 #include "intake/booking.h"
 #include "intake/message.h"
+#include "intake/replay_entries.h"
 #include "proto/json/requests.h"
 #include "proto/percent.h"
-#include "proto/reason.h"
 
 struct replay {
 	struct core *core;
-	char id[24];
+	struct replay_entries entries;
 	char by[80];
 	char *scope;
-	int ordinal;
 	replay_fn fn;
 	void *arg;
-	char outcome[40];
 	struct message *message;	/* being read, as HL7 */
 	struct json_job *json;		/* or as JSON */
 	struct turn_task again;
@@ -36,75 +34,50 @@ struct json_job {
 enum { STEP = 8192 };	/* bytes of a large body between two looks at the clock */
 
 static void
-replay_end(struct replay *r, bool resolved)
+replay_end(struct replay *r)
 {
-	log_info("replay", "quarantine=%s outcome=%s resolved=%d", r->id, r->outcome, resolved);
-	if (r->fn != NULL)
-		r->fn(r->arg, view_of(r->outcome), resolved);
+	const struct replay_result **results = memory_new(r->entries.n * sizeof(*results));
+
+	for (size_t i = 0; i < r->entries.n; i++) {
+		results[i] = &r->entries.list[i].result;
+		log_info("replay", "quarantine=%lld outcome=%s resolved=%d", (long long)results[i]->id, results[i]->outcome, results[i]->resolved);
+	}
+	r->fn(r->arg, results, r->entries.n);
+	free(results);
+	entries_free(&r->entries);
 	free(r->scope);
 	free(r);
 }
 
 static void
-on_resolved(void *arg, const struct pg_outcome *outcome, const PGresult *result)
+not_told(struct replay *r)
+{
+	for (size_t i = 0; i < r->entries.n; i++)
+		r->entries.list[i].result.resolved = false;
+}
+
+static void
+on_told(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 {
 	struct replay *r = arg;
 
 	(void)result;
-	replay_end(r, outcome->verdict == PG_DONE);
-}
-
-static bool
-is_booked(const char *outcome)
-{
-	static const char *const booked[] = {"posted", "late", "duplicate", "done", "repeated"};
-
-	for (size_t i = 0; i < sizeof(booked) / sizeof(booked[0]); i++)
-		if (strcmp(outcome, booked[i]) == 0)
-			return true;
-	return false;
-}
-
-static void
-on_superseded(void *arg, const struct pg_outcome *outcome, const PGresult *result)
-{
-	(void)outcome, (void)result;
-	replay_end(arg, false);
-}
-
-/* Refused for another reason now: the entry says so, and a held reversal that can never fit is not tried each second. */
-static void
-replay_supersede(struct replay *r, const struct refusal *refused)
-{
-	const char *detail = refused->detail != NULL ? refused->detail : reason_of(refused->reason)->title;
-	struct pg_param params[] = {{view_of(r->id), false}, {view_of(refused->reason), false}, {view_of(detail), false},
-	    {view_of(refused->location), false}, {view_of(r->by), false}, {view_of(r->scope), false}};
-
-	if (pool_call(r->core->pool, SQL_QUARANTINE_SUPERSEDE, params, 6, on_superseded, r) != 0)
-		replay_end(r, false);
+	if (outcome->verdict != PG_DONE)
+		not_told(r);
+	replay_end(r);
 }
 
 static void
 replay_judge(struct replay *r, const struct intake *in, enum booking_result result)
 {
-	const char *outcome = "unavailable";
-	const struct refusal *refused = in->refused.reason == NULL && in->n_lines > 0 ? &in->lines[0].refused : &in->refused;
-
-	if (result == BOOKING_DONE)
-		outcome = refused->reason != NULL ? refused->reason : in->n_lines > 0 ? in->lines[0].outcome
-		    : in->events[0].outcome != NULL ? in->events[0].outcome : "done";
-	snprintf(r->outcome, sizeof(r->outcome), "%s", outcome);
-	if (result == BOOKING_DONE && refused->reason != NULL && strcmp(outcome, "held") != 0) {
-		replay_supersede(r, refused);
-		return;
+	if (result != BOOKING_DONE) {
+		entries_unavailable(&r->entries);
+	} else if (entries_judge(&r->entries, in)) {
+		if (entries_tell(&r->entries, r->core->pool, r->by, r->scope, on_told, r) == 0)
+			return;
+		not_told(r);
 	}
-	if (!is_booked(outcome)) {
-		replay_end(r, false);
-		return;
-	}
-	struct pg_param params[] = {{view_of(r->id), false}, {view_of(r->outcome), false}, {view_of(r->by), false}, {view_of(r->scope), false}};
-	if (pool_call(r->core->pool, SQL_QUARANTINE_RESOLVE, params, 4, on_resolved, r) != 0)
-		replay_end(r, false);
+	replay_end(r);
 }
 
 static void
@@ -128,23 +101,12 @@ on_json(struct booking_job *job, enum booking_result result)
 }
 
 static void
-keep_line(struct intake *in, int ordinal)
-{
-	for (size_t i = 0; ordinal > 0 && i < in->n_lines; i++)
-		if (in->lines[i].ordinal == ordinal) {
-			in->lines[0] = in->lines[i];
-			in->n_lines = 1;
-			return;
-		}
-}
-
-static void
 replay_submit_json(struct replay *r)
 {
 	struct json_job *j = r->json;
 	struct intake *in = &j->job.intake;
 
-	keep_line(in, r->ordinal);
+	entries_keep_lines(&r->entries, in);
 	booking_bind(in, j->job.feed);	/* whoever has its message replayed */
 	for (size_t i = 0; in->refused.reason != NULL && i < in->n_lines; i++)
 		in->lines[i].refused = in->refused;
@@ -212,7 +174,7 @@ replay_json(struct replay *r, struct view bytes, struct feed *feed, const char *
 	j->job.done = on_json;
 	context.facility = view_of(feed->facility);
 	r->json = j;
-	if (is_of_charges(operation, r->ordinal)) {
+	if (is_of_charges(operation, r->entries.list[0].ordinal)) {
 		j->reading = api_charges_begin(j->job.bytes, &context, in);
 		replay_read_json(r);
 		return;
@@ -236,7 +198,7 @@ replay_read(void *arg)
 	m->owner = r;
 	m->job.replay = true;
 	m->job.done = on_message;
-	keep_line(&m->job.intake, r->ordinal);
+	entries_keep_lines(&r->entries, &m->job.intake);
 	booking_submit(r->core->booking, &m->job);
 }
 
@@ -250,28 +212,43 @@ replay_hl7(struct replay *r, struct view bytes, int feed_id)
 	replay_read(r);
 }
 
+int
+replay_rows_of(const PGresult *rows, int first)
+{
+	int n = 1, bytes = PQfnumber(rows, "bytes");
+
+	while (first + n < PQntuples(rows) && PQgetisnull(rows, first + n, bytes))
+		n++;
+	return n;
+}
+
+static const char *
+value_of(const PGresult *rows, int row, const char *column)
+{
+	return PQgetvalue(rows, row, PQfnumber(rows, column));
+}
+
 void
-replay_row(struct core *core, const PGresult *rows, int row, const char *by, const char *scope, replay_fn fn, void *arg)
+replay_message(struct core *core, const PGresult *rows, int first, int n, const char *by, const char *scope, replay_fn fn, void *arg)
 {
 	struct replay *r = memory_new(sizeof(*r));
-	int feed_id = PQgetisnull(rows, row, 1) ? 0 : atoi(PQgetvalue(rows, row, 1));
+	int feed_id = atoi(value_of(rows, first, "feed_id"));		/* 0 where it is null */
 	struct feed *feed = directory_feed_by_id(core->directory, feed_id);
-	size_t n;
-	unsigned char *bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, row, 3), &n);
+	size_t size;
+	unsigned char *bytes = PQunescapeBytea((const unsigned char *)value_of(rows, first, "bytes"), &size);
 
 	if (bytes == NULL)
 		fatal("out of memory");
 	r->core = core;
-	snprintf(r->id, sizeof(r->id), "%s", PQgetvalue(rows, row, 0));
+	entries_read(&r->entries, rows, first, n);
 	snprintf(r->by, sizeof(r->by), "%s", by);
 	r->scope = memory_text(scope, strlen(scope));
-	r->ordinal = atoi(PQgetvalue(rows, row, 4));
 	r->fn = fn;
 	r->arg = arg;
 	/* a message of an unknown feed is looked at again: it may be configured by now */
-	if (strcmp(PQgetvalue(rows, row, 2), "hl7") == 0 || feed == NULL)
-		replay_hl7(r, (struct view){(const char *)bytes, n}, feed != NULL ? feed_id : 0);
+	if (strcmp(value_of(rows, first, "content_type"), "hl7") == 0 || feed == NULL)
+		replay_hl7(r, (struct view){(const char *)bytes, size}, feed != NULL ? feed_id : 0);
 	else
-		replay_json(r, (struct view){(const char *)bytes, n}, feed, PQgetvalue(rows, row, 5));
+		replay_json(r, (struct view){(const char *)bytes, size}, feed, value_of(rows, first, "operation"));
 	PQfreemem(bytes);
 }

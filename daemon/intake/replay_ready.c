@@ -14,7 +14,7 @@ struct ready_run {
 	struct core *core;
 	job_over_fn over;
 	void *job;
-	int waiting;
+	int waiting;		/* messages in work */
 	bool resolved;		/* one of them was: there may be more that were not in this run */
 };
 
@@ -26,12 +26,12 @@ ready_end(struct ready_run *r)
 }
 
 static void
-on_replayed(void *arg, struct view outcome, bool resolved)
+on_replayed(void *arg, const struct replay_result *const *results, size_t n)
 {
 	struct ready_run *r = arg;
 
-	(void)outcome;
-	r->resolved = r->resolved || resolved;
+	for (size_t i = 0; i < n; i++)
+		r->resolved = r->resolved || results[i]->resolved;
 	if (--r->waiting == 0)
 		ready_end(r);
 }
@@ -47,9 +47,13 @@ on_ready(void *arg, const struct pg_outcome *outcome, const PGresult *rows)
 		ready_end(r);
 		return;
 	}
-	r->waiting = PQntuples(rows);
-	for (int row = 0, n = r->waiting; row < n; row++)
-		replay_row(r->core, rows, row, "visitbilld", SCOPE_ALL, on_replayed, r);
+	r->waiting = 0;
+	for (int row = 0; row < PQntuples(rows); row += replay_rows_of(rows, row))
+		r->waiting++;
+	for (int row = 0, n; row < PQntuples(rows); row += n) {
+		n = replay_rows_of(rows, row);
+		replay_message(r->core, rows, row, n, "visitbilld", SCOPE_ALL, on_replayed, r);
+	}
 }
 
 void

@@ -201,6 +201,16 @@ json_in_time(struct json_in *in, const char *key, int offset, int64_t *ret)
 	return false;
 }
 
+bool
+json_in_flag(struct json_in *in, const char *key)
+{
+	const struct json *v = ask_for(in, key);
+
+	if (v != NULL && v->kind != JSON_TRUE && v->kind != JSON_FALSE && v->kind != JSON_NULL)
+		json_in_refuse(in, "field_invalid", "is true or false", key);
+	return v != NULL && v->kind == JSON_TRUE;
+}
+
 const struct json *
 json_in_child(struct json_in *in, const char *key, enum json_kind kind)
 {

@@ -40,6 +40,8 @@ struct view json_in_any_text(struct json_in *in, const char *key);
 bool json_in_decimal(struct json_in *in, const char *key, unsigned digits, int64_t *ret);
 /* A time of RFC 3339 or HL7. False where absent, or refused. */
 bool json_in_time(struct json_in *in, const char *key, int offset, int64_t *ret);
+/* true or false; false where absent or null. Anything else: refused, and false. */
+bool json_in_flag(struct json_in *in, const char *key);
 /* An object or array field, NULL where absent or of another kind (then refused). */
 const struct json *json_in_child(struct json_in *in, const char *key, enum json_kind kind);
 

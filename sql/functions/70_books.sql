@@ -22,7 +22,15 @@ begin
          captures as not materialized (select * from capture where visit_id between v_first and v_last),
          closed as not materialized (select c.* from lines c join visits v using (visit_id)
                                       where v.state not in ('open', 'discharged') and (v.late_since is null or c.line_no <= v.billed_line)),
-         standing as not materialized (select b.* from bills b join bill_state s using (bill_id) where s.state <> 'void')
+         standing as not materialized (select b.* from bills b join bill_state s using (bill_id) where s.state <> 'void'),
+         -- changes of state in their order (an opening, from null, may come late and changes none), and what merges said
+         changes as materialized (select e.visit_id, e.event_id, e.from_state, e.to_state, e.detail ->> 'into' as into_no,
+                                         lag(e.to_state, 1, 'open') over w as before, lead(e.event_id) over w is null as last
+                                    from event e where e.visit_id between v_first and v_last and e.kind = 'visit' and e.from_state is not null
+                                  window w as (partition by e.visit_id order by e.event_id)),
+         -- of these visits some events may be in files
+         old as not materialized (select v.visit_id from visits v where v.state in ('settled', 'cancelled', 'merged')
+                                                                    and exists (select from archive where relation = 'event'))
     -- the running total is the sum of the lines, numbers run from 1 without a gap
     select 'a visit''s total and line count are those of its lines', count(*), coalesce(sum(abs(coalesce(v.total, 0) - coalesce(c.amount, 0))), 0)::bigint
       from visits v full join (select visit_id, sum(amount)::bigint as amount, count(*) as lines, max(line_no) as last, count(distinct line_no) as numbers
@@ -96,7 +104,37 @@ begin
     select 'a payment captured what it asked for, and a bill''s state has its total', count(*), coalesce(sum(difference), 0)::bigint from (
         select abs(p.amount - c.amount) as difference from captures c join payment p using (payment_id) where p.amount <> c.amount
         union all
-        select abs(s.total - b.total) from bills b left join bill_state s using (bill_id) where s.total is distinct from b.total) d;
+        select abs(s.total - b.total) from bills b left join bill_state s using (bill_id) where s.total is distinct from b.total) d
+    union all
+    -- as it is looked at when it comes: within a fen, and as much as the last digit of the price makes of the quantity, where that was made of the amount
+    select 'a line''s amount is its quantity times its price', count(*), coalesce(sum(abs(abs(amount) - abs(price_amount(quantity_e4, unit_price_e6)))), 0)::bigint
+      from lines where reverses_line is null and feed_id <> 0 and quantity_e4 <> 0 and unit_price_e6 < 9999999999999999
+       and abs(abs(amount) - abs(price_amount(quantity_e4, unit_price_e6))) > 1 + abs(quantity_e4) / 200000000
+    union all
+    select 'a reversal has the category and the price of its original', count(*), coalesce(sum(abs(r.amount)), 0)::bigint
+      from lines r join lines o on o.visit_id = r.visit_id and o.feed_id = r.feed_id and o.source_line = r.reverses_line and o.sent_as = r.reverses_as
+     where r.reverses_line is not null and (r.category <> o.category or r.unit_price_e6 <> o.unit_price_e6 or r.self_pay_e4 <> o.self_pay_e4)
+    union all
+    select 'a visit is in the state that its events lead to', count(*), 0::bigint from (
+        select v.visit_id from visits v left join changes c on c.visit_id = v.visit_id and c.last
+         where v.state <> coalesce(c.to_state, 'open')
+        union all
+        select c.visit_id from changes c where c.from_state <> c.before) e
+     where visit_id not in (select visit_id from old)
+    union all
+    select 'a merged visit is empty, and where its event and the other visit''s say', count(*), coalesce(sum(abs(v.total)), 0)::bigint
+      from visits v left join changes c on c.visit_id = v.visit_id and c.last and c.to_state = 'merged'
+      left join visit i on i.facility_id = v.facility_id and i.visit_no = c.into_no
+     where v.state = 'merged'
+       and (v.total <> 0 or (v.visit_id not in (select visit_id from old)
+                             and (coalesce(i.merged_into, i.visit_id) is distinct from v.merged_into or i.visit_id is distinct from v.merged_next
+                                  or not exists (select from event e where e.visit_id = i.visit_id and e.kind = 'visit_merge' and e.detail ->> 'from' = v.visit_no))))
+    union all
+    select 'a bill bears its visit''s number, and its issue is an event', count(*), coalesce(sum(abs(b.total)), 0)::bigint
+      from bills b left join visits v using (visit_id)
+     where left(b.bill_no, length(v.visit_no)) is distinct from v.visit_no
+        or (b.kind <> 'void_note' and b.visit_id not in (select visit_id from old)
+            and not exists (select from event e where e.visit_id = b.visit_id and e.bill_id = b.bill_id and e.kind = 'bill' and e.to_state = 'issued'));
     perform archive_unmoved();
 end $$;
 
@@ -150,6 +188,45 @@ language sql stable security definer set search_path from current set jit = off 
                - (select count(*) filter (where feed_id > 0) - count(*) filter (where feed_id = 0) from charge)
                - (select coalesce(sum(row_count - 2 * transfers), 0) from archive where relation = 'charge')
                - (select count(*) from capture where channel = 'elsewhere') as difference) d
+    union all
+    select 'lines counted as parked are the rows of quarantine', count(*), 0
+      from (select feed_id, sum(parked) as n from intake_tally group by feed_id) t
+      full join (select feed_id, count(*) as n from quarantine where ordinal > 0 and feed_id is not null group by feed_id) q using (feed_id)
+     where coalesce(t.n, 0) <> coalesce(q.n, 0)
+    union all
+    select 'what is in quarantine has its message, and waits or is resolved', count(*), 0
+      from (select q.quarantine_id, q.message_id, r.quarantine_id is null as open
+              from quarantine q full join quarantine_resolution r using (quarantine_id)) q
+      full join quarantine_waiting w using (quarantine_id)
+      left join quarantine_message m using (message_id)
+     where m.message_id is null or coalesce(q.open, false) <> (w.facility is not null)
+    union all
+    select 'what was booked from quarantine is booked', count(*), 0
+      from quarantine_resolution r join quarantine q using (quarantine_id) join facility f on f.code = q.facility_code
+     cross join lateral (select array_agg(coalesce(v.merged_into, v.visit_id)) as ids from (
+            select visit_id from visit where facility_id = f.facility_id and visit_no = q.visit_no
+            union select visit_id from visit_number where facility_id = f.facility_id and number = q.visit_no) n join visit v using (visit_id)) visits
+     where r.outcome in ('posted', 'late', 'duplicate') and q.ordinal > 0 and q.visit_no is not null and q.source_line is not null
+       and not exists (select from charge c where c.visit_id = any (visits.ids) and c.feed_id = q.feed_id and c.source_line = q.source_line)
+       and not exists (select from capture c where c.visit_id = any (visits.ids) and c.channel = 'elsewhere' and c.feed_id = q.feed_id
+                                               and position(trim('"' from to_json(q.source_line)::text) in c.transaction_id) > 0)
+       and not exists (select from unnest(visits.ids) i (id) where visit_is_archived(i.id))
+    union all
+    select 'what is kept as counted is what is there', count(*), 0
+      from (select kind, name, sum(n) as n from (select * from kept_count union all select * from kept_change) k
+             where kind in ('visit', 'payment', 'quarantine') group by kind, name having sum(n) <> 0) k
+      full join (select 'visit' as kind, state as name, count(*) as n from visit group by state
+                 union all select 'payment', channel || ' ' || state, count(*) from payment group by channel, state
+                 union all select 'quarantine', reason, count(*) from quarantine_waiting group by reason) c using (kind, name)
+     where k.n is distinct from c.n
+    union all
+    -- what a feed has sent is at most what it had sent when that was written down; a minute for clocks that differ
+    select 'no watermark is ahead of its time', count(*), 0
+      from feed_watermark where mark > seen_at + interval '1 min' or seen_at > now() + interval '1 min'
+    union all
+    select 'every item has a facility, a category and a price', count(*), 0
+      from item i where not exists (select from facility f where f.facility_id = i.facility_id)
+                     or not exists (select from category k where k.category = i.category) or i.unit_price_e6 < 0
 $$;
 
 -- All of it, in the caller's snapshot.

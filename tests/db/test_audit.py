@@ -5,6 +5,7 @@ import pytest
 from .conftest import Desk, prepare
 from .ledger import charge, fresh_number, reversal
 from .test_bills_random import yuan
+from .test_quarantine import put, resolve
 
 TAMPERED = {
     "a line's amount": ("update charge set amount = amount + 1 where kind = 'CG' and visit_id = {billed}",
@@ -52,6 +53,38 @@ TAMPERED = {
     "an account": ("update journal set accounts[1] = 'nonsense' where visit_id = {paid}", ["every journal entry balances and names real accounts"]),
     "a tally": ("update intake_tally set booked = booked + 1 where ctid = (select min(ctid) from intake_tally)",
                 ["lines counted as booked are the lines stored"]),
+    "a line's quantity": ("update charge set quantity_e4 = 30000 where source_line = 'b' and visit_id = {billed}", ["a line's amount is its quantity times its price"]),
+    "a line's price": ("update charge set unit_price_e6 = unit_price_e6 * 2 where source_line = 'b' and visit_id = {open}",
+                       ["a line's amount is its quantity times its price"]),
+    "a reversal's category": ("update charge set category = 2 where kind = 'CD' and visit_id = {open}", ["a reversal has the category and the price of its original"]),
+    "a charge for an adjustment": ("update charge set kind = 'CG', reverses_line = null, amount = 30 where kind = 'CD' and visit_id = {open}",
+                                   ["a visit's total and line count are those of its lines"]),
+    "a visit set back to open": ("update visit set state = 'open' where visit_id = {paid}", ["a visit is in the state that its events lead to"]),
+    "a visit's discharge": ("update visit set state = 'discharged' where visit_id = {open}", ["a visit is in the state that its events lead to"]),
+    "an event is gone": ("delete from event where visit_id = {billed} and to_state = 'discharged'", ["a visit is in the state that its events lead to"]),
+    "the last event": ("delete from event where visit_id = {billed} and to_state = 'billed'", ["a visit is in the state that its events lead to"]),
+    "an event's state": ("update event set to_state = 'cancelled' where visit_id = {paid} and to_state = 'discharged'", ["a visit is in the state that its events lead to"]),
+    "where a visit went": ("update visit set merged_into = {billed} where visit_id = {from}", ["a merged visit is empty, and where its event and the other visit's say"]),
+    "a merged visit's number": ("update visit set visit_no = 'X' where visit_id = {from}", ["a merged visit is empty, and where its event and the other visit's say"]),
+    "a survivor's number": ("update visit set visit_no = 'X' where visit_id = {into}", ["a merged visit is empty, and where its event and the other visit's say"]),
+    "a merge's event": ("delete from event where visit_id = {into} and kind = 'visit_merge'", ["a merged visit is empty, and where its event and the other visit's say"]),
+    "a billed visit's number": ("update visit set visit_no = 'X' where visit_id = {billed}", ["a bill bears its visit's number, and its issue is an event"]),
+    "an issue's event": ("delete from event where visit_id = {billed} and kind = 'bill'", ["a bill bears its visit's number, and its issue is an event"]),
+    "an entry of quarantine": ("delete from quarantine where quarantine_id = {waiting}", ["lines counted as parked are the rows of quarantine",
+                               "what is in quarantine has its message, and waits or is resolved"]),
+    "an entry without trace": ("with q as (delete from quarantine where quarantine_id = {waiting}) delete from quarantine_waiting where quarantine_id = {waiting}",
+                               ["lines counted as parked are the rows of quarantine", "what is kept as counted is what is there"]),
+    "a message of quarantine": ("delete from quarantine_message", ["what is in quarantine has its message, and waits or is resolved"]),
+    "an entry that nobody sees": ("delete from quarantine_waiting where quarantine_id = {waiting}",
+                                  ["what is in quarantine has its message, and waits or is resolved", "what is kept as counted is what is there"]),
+    "an entry's resolution": ("delete from quarantine_resolution where quarantine_id = {resolved}", ["what is in quarantine has its message, and waits or is resolved"]),
+    "an entry marked as booked": ("insert into quarantine_resolution values ({waiting}, now(), 'posted', 'x')",
+                                  ["what was booked from quarantine is booked", "what is in quarantine has its message, and waits or is resolved"]),
+    "a line that was booked from quarantine": ("update charge set source_line = 'z' where source_line = 'q' and visit_id = {open}", ["what was booked from quarantine is booked"]),
+    "a count": ("update kept_count set n = n + 1 where kind = 'visit'", ["what is kept as counted is what is there"]),
+    "a watermark": ("update feed_watermark set mark = now() + interval '1 h'", ["no watermark is ahead of its time"]),
+    "when it was seen": ("update feed_watermark set seen_at = now() + interval '1 h'", ["no watermark is ahead of its time"]),
+    "an item's facility": ("update item set facility_id = 999", ["every item has a facility, a category and a price"]),
     "a file's sums": ("insert into archive (relation, first_id, last_id, row_count, amount, subtotals, transfers, sha256, file, archived_by) values"
                       " ('charge', {open}, {open}, 3, 89, '{{89,0,0,0,0,0,0,0,0,0,0,0,0,0}}', 0, sha256(''), 'f', 'x')",
                       ["the visits of archived lines have the totals and counts of their file",
@@ -75,18 +108,28 @@ def _scene(cluster):
     ledger.reopen(visits["void"])
     ledger.merge(visits["from"], into=visits["into"])
     ledger.pay_elsewhere(visits["into"], "p", 5)
+    waiting, resolved = (put(ledger, line.encode(), (1, "price_unknown", visits["open"], line))[0] for line in ("w", "q"))
+    ledger.post(charge(visits["open"], "q", 7))
+    resolve(ledger, resolved)
+    resolve(ledger, put(ledger, b"elsewhere", (1, "price_unknown", visits["into"], "p"))[0])
+    resolve(ledger, put(ledger, b"moved", (1, "price_unknown", visits["from"], "a"))[0])
+    ledger.mark(clinic="2026-01-15")
+    ledger.ask("""select items_import('H01', '[{"code": "A", "valid_from": "2026-01-01", "name": "a", "category": 1, "self_pay_e4": 0, "unit_price_e6": 1}]')""")
+    ledger.ask("select beat()")
     assert ledger.audit() == []
     owner = desk.ledger("postgres")
     owner.ask("set session_replication_role = replica")      # triggers and foreign keys look away
     owner.connection.autocommit = False
-    yield owner, {kind: ledger.visit(visit).visit_id for kind, visit in visits.items()}
+    yield owner, {kind: ledger.visit(visit).visit_id for kind, visit in visits.items()} | {"waiting": waiting, "resolved": resolved}
     desk.close()
 
 
 TOTALS = {"receivable in the journal is what bills are owed", "revenue in the journal is what bills say, category by category", "captured = applied + credit",
           "each channel's account is what it captured", "receipt numbers have no gap", "lines counted as booked are the lines stored",
           "the visits of archived lines have the totals and counts of their file", "what is archived is not here as well",
-          "the bills of archived lines have the sums of their file, category by category"}
+          "the bills of archived lines have the sums of their file, category by category", "lines counted as parked are the rows of quarantine",
+          "what is in quarantine has its message, and waits or is resolved", "what was booked from quarantine is booked", "what is kept as counted is what is there",
+          "no watermark is ahead of its time", "every item has a facility, a category and a price"}
 BOOKS = {"receivable in the journal is what bills are owed", "revenue in the journal is what bills say, category by category", "captured = applied + credit",
          "each channel's account is what it captured"}
 

@@ -7,7 +7,10 @@ from .test_quarantine import put, resolve
 CALLS = {
     "metrics": "select status_doc()", "the heartbeat": "select standbys from beat()", "overdue bills": "select visits_overdue()",
     "held reversals": "select count(*) from quarantine_ready(100)", "payments due": "select count(*) from payments_due(100)",
-    "what waits in quarantine": "select outcome from quarantine_list('waiting', 100, '{*}', 0)",
+    "what waits in quarantine": "select outcome from quarantine_list('{}', 100, 0, '{*}')",
+    "what waits of a feed": """select outcome from quarantine_list('{"feed": "clinic", "reason": "held", "text": "no such"}', 100, 0, '{*}')""",
+    "what was resolved": """select outcome from quarantine_list('{"state": "resolved", "feed": "clinic", "order": "newest"}', 10, 0, '{*}')""",
+    "what a replay would be of": """select outcome from quarantine_summary('{"reason": "held"}', 0, '{*}')""",
     "a reload's orphans": "select count(*) from reload_orphans('{}', '{}')",
 }
 

@@ -10,14 +10,15 @@ from .ledger import at_once, charge, fresh_number, reversal
 PUT = "select quarantine_put(%s, 'json', 'peer', %s, %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s)"
 
 
-def put(ledger, bytes, *rows, feed="clinic", lines=None):
+def put(ledger, bytes, *rows, feed="clinic", lines=None, facility="H01"):
     """rows: (ordinal, reason, visit_no, source_line, awaits)"""
-    rows = [(ordinal, reason, "detail", "/lines", "H01", *(rest + [None] * (3 - len(rest)))) for ordinal, reason, *rest in rows]
+    rows = [(ordinal, reason, "detail", "/lines", facility, *(rest + [None] * (3 - len(rest)))) for ordinal, reason, *rest in rows]
     lines = sum(row[0] > 0 for row in rows) if lines is None else lines
     return ledger.value(PUT, ledger.feeds.get(feed), bytes, *map(list, zip(*rows)), lines)
 
 
 def resolve(ledger, id, outcome="posted"):
+    """As booked; most tests say so of lines that they never book, and then the audit finds it."""
     return ledger.value("select quarantine_resolve(%s, %s, 'test', '{*}')", id, outcome)
 
 
@@ -25,10 +26,14 @@ def ready(ledger, limit=1000):
     return ledger.rows("select * from quarantine_ready(%s)", limit)
 
 
-def listed(ledger, state, limit=10_000):
-    outcome, doc = ledger.row("select * from quarantine_list(%s, %s, '{*}', 0)", state, limit)
+def page(ledger, limit=10_000, after=0, scope="{*}", **filter):
+    outcome, doc = ledger.row("select * from quarantine_list(%s, %s, %s, %s)", json.dumps(filter), limit, after, scope)
     assert outcome == "done"
-    return json.loads(doc)["quarantine"]
+    return json.loads(doc)
+
+
+def listed(ledger, state, limit=10_000, **filter):
+    return page(ledger, limit, state=state, **filter)["quarantine"]
 
 
 def tally(ledger, feed="clinic"):
@@ -191,8 +196,7 @@ def test_the_tallies_are_the_rows(ledger):
     booked, parked = ledger.row("select sum(booked)::int, sum(parked)::int from intake_tally")
     assert booked == ledger.value("select (select count(*) filter (where feed_id > 0) - count(*) filter (where feed_id = 0) from charge)"
                                   " + (select count(*) from capture where channel = 'elsewhere')")
-    # a line that was superseded has a second row, under its real reason
-    assert parked == ledger.value("select count(distinct (message_id, ordinal)) from quarantine where ordinal > 0 and feed_id is not null")
+    assert parked == ledger.value("select count(*) from quarantine where ordinal > 0 and feed_id is not null")
 
 
 def test_a_batch_counts_its_outcomes_by_feed(ledger, visit):
@@ -214,9 +218,8 @@ def test_pages(fresh, state):
     resolve(fresh, ids[0])
     found, after = [], 0
     while after is not None:
-        _, doc = fresh.row("select * from quarantine_list(%s, 4, '{*}', %s)", state, after)
-        page = json.loads(doc)
-        assert len(page["quarantine"]) <= 4
-        found += [entry["id"] for entry in page["quarantine"]]
-        after = page["next"]
+        shown = page(fresh, 4, after, state=state)
+        assert len(shown["quarantine"]) <= 4
+        found += [entry["id"] for entry in shown["quarantine"]]
+        after = shown["next"]
     assert found == (ids if state == "all" else ids[1:])

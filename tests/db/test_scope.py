@@ -77,7 +77,7 @@ def put(ledger, feed, facility):
 
 
 def listed(ledger, scope, state="all"):
-    outcome, doc = ledger.row("select outcome, doc from quarantine_list(%s, 100000, %s, 0)", state, scope)
+    outcome, doc = ledger.row("select outcome, doc from quarantine_list(%s, 100000, 0, %s)", json.dumps({"state": state}), scope)
     assert outcome == "done"
     return {row["id"] for row in json.loads(doc)["quarantine"]}
 
@@ -139,6 +139,6 @@ def test_no_function_for_callers_has_a_scope_by_default(shared):
     assert len(scoped) >= 13
     for name, count, defaults, arguments in scoped:
         assert defaults == 0 and arguments[:count].count("p_scope") == 1, name
-    for call in ("visit_doc('H01', 'x')", "bill_doc('x', true)", "payment_get('x')", "receipt_get('x')", "quarantine_list('all', 1)", "quarantine_bytes(1)"):
+    for call in ("visit_doc('H01', 'x')", "bill_doc('x', true)", "payment_get('x')", "receipt_get('x')", "quarantine_list('{}', 1, 0)", "quarantine_bytes(1)"):
         with pytest.raises(psycopg2.errors.UndefinedFunction):
             shared.ask("select * from " + call)

@@ -154,15 +154,53 @@ def test_quarantine_dismiss(hospital):
     assert hospital.ctl("quarantine", "dismiss", entry, "--why", "test order, 测试") == f"{entry}: dismissed\n"
     assert "resolved already" in hospital.ctl("quarantine", "dismiss", entry, "--why", "again", status=1)
     assert "no quarantine entry 99" in hospital.ctl("quarantine", "dismiss", 99, "--why", "x", status=1)
-    (outcome, by), = hospital.query("select outcome, resolved_by from quarantine_resolution")
-    assert outcome == "dismissed: test order, 测试" and by
+    (outcome, why, by), = hospital.query("select outcome, why, resolved_by from quarantine_resolution")
+    assert (outcome, why) == ("dismissed", "test order, 测试") and by
     listed = hospital.ctl("quarantine", "list")
     assert re.search(rf"^ *{other} .* currency ", listed, re.MULTILINE) and "field_invalid" not in listed
     assert "dismissed: test order" in hospital.ctl("quarantine", "list", "--all")
     assert "currency" not in hospital.ctl("quarantine", "list", "--all", "--reason", "field_invalid")
-    assert "the newest 1 of 2" in hospital.ctl("quarantine", "list", "--all", "--limit", 1)
+    page = hospital.ctl("quarantine", "list", "--all", "--limit", 1)
+    assert f"older ones may follow: --after {other}" in page and "field_invalid" not in page
+    assert "field_invalid" in hospital.ctl("quarantine", "list", "--all", "--limit", 1, "--after", other)
     assert "dismissed: test order, 测试, by " in hospital.ctl("quarantine", "show", entry)
     assert json.loads(hospital.ctl("books", "--json"))["lines"]["dismissed"] == 1
+
+
+def test_quarantine_list_by_filter(hospital):
+    one = quarantine(hospital, HL7.encode("gb18030"))
+    two = quarantine(hospital, b"{}", feed="clinic", reason="currency", detail="EUR is not CNY")
+    today = hospital.query("select to_char(now() at time zone interval '8 h', 'YYYY-MM-DD')")[0][0]
+    for words, ids in (([], [one, two]), (["--feed", "clinic"], [two]), (["--reason", "field_invalid"], [one]), (["--text", "eur"], [two]), (["--visit", "V1"], [one, two]),
+                       (["--visit", "V2"], []), (["--day", today], [one, two]), (["--day", "2026-01-01"], []), (["--from", "2026-01-01T00:00", "--text", "l-7"], [one, two]),
+                       (["--until", "2026-01-01"], []), (["--feed", "unknown"], []), (["--oldest", "--limit", 1], [one]), (["--limit", 1], [two])):
+        listed = hospital.ctl("quarantine", "list", *words)
+        assert re.findall(r"^ *(\d+) +20", listed, re.MULTILINE) == [str(id) for id in ids], (words, listed)
+    assert "--day is not a day" in hospital.ctl("quarantine", "list", "--day", "yesterday", status=2)
+    assert "one way is enough" in hospital.ctl("quarantine", "list", "--day", today, "--from", today, status=2)
+
+
+def test_quarantine_dismiss_many(hospital):
+    ids = [quarantine(hospital, HL7.encode("gb18030"), ordinal=n, reason="currency") for n in range(1, 8)] + [quarantine(hospital, b"{}", feed="clinic")]
+    assert "an ID, or a filter" in hospital.ctl("quarantine", "dismiss", "--why", "x", status=2)
+    assert "goes without a filter" in hospital.ctl("quarantine", "dismiss", ids[0], "--feed", "lab", "--why", "x", status=2)
+    assert "say --why" in hospital.ctl("quarantine", "dismiss", "--reason", "currency", "--yes", status=2)
+    for words in (["--dry-run"], ["--dry-run", "--yes"], ["--why", "tests"]):
+        said = hospital.ctl("quarantine", "dismiss", "--reason", "currency", *words)
+        assert re.search(r"^ *7 +pharmacy +currency$", said, re.MULTILINE) and "nothing was dismissed" in said and f"{ids[0]}  20" in said
+    assert hospital.query("select count(*) from quarantine_resolution") == [(0,)]
+    assert "7 dismissed" in hospital.ctl("quarantine", "dismiss", "--reason", "currency", "--why", "tests", "--yes")
+    assert hospital.query("select count(*), min(why), max(outcome) from quarantine_resolution") == [(7, "tests", "dismissed")]
+    assert "nothing waits that this means" in hospital.ctl("quarantine", "dismiss", "--reason", "currency", "--why", "tests", "--yes")
+    assert re.findall(r"^ *(\d+) +20", hospital.ctl("quarantine", "list"), re.MULTILINE) == [str(ids[7])]
+
+
+def test_quarantine_shows_the_component(hospital):
+    """Of a field with components and repetitions, the one that is meant, with the message's own delimiters."""
+    bytes = b"MSH|^~\\&|PHARMACY|H01|||||DFT^P03|M7|P|2.5\rFT1|1|L-7||20260115||CG|A^x~B^y^z\r"
+    for location, said in (("FT1^1^7^2^2", '> FT1-7 (2).2 is "y"'), ("FT1^1^7^1^1", '> FT1-7.1 is "A"'), ("FT1^1^7^1^3", "> FT1-7.3 is empty"), ("FT1^1^7", '> FT1-7 is "A^x~B^y^z"')):
+        entry = quarantine(hospital, bytes, location=location, reason=f"r{location[-1]}{location[-3]}{len(location)}")
+        assert said in hospital.ctl("quarantine", "show", entry).splitlines()
 
 
 @pytest.mark.parametrize("code, answer, status, said", [
