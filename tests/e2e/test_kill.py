@@ -146,21 +146,27 @@ class Payer(Worker):
             assert self.insist(lambda: self.house.ward.post("/v1/charges", {"lines": [charge]})).status == 200
             self.lines[visit, "p"] = fen
             assert self.insist(lambda: self.house.ward.discharge(visit)).status == 200
-            bill = None
-            while bill is None:
-                self.insist(lambda: self.house.ward.post("/v1/charges", {"as_of": line(visit, "")["charged_at"], "lines": []}))
-                bills = self.insist(lambda: self.client.get(f"/v1/visits/H01/{visit}/bills")).json["bills"]
-                bill = bills[0]["bill"] if bills else None
-                time.sleep(0.02)
-            self._pay(bill, amount, fen)
+            assert self.pay(visit, self.bill_of(visit), amount, fen), "a bill that was seen is there"
 
-    def _pay(self, bill, amount, fen):
+    def bill_of(self, visit):
+        while True:
+            self.insist(lambda: self.house.ward.post("/v1/charges", {"as_of": line(visit, "")["charged_at"], "lines": []}))
+            bills = self.insist(lambda: self.client.get(f"/v1/visits/H01/{visit}/bills")).json["bills"]
+            time.sleep(0.02)
+            if bills:
+                return bills[0]["bill"]
+
+    def pay(self, visit, bill, amount, fen):
+        """False: there is no such bill."""
         key = f"K-{bill}"
         self.paid[key] = (bill, fen)
         reply = self.insist(lambda: self.client.pay(bill, amount, self.channel, key=key))
-        assert reply.status in (200, 201), reply
+        if reply.status == 404:
+            return False
+        assert reply.status in (200, 201), (visit, reply)
         if self.channel == "wechatpay" and reply.json["state"] == "pending":
             self.house.sim.pay(reply.json, wait=False, notify=self.rng.choice(("normal", "twice", "none")))
+        return True
 
 
 def kill_and_restart(house, rng, workers, over):
