@@ -350,6 +350,31 @@ def test_the_data_of_one_line(world, code):
     assert house.lines(f"bad-{name}-6") == {("clinic", "1"): 200}
 
 
+def test_what_cannot_even_be_kept(world):
+    """A bad line whose message the database refuses, too: it is not acknowledged, and kept once it can be."""
+    house, visit = world.house, f"bad-{_name()}"
+    message = house.clinic.dft_message(visit, ft1("1", "x"))
+    rule = world.injector.fail(r"quarantine_put\(", "22P05", times=None, about=visit.encode())
+    for _ in range(2):
+        assert house.clinic.send(message).code == "AR"
+    assert rule.hits == 2 and house.quarantined(visit_no=visit) == []
+    world.injector.lift()
+    assert house.clinic.send(message).code == "AE"
+    assert [q["reason"] for q in house.quarantined(visit_no=visit)] == ["field_invalid"]
+
+
+def test_a_capture_that_the_database_refuses(world):
+    """The channel is not told that it is done; it comes again, and then it is."""
+    payment, other = world.pending(), world.pending()
+    number = world.house.value("select out_trade_no from payment where public_id = %s", payment["payment"])
+    rule = world.injector.fail(r"payment_captures\(", "23514", times=None, about=number.encode())
+    assert world.house.sim.pay(payment)["status"] == 500 and rule.hits == 1
+    assert world.house.sim.pay(other)["status"] == 204
+    assert (world.captures(payment), world.captures(other)) == (0, 1)
+    world.injector.lift()
+    assert world.house.sim.notify(payment)["status"] == 204 and world.captures(payment) == 1
+
+
 @pytest.mark.parametrize("code", ["55P03", "57014", "XX000", "40001", "40P01"])
 def test_one_line_that_cannot_be_done_now(world, code):
     """Locked, or too slow, or an error of the server's own: its neighbours are booked, and it is told to come again."""
