@@ -334,7 +334,7 @@ class Storm:
         """Of what was the primary, whatever it has become: made anew."""
         self.standby.kill()
         shutil.rmtree(self.standby.data)
-        backup = run_unprivileged(BIN / "pg_basebackup", "-h", self.primary.place, "-U", "postgres", "-D", self.standby.data, "-c", "fast", "-X", "stream",
+        backup = run_unprivileged(BIN / "pg_basebackup", "-h", self.primary.place, "-U", "postgres", "-D", self.standby.data, "-c", "fast", "-N", "-X", "stream",
                                   "-R", "-d", "application_name=second", stdout=subprocess.DEVNULL)
         assert backup.wait(120) == 0
         self.standby.start()
