@@ -53,7 +53,7 @@ notify_manager(const char *state)
 
 /* ------- the beginning of service */
 
-/* Everyone is let in, once the lanes are connected, too. */
+/* Everyone is let in, once the lanes are connected, too, and the tokens are known: a job asks for them again where the first time failed. */
 static void
 on_almost_ready(evutil_socket_t fd, short events, void *arg)
 {
@@ -61,7 +61,7 @@ on_almost_ready(evutil_socket_t fd, short events, void *arg)
 	struct timeval soon = {0, 10000};
 
 	(void)fd, (void)events;
-	if (!booking_is_available(d->core.booking) || !health_is_good(d->core.health)) {
+	if (!booking_is_available(d->core.booking) || !health_is_good(d->core.health) || !tokens_are_known(d->core.tokens)) {
 		event_add(d->almost_ready, &soon);
 		return;
 	}

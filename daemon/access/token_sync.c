@@ -62,6 +62,8 @@ on_changed(void *arg, const struct pg_outcome *outcome, const PGresult *rows)
 		log_error("job.failed", "job=tokens sqlstate=%s why=\"%s\"", outcome->sqlstate, outcome->message);
 	for (int row = 0; outcome->verdict == PG_DONE && row < PQntuples(rows); row++)
 		put_row(s->tokens, rows, row);
+	if (outcome->verdict == PG_DONE)
+		tokens_set_known(s->tokens);
 	sync_end(s);
 }
 

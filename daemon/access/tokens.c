@@ -12,6 +12,7 @@ enum { BUCKETS = 1024 };
 struct tokens {
 	struct token *buckets[BUCKETS];
 	int64_t changed;
+	bool known;
 };
 
 struct tokens *
@@ -77,6 +78,18 @@ tokens_put(struct tokens *t, const struct token *row, int64_t changed)
 	t->buckets[b] = token;
 	if (changed > t->changed)
 		t->changed = changed;
+}
+
+void
+tokens_set_known(struct tokens *t)
+{
+	t->known = true;
+}
+
+bool
+tokens_are_known(const struct tokens *t)
+{
+	return t->known;
 }
 
 int64_t

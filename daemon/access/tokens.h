@@ -42,6 +42,9 @@ void tokens_free(struct tokens *t);
 
 /* A row that has changed. A token that is there already is replaced. */
 void tokens_put(struct tokens *t, const struct token *row, int64_t changed);
+/* All that the database has were put. Before that a token that is not found may be there. */
+void tokens_set_known(struct tokens *t);
+bool tokens_are_known(const struct tokens *t);
 /* The highest number of change that was put; 0 at first. */
 int64_t tokens_changed(const struct tokens *t);
 

@@ -19,7 +19,8 @@ void
 api_get_readyz(struct call *c)
 {
 	const struct core *core = c->core;
-	bool ready = core->configured && pool_is_ready(core->pool) && booking_is_available(core->booking) && health_is_good(core->health) && !core->draining;
+	bool ready = core->configured && tokens_are_known(core->tokens) && pool_is_ready(core->pool) && booking_is_available(core->booking)
+	    && health_is_good(core->health) && !core->draining;
 
 	http_reply(c->request, ready ? 200 : 503, "text/plain", ready ? NULL : "Retry-After: 2\r\n", ready ? VIEW_LITERAL("ready\n")
 	    : c->core->draining ? VIEW_LITERAL("draining\n") : VIEW_LITERAL("waiting for the database\n"));

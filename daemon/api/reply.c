@@ -36,8 +36,9 @@ void
 api_reply_database(struct call *c, const struct pg_outcome *outcome)
 {
 	enum pg_cause cause = pg_cause_of(outcome);
+	bool took_too_long = strcmp(outcome->sqlstate, "57014") == 0;	/* the server was slow: asked again, it may not be */
 
-	if (cause == PG_CAUSE_DATA || cause == PG_CAUSE_OTHER) {
+	if ((cause == PG_CAUSE_DATA || cause == PG_CAUSE_OTHER) && !took_too_long) {
 		log_error("api.database", "sqlstate=%s why=\"%s\"", outcome->sqlstate, outcome->message);
 		api_problem(c, "internal", NULL, NULL);
 	} else {

@@ -190,6 +190,10 @@ identify(struct call *c, unsigned serves)
 		refuse(c, "unauthorized", NULL);
 		return;
 	case PRINCIPAL_FAILED:
+		if (!tokens_are_known(c->core->tokens)) {	/* it may be one of the database's, which did not say them yet */
+			refuse(c, "unavailable", NULL);
+			return;
+		}
 		login_failed(c, "the token or certificate is nobody's, or has expired");
 		return;
 	case PRINCIPAL_AMBIGUOUS:

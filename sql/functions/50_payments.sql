@@ -24,7 +24,8 @@ declare
 begin
     -- one creator per key at a time: the second one then finds the first one's row
     perform pg_advisory_xact_lock(hashtextextended(p_client || chr(10) || p_key, 7));
-    select * into p from payment where client = p_client and idempotency_key = p_key;
+    -- the lock is written down, so that what is answered waits for the standby: the first one may not have, and have been given up
+    select * into p from payment where client = p_client and idempotency_key = p_key for key share;
     if found then
         if not in_scope(p_scope, (select code from facility f where f.facility_id = p.facility_id)) then
             outcome := 'bill_unknown';

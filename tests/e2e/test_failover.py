@@ -131,19 +131,25 @@ def test_the_primary_hangs(pair):
 
 
 def test_the_standby_is_away(pair):
-    """Commits wait for it: nobody is told that anything is booked, no line is blamed, no backend is left behind, and all goes on when it is back."""
+    """Commits wait for it: nobody is told that anything is booked or paid, also who asks again, no line is blamed, no backend is left behind, and all
+    goes on when it is back."""
     house = pair.house
+    bill = house.billed("payer")["bill"]
     sender = Sender(pair, "alone")
     wait_until(lambda: len(sender.taken) > 50, "the feed to send")
     pair.second.kill()
     wait_until(lambda: "AR" in sender.answers and not house.is_ready(), "everyone to be told", 20)
     count = len(sender.taken)
     stays(lambda: len(sender.taken) == count, "nothing to be acknowledged", 8)
+    for _ in range(3):      # the first one's row is there, committed on this server alone
+        assert house.desk.pay(bill, "60.00", "cash", key="alone").status == house.kiosk.pay(bill, "40.00", key="alone").status == 503
     waiting = pair.first.rows("select count(*) from pg_stat_activity where usename = 'visitbill' and wait_event = 'SyncRep'")[0][0]
     assert waiting <= 8, "backends that wait are ended, and do not pile up"
     pair.second.start()
     sender.goes_on(30)
     wait_until(house.is_ready, "to be ready", 20)
+    paid = house.desk.pay(bill, "60.00", "cash", key="alone")
+    assert (paid.status, paid.json["state"]) == (200, "succeeded"), paid
     sender.end()
     check(pair.first, sender)
 

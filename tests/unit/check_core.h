@@ -37,6 +37,7 @@ core_world_open(struct core_world *w, const char *text)
 	core->directory = directory_new(core->metrics);
 	ck_assert_int_eq(directory_apply(core->directory, core->config, IDS), 0);
 	core->tokens = tokens_new();
+	tokens_set_known(core->tokens);
 	core->servers = servers_new("host=/nonexistent", NULL, 0);
 	core->database = (struct pg_config){.servers = core->servers, .schema = "hospital", .answer_ms = 5000, .connect_ms = 1000, .lock_ms = 1000};
 	core->pool = pool_new(core->base, &core->database, "pool", 1, NULL, NULL);

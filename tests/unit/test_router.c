@@ -257,6 +257,20 @@ START_TEST(test_nothing_shown_is_no_failure)
 }
 END_TEST
 
+/* The database has not said its tokens yet: who shows one that the settings do not have may have one there, and comes again. It is no failure. */
+START_TEST(test_tokens_not_yet_known)
+{
+	tokens_free(w.core.tokens);
+	w.core.tokens = tokens_new();
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(ask("GET /v1/bills/B1", "Authorization: Bearer nobody\r\n", ""), 503);
+	ck_assert_int_eq(ask("GET /v1/bills/B1", "", ""), 401);
+	ck_assert_int_eq(ask("GET /v1/quarantine", KIOSK, ""), 403);
+	tokens_set_known(w.core.tokens);
+	ck_assert_int_eq(ask("GET /v1/bills/B1", "Authorization: Bearer nobody\r\n", ""), 401);
+}
+END_TEST
+
 START_TEST(test_not_yet_configured)
 {
 	w.core.configured = false;
@@ -309,6 +323,7 @@ main(void)
 	tcase_add_test(run.tcase, test_reading_needs_no_database);
 	tcase_add_test(run.tcase, test_reading_stays_in_the_scope);
 	tcase_add_test(run.tcase, test_failed_logins_of_an_address);
+	tcase_add_test(run.tcase, test_tokens_not_yet_known);
 	tcase_add_test(run.tcase, test_nothing_shown_is_no_failure);
 	tcase_add_test(run.tcase, test_not_yet_configured);
 	tcase_add_test(run.tcase, test_in_work);

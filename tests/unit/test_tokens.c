@@ -25,7 +25,11 @@ START_TEST(test_find)
 	struct token row = token(7, 1, 2, name);
 	unsigned char other[TOKEN_HASH];
 
+	ck_assert(!tokens_are_known(t));
 	tokens_put(t, &row, 3);
+	ck_assert(!tokens_are_known(t));	/* one of them is not all of them */
+	tokens_set_known(t);
+	ck_assert(tokens_are_known(t));
 	memset(name, 'x', sizeof(name) - 1);	/* texts are copied */
 	struct token *found = tokens_find(t, row.sha256, 1000);
 	ck_assert_ptr_nonnull(found);
