@@ -36,7 +36,7 @@ begin
         insert into quarantine_bytes (message_id, bytes) values (v_message, p_bytes);
     else
         select message_id, not exists (select from quarantine_kept k where k.message_id = m.message_id) into v_message, v_archived
-          from quarantine_message m where sha256 = v_sha;
+          from quarantine_message m where sha256 = v_sha for key share;     -- which the answer waits for: the standby may not have the first one
     end if;
     with kept as (
         insert into quarantine (message_id, ordinal, again, feed_id, reason, detail, location, facility_code, visit_no, source_line, awaits_line)
