@@ -59,8 +59,8 @@ def add_history(rig, database, lines, first_visit, say=lambda text: None):
     for first in range(first_visit, first_visit + visits, step):
         n = min(step, first_visit + visits - first)
         rig.sql(database, """
-            insert into visit (facility_id, visit_no, class, state, patient_no, patient_name, sex, department, credit_limit, admitted_at, discharged_at)
-            select f.facility_id, 'HV' || lpad(n::text, 7, '0'), 'inpatient', 'settled', 'P' || n, '王芳', 'F', '综合内科', 900000000000,
+            insert into visit (facility_id, visit_no, class, state, patient_no, patient_name, sex, department, admitted_at, discharged_at)
+            select f.facility_id, 'HV' || lpad(n::text, 7, '0'), 'inpatient', 'settled', 'P' || n, '王芳', 'F', '综合内科',
                    now() - interval '400 days', now() - interval '390 days'
               from facility f, generate_series(%s, %s) n where f.code = 'H01' order by n""", (first, first + n - 1))
         rig.sql(database, "select partitions_ahead()")
