@@ -4,7 +4,7 @@ revoke all on all tables in schema @schema@ from public;
 revoke all on all functions in schema @schema@ from public;
 grant usage on schema @schema@ to @role@;
 grant select on all tables in schema @schema@ to @role@;
-grant execute on function lock_briefly, beat, visits_hold, setup_apply, feed_marks, items_import, partitions_ahead, visit_events, charges_post, quarantine_put,
+grant execute on function lock_briefly, beat, visits_hold, setup_apply, feed_marks, items_import, partitions_ahead, visit_events, charges_post, charges_post_one, quarantine_put,
     quarantine_resolve, quarantine_supersede, quarantine_ready, quarantine_bytes, quarantine_list, visits_close, visits_overdue, payment_create, payment_pending,
     payment_unknown, payment_end, payment_captures, payments_due, payment_cancel, visit_doc, visit_bills, bill_doc, payment_get,
     receipt_get, bills_watch, audit, audit_visits, audit_totals, books, status_doc, reload_orphans, tokens_changed, tokens_used, token_list to @role@;
