@@ -123,3 +123,11 @@ column_value(struct column *c, enum pg_type element)
 	memcpy(c->bytes, header, HEADER);
 	return (struct view){c->bytes, c->count == 0 ? 12 : c->used};
 }
+
+struct view
+column_only(const struct column *c)
+{
+	if (c->count == 0 || c->has_null)
+		return VIEW_NONE;
+	return (struct view){c->bytes + HEADER + 4, c->used - HEADER - 4};
+}

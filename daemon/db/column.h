@@ -32,4 +32,7 @@ void column_date(struct column *c, int32_t unix_days);
 /* The parameter: its bytes are the column's, valid until it changes. */
 struct view column_value(struct column *c, enum pg_type element);
 
+/* The only element as a parameter of its own, VIEW_NONE when it is null or there is none. Valid until the column changes. */
+struct view column_only(const struct column *c);
+
 #endif

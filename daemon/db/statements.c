@@ -21,6 +21,8 @@ static const struct row rows[STATEMENTS] = {
 	[SQL_VISITS_HOLD] = OWN("select visits_hold($1, $2, $3)"),
 	[SQL_CHARGES_POST] = OWN("select outcomes, totals, states from charges_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
 	    " $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)"),
+	[SQL_CHARGES_POST_ONE] = OWN("select outcomes, totals, states from charges_post_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
+	    " $16, $17, $18, $19, $20, $21, $22, $23)"),
 	[SQL_VISIT_EVENTS] = OWN("select visit_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
 	    " $20, $21, $22)"),
 	[SQL_QUARANTINE_PUT] = OWN("select quarantine_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"),

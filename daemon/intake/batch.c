@@ -359,6 +359,22 @@ charge_step_result(void *arg, const PGresult *result)
 	free(visits);
 }
 
+/* The same for a line that is alone in its step, takes nothing back and names its visit by visit number: its values instead of arrays of one. */
+static int
+charge_step_send_one(struct charge_step *s, struct pg *pg)
+{
+	struct pg_param params[V_COLUMNS + I_COLUMNS + L_COLUMNS], *p = params;
+
+	for (unsigned i = 0; i < V_KIND; i++)
+		*p++ = (struct pg_param){column_only(&s->visits[i]), true};
+	for (unsigned i = I_CODE; i < I_COLUMNS; i++)
+		*p++ = (struct pg_param){column_only(&s->items[i]), true};
+	for (unsigned i = L_FEED; i < L_COLUMNS; i++)
+		if (i != L_REVERSES)
+			*p++ = (struct pg_param){column_only(&s->lines[i]), true};
+	return pg_call(pg, SQL_CHARGES_POST_ONE, params, (int)(p - params), charge_step_result, s);
+}
+
 static int
 charge_step_send(struct charge_step *s, struct pg *pg)
 {
@@ -366,6 +382,8 @@ charge_step_send(struct charge_step *s, struct pg *pg)
 
 	if (s->n == 0)
 		return 0;
+	if (s->n == 1 && !s->has_reversals && !s->has_kinds)
+		return charge_step_send_one(s, pg);
 	for (unsigned i = 0; i < V_KIND; i++)
 		*p++ = (struct pg_param){column_value(&s->visits[i], visit_types[i]), true};
 	for (unsigned i = 0; i < I_COLUMNS; i++)

@@ -108,8 +108,10 @@ class Event:
 
 EVENT_TYPES = ("text int int text text timestamptz timestamptz text text date text text text text text text bigint text uuid text text text").split()
 LINE_TYPES = ("int int int int text text uuid timestamptz bigint bigint bigint smallint text text text text text text text text").split()
+REVERSES = len(LINE_TYPES) - 2
 VISIT_TYPES = "int text text text text".split()
 ITEM_TYPES = "int text date".split()
+ONE_MARKS = ", ".join(f"%s::{type}" for type in ITEM_TYPES[1:] + LINE_TYPES[3:REVERSES] + LINE_TYPES[REVERSES + 1:])
 
 
 def arrays(rows, types):
@@ -125,6 +127,7 @@ class Ledger:
     connection: object
     facilities: dict = field(default_factory=dict)
     feeds: dict = field(default_factory=dict)
+    by_arrays: bool = False     # a line alone, too
 
     # ---- SQL
 
@@ -156,7 +159,8 @@ class Ledger:
         return found
 
     def post(self, *lines, number_kind=None):
-        """The outcome of each line; .totals and .states by visit number. number_kind: of all the lines' visit numbers."""
+        """The outcome of each line; .totals and .states by visit number. number_kind: of all the lines' visit numbers. By the statements that the daemon
+        sends: a line alone has one of its own."""
         patients = {(line.facility, line.visit): line.patient_no for line in lines}
         visits = list(dict.fromkeys((line.facility, line.visit) for line in lines))
         items = list(dict.fromkeys(item_of(line) for line in lines if line.code))
@@ -171,9 +175,14 @@ class Ledger:
         of_visits, visit_marks = arrays([(self.facilities[code], number, None, patients[code, number], None) for code, number in visits], VISIT_TYPES)
         of_items, item_marks = arrays([(self.facilities[code], *rest) for code, *rest in items], ITEM_TYPES)
         of_lines, line_marks = arrays(rows, LINE_TYPES)
-        outcomes, totals, states = self.row(
-            f"select outcomes, totals, states from charges_post({visit_marks}, {item_marks}, {line_marks}, %s)",
-            *of_visits, *of_items, *of_lines, [number_kind] * len(visits) if number_kind else None)
+        if len(lines) == 1 and lines[0].of is None and number_kind is None and not self.by_arrays:
+            outcomes, totals, states = self.row(f"select outcomes, totals, states from charges_post_one(%s, %s, %s, %s, %s, {ONE_MARKS})",
+                                                *[column[0] for column in of_visits], *[column[0] if column else None for column in of_items[1:]],
+                                                *[column[0] for place, column in enumerate(of_lines) if place > 2 and place != REVERSES])
+        else:
+            outcomes, totals, states = self.row(
+                f"select outcomes, totals, states from charges_post({visit_marks}, {item_marks}, {line_marks}, %s)",
+                *of_visits, *of_items, *of_lines, [number_kind] * len(visits) if number_kind else None)
         result = Outcomes(outcomes if outcomes is not None else ["posted"] * len(lines))
         result.totals = dict(zip((number for _, number in visits), totals or []))
         result.states = dict(zip((number for _, number in visits), states or []))

@@ -203,15 +203,17 @@ def test_a_database_that_hangs(ill):
 
 def test_a_schema_of_another_version(ill):
     """It is migrated under the running daemon, to functions that this one does not know: no line is blamed for that, feeds are told to send again."""
-    (signature,), = ill.rows("select 'charges_post'::regproc::regprocedure::text")
+    signatures = [signature for signature, in ill.rows("select name::regproc::regprocedure::text from unnest(array['charges_post', 'charges_post_one']) name")]
     with Senders(ill, "outdated") as senders:
         wait_until(lambda: len(senders.sent) > 20, "the feeds to send")
-        ill.rows(f"alter function {signature} rename to charges_post_of_tomorrow")
+        for signature in signatures:
+            ill.rows(f"alter function {signature} rename to {signature.split('(')[0]}_of_tomorrow")
         try:
             wait_until(lambda: "not this daemon's any more" in ill.log() and "AR" in senders.answers and 503 in senders.answers, "everyone to be told")
             assert ill.is_running()
         finally:
-            ill.rows(f"alter function {signature.replace('charges_post', 'charges_post_of_tomorrow')} rename to charges_post")
+            for signature in signatures:
+                ill.rows(f"alter function {signature.replace('(', '_of_tomorrow(', 1)} rename to {signature.split('(')[0]}")
         count = len(senders.sent)
         wait_until(lambda: len(senders.sent) > count + 20, "the feeds to go on")
     assert set(senders.answers) <= {"AA", 200, "AR", 503}
