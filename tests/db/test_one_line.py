@@ -8,7 +8,7 @@ import pytest
 from .ledger import NOON, Ledger, adjustment, charge, fresh_number
 
 COLUMNS = ("line_no feed kind category self_pay_e4 quantity_e4 unit_price_e6 amount charged_at digest source_line message_id item_code item_name national_code"
-           " class unit department performer orderer order_no reverses_line warning sent_visit_no").split()
+           " class unit department performer orderer order_no reverses_line reverses_as sent_as warning").split()
 HEAD = "state class provisional total line_count billed_line patient_no absorbed".split()
 
 
