@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from .ledger import NOON, Ledger, adjustment, charge, fresh_number
+from .ledger import NOON, adjustment, charge, fresh_number
 
 COLUMNS = ("line_no feed kind category self_pay_e4 quantity_e4 unit_price_e6 amount charged_at digest source_line message_id item_code item_name national_code"
            " class unit department performer orderer order_no reverses_line reverses_as sent_as warning").split()
