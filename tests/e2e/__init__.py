@@ -4,5 +4,7 @@
     hospital    databases with something in them, filled without the daemon
     foes        hostile peers, and how the daemon fares meanwhile
     secure      TLS clients and certificates
+    injector    between the daemon and PostgreSQL: single statements fail, are cut, stop half way
+    storm       two daemons, two servers, and everything fails
     qr_reader   reads QR codes off the terminal
 """
