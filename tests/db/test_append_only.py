@@ -80,7 +80,7 @@ def test_the_daemon_makes_nothing_in_the_schema(ledger):
 def test_the_daemon_calls_what_it_was_granted_and_nothing_else(ledger):
     may = {row.name for row in ledger.rows(FUNCTIONS + " and has_function_privilege(oid, 'execute')")}
     assert may == GRANTED
-    refused(ledger, "select visit_insert(1, 'x', null, false, null, null)")
+    refused(ledger, "select visit_insert(1, 'x', null, null, false, null, null)")
     refused(ledger, "select bill_issue(1, '{}')")
     refused(ledger, "select bills_void(1)")
     refused(ledger, "select credit_apply(1)")
@@ -127,7 +127,7 @@ def test_nor_in_a_partition(desk, booked):
     assert "append-only" in refused(owner, "delete from only " + partitions[0])
     # a row cannot be moved by its key, or written over by a resend
     assert "append-only" in refused(owner, "update charge set visit_id = visit_id + 1")
-    assert "append-only" in refused(owner, "insert into charge select * from charge on conflict (visit_id, feed_id, source_line)"
+    assert "append-only" in refused(owner, "insert into charge select * from charge on conflict (visit_id, feed_id, source_line, sent_as)"
                                            " do update set amount = 0")
 
 

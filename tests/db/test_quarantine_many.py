@@ -156,7 +156,7 @@ def test_a_dismissed_reversal_that_is_sent_again_waits_again(fresh, visit):
     assert fresh.post(charge(visit, "a", 100)) == ["posted"]
     assert [entry.quarantine_id for entry in ready(fresh)] == [second]
     assert fresh.post(reversal(visit, "r", of="a")) == ["posted"]
-    resolve(fresh, second)
+    resolve(fresh, second, "posted")
     lines = fresh.books()["lines"]
     assert (lines["received"], lines["booked"], lines["duplicate"], lines["dismissed"], lines["waiting"]) == (5, 2, 2, 1, 0)
     assert put(fresh, visit.encode() + b"2", (1, "conflict", visit, "x")) and fresh.audit() == []

@@ -106,7 +106,7 @@ def test_quarantine_beyond_the_scope(ledger, entry, scope):
 def test_quarantine_within_the_scope(ledger, scope):
     one, two = put(ledger, "clinic", "H01"), put(ledger, "clinic", "H01")
     assert {one, two} <= listed(ledger, scope, "waiting") and readable(ledger, one, scope)
-    assert ledger.value("select quarantine_resolve(%s, 'posted', 'x', %s)", one, scope) == "done"
+    assert ledger.value("select quarantine_resolve(%s, 'done', 'x', %s)", one, scope) == "done"
     assert ledger.value("select quarantine_supersede(%s, 'conflict', 'd', '/lines', 'x', %s)", two, scope) == "done"
     assert not {one, two} & listed(ledger, scope, "waiting")
     ledger.value("select quarantine_resolve(max(quarantine_id), 'dismissed', 'x', '{*}') from quarantine")
