@@ -97,6 +97,8 @@ put_visit(struct text *t, const struct visit_ref *v)
 	put_text(t, "visit_no", v->visit_no);
 	if (v->visit_no.n > 0)
 		put_text(t, "visit_no_from", view_of(v->location));
+	put_text(t, "account_no", v->account_no);
+	put_text(t, "alternate_no", v->alternate_no);
 	put_value(t, "patient_no", v->patient_no);
 	put_value(t, "patient_name", v->patient_name);
 	put_text(t, "class", view_of(v->visit_class));
