@@ -86,7 +86,7 @@ add_refusal(struct table *t, const char *label, json_object *refused)
 static void
 add_visit(struct table *t, json_object *visit)
 {
-	static const char *const who[] = {"patient_no", "patient_name"};
+	static const char *const who[] = {"patient_no", "patient_name"}, *const numbers[] = {"account_no", "alternate_no"};
 	char text[CELL];
 	const char *number = document_text(visit, "visit_no"), *class = document_text(visit, "class");
 
@@ -94,6 +94,7 @@ add_visit(struct table *t, json_object *visit)
 		snprintf(text, sizeof(text), "%s (%s)", number, document_text(visit, "visit_no_from"));
 		add(t, "visit", text);
 	}
+	add(t, "also", join(visit, numbers, 2, text));
 	add(t, "patient", join(visit, who, 2, text));
 	if (class != NULL) {
 		snprintf(text, sizeof(text), "%s %s", class, document_word(class));

@@ -12,7 +12,8 @@
 #include "proto/text.h"
 
 enum {
-	STEP = 8192,			/* bytes between two looks at the clock */
+	STEP = 8192,			/* bytes between two looks at the clock, */
+	TELL = 100,			/* or events and lines */
 	MESSAGES = 1000,		/* most that are told of */
 	ANSWER = 4 << 20,		/* no further message is begun beyond it, bytes */
 };
@@ -29,6 +30,8 @@ struct trial {
 	struct mllp_scan scan;
 	struct envelope envelope;	/* of the frame that is walked */
 	struct message *reading;	/* NULL: none */
+	bool telling;			/* it is read */
+	size_t told;			/* of its events and lines */
 	struct feed *sender;		/* of what is read */
 	const char *why_stranger;
 	struct arena arena;
@@ -130,18 +133,32 @@ take_message(struct trial *t, struct view bytes)
 		message_refuse(t->reading, "batch_too_large", "the frame holds more messages than are taken; send the rest in another");
 }
 
+/* The message is read; it is told of from now on. */
 static void
-tell_message(struct trial *t)
+tell_begin(struct trial *t)
 {
 	struct message *m = t->reading;
 
-	t->reading = NULL;
 	if (m->job.feed != NULL)
 		booking_judge_plausible(m->job.feed, &m->job.intake);
 	m->result = BOOKING_DONE;
 	if (t->n++ > 0)
 		text_char(&t->answer, ',');
-	trial_put_message(&t->answer, m, t->sender, t->why_stranger);
+	trial_put_begin(&t->answer, m, t->sender, t->why_stranger);
+	t->telling = true;
+	t->told = 0;
+}
+
+static void
+tell_step(struct trial *t)
+{
+	struct message *m = t->reading;
+
+	if (!trial_put_more(&t->answer, m, &t->told, TELL))
+		return;
+	trial_put_end(&t->answer, m);
+	t->telling = false;
+	t->reading = NULL;
 	message_free(m);
 	if (t->n >= MESSAGES || t->answer.n > ANSWER) {
 		t->full = true;
@@ -176,10 +193,12 @@ trial_step(struct trial *t, const struct turn *turn)
 	while (!t->over) {
 		if (turn_is_long(turn))
 			return false;
-		if (t->reading != NULL) {
+		if (t->telling) {
+			tell_step(t);
+		} else if (t->reading != NULL) {
 			if (!message_read(t->reading, turn))
 				return false;
-			tell_message(t);
+			tell_begin(t);
 		} else if (t->full) {
 			t->over = true;
 		} else if (t->walking) {

@@ -97,6 +97,8 @@ put_visit(struct text *t, const struct visit_ref *v)
 	put_text(t, "visit_no", v->visit_no);
 	if (v->visit_no.n > 0)
 		put_text(t, "visit_no_from", view_of(v->location));
+	put_text(t, "account_no", v->account_no);
+	put_text(t, "alternate_no", v->alternate_no);
 	put_value(t, "patient_no", v->patient_no);
 	put_value(t, "patient_name", v->patient_name);
 	put_text(t, "class", view_of(v->visit_class));
@@ -167,27 +169,6 @@ put_line(struct text *t, const struct charge_line *l, int offset)
 }
 
 static void
-put_body(struct text *t, const struct intake *in, int offset)
-{
-	if (in->n_events == 0 && in->n_visits > 0) {
-		put_key(t, "visit");
-		text_char(t, '{');
-		put_visit(t, &in->visits[0]);
-		text_char(t, '}');
-	}
-	put_key(t, "events");
-	text_char(t, '[');
-	for (size_t i = 0; i < in->n_events; i++)
-		put_event(t, in, &in->events[i], offset);
-	text_char(t, ']');
-	put_key(t, "lines");
-	text_char(t, '[');
-	for (size_t i = 0; i < in->n_lines; i++)
-		put_line(t, &in->lines[i], offset);
-	text_char(t, ']');
-}
-
-static void
 put_sender(struct text *t, const struct hl7_header *h, const struct feed *sender, const char *why_stranger)
 {
 	put_key(t, "sender");
@@ -202,11 +183,10 @@ put_sender(struct text *t, const struct hl7_header *h, const struct feed *sender
 }
 
 void
-trial_put_message(struct text *t, struct message *m, const struct feed *sender, const char *why_stranger)
+trial_put_begin(struct text *t, struct message *m, const struct feed *sender, const char *why_stranger)
 {
 	const struct intake *in = &m->job.intake;
 	const struct hl7_header *h = &m->header;
-	int offset = (int)m->settings->hospital.utc_offset;
 
 	text_char(t, '{');
 	put_text(t, "control_id", h->control_id);
@@ -219,13 +199,43 @@ trial_put_message(struct text *t, struct message *m, const struct feed *sender, 
 		put_text(t, "facility", view_of(m->job.feed->facility));
 	}
 	if (in->has_sent_at)
-		put_time(t, "sent_at", in->sent_at, offset);
+		put_time(t, "sent_at", in->sent_at, (int)m->settings->hospital.utc_offset);
 	if (m->ignored) {
 		put_key(t, "ignored");
 		text_string(t, "true");
 	}
-	put_body(t, in, offset);
-	put_refusal(t, &in->refused);
+	if (in->n_events == 0 && in->n_visits > 0) {
+		put_key(t, "visit");
+		text_char(t, '{');
+		put_visit(t, &in->visits[0]);
+		text_char(t, '}');
+	}
+	put_key(t, "events");
+	text_char(t, '[');
+}
+
+bool
+trial_put_more(struct text *t, struct message *m, size_t *at, size_t n)
+{
+	const struct intake *in = &m->job.intake;
+	const size_t all = in->n_events + in->n_lines, until = all - *at < n ? all : *at + n;
+	int offset = (int)m->settings->hospital.utc_offset;
+
+	for (; *at < until && *at < in->n_events; ++*at)
+		put_event(t, in, &in->events[*at], offset);
+	for (; *at < until; ++*at) {
+		if (*at == in->n_events)
+			text_string(t, "],\"lines\":[");
+		put_line(t, &in->lines[*at - in->n_events], offset);
+	}
+	return *at == all;
+}
+
+void
+trial_put_end(struct text *t, struct message *m)
+{
+	text_string(t, m->job.intake.n_lines > 0 ? "]" : "],\"lines\":[]");
+	put_refusal(t, &m->job.intake.refused);
 	put_key(t, "acknowledgements");
 	text_char(t, '[');
 	if (!message_is_ack(m)) {

@@ -46,7 +46,7 @@ def send(house, text, encoding="utf-8"):
 def charges(house, account):
     """source_line: (kind, code, name, fen, department)"""
     return {row[0]: row[1:] for row in house.rows(
-        "select source_line, kind, item_code, item_name, amount, department from charge join visit using (visit_id) where visit_no = %s", account)}
+        "select source_line, kind, item_code, item_name, amount, c.department from charge c join visit using (visit_id) where visit_no = %s", account)}
 
 
 def told(house, text, encoding="utf-8"):
@@ -84,7 +84,7 @@ def wardsys(account, control, *lines):
 
 def test_a_ward_system_with_its_currency_and_alternate_numbers(house, account):
     text = wardsys(account, f"M{account}", "FT1|1|||20260112|20260112|CG|71045^Xray exam^C4|||2|100&156|50&156|RAD-1^Radiology||||||||||ORD-1||71045^Xray exam chest^C4",
-                   "FT1|2|T-2||20260112|20260112|CG|626.2|||1|120&156|||||||||||||99011^first op visit", "FT1|3|T-3||20260112||CG|A|||1|70&USD")
+                   "FT1|2|T-2||20260112|20260112|CG|626.2|||1|120&156||||||||||||||99011^first op visit", "FT1|3|T-3||20260112||CG|A|||1|70&USD")
     ack = send(house, text)
     assert ack.code == "AE" and ack.errors == [("FT1^3^11", 103, "currency")]
     assert charges(house, account) == {"ORD-1": ("CG", "71045", "Xray exam chest", 10000, "Radiology"), "T-2": ("CG", "99011", "first op visit", 12000, None)}
