@@ -16,27 +16,30 @@ class Model:
 
     def __init__(self, numbers):
         self.home = {number: number for number in numbers}
+        self.went_into = {}
         self.order = {number: [] for number in numbers}         # survivor -> keys in the order of its lines
         self.lines = {}                                         # key -> [digest, amount, left of a charge or None]
 
+    def way(self, number):
+        """The number and those of the visits that it went into, one after the other."""
+        while number is not None:
+            yield number
+            number = self.went_into.get(number)
+
     def moved(self, number, id, digest=None):
-        """The first line of that id that came to the survivor under another number."""
-        for key in self.order[number]:
-            if key[0] != number and key[1] == id and digest in (None, self.lines[key][0]):
-                return key
-        return None
+        """The keys of lines of that id that came to the survivor by way of this number, under another one."""
+        return [key for key in self.order[self.home[number]]
+                if key[0] != number and key[0] != self.home[number] and key[1] == id and digest in (None, self.lines[key][0])
+                and number in self.way(key[0])]
 
     def known_as(self, number, id, digest):
         own = (number, id)
-        if own in self.lines or self.home[number] != number:
-            return own
-        return self.moved(number, id, digest) or own
+        return own if own in self.lines else next(iter(self.moved(number, id, digest)), own)
 
     def target(self, number, id):
-        own = (number, id)
-        if own in self.lines or self.home[number] != number:
-            return own
-        return self.moved(number, id) or own
+        """What a reversal names: its own visit's line, or the one line that can be meant."""
+        own, moved = (number, id), self.moved(number, id)
+        return own if own in self.lines or len(moved) != 1 else moved[0]
 
     def post(self, line):
         digest = line.sum_of_content().replace("-", "")
@@ -66,6 +69,7 @@ class Model:
             return "repeated" if self.home[loser] == target else "merge_other"
         if loser == target:
             return "repeated"
+        self.went_into[loser] = target
         self.order[target] += self.order.pop(loser)
         for number, home in self.home.items():
             if home == loser:
