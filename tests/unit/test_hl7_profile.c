@@ -23,7 +23,7 @@ static const struct { enum hl7_profile_key key; const char *text; bool fine; } t
 	{PROFILE_TYPES, "1=CG 2", false}, {PROFILE_TYPES, "=CG", false}, {PROFILE_TYPES, "1=", false}, {PROFILE_TYPES, "1=CG=CD", false},
 	{PROFILE_CLASSES, "1=outpatient 2=emergency 3=inpatient", true}, {PROFILE_CLASSES, "1=I", false},
 	{PROFILE_SEXES, "1=M 2=F 9=U", true}, {PROFILE_SEXES, "1=male", false},
-	{PROFILE_DEPARTMENTS, "0201=内科 0305=检验科", true}, {PROFILE_DEPARTMENTS, "0201", false}, {PROFILE_DEPARTMENTS, "a=b=c", true},
+	{PROFILE_DEPARTMENTS, "0201=内科 0305=检验科", true}, {PROFILE_DEPARTMENTS, "0201", false}, {PROFILE_DEPARTMENTS, "0201=", false}, {PROFILE_DEPARTMENTS, "a=b=c", true},
 	{PROFILE_A40, "patients", true}, {PROFILE_A40, "visits", true}, {PROFILE_A40, "accounts", false},
 	{PROFILE_IGNORE, "", true}, {PROFILE_IGNORE, "ORU ADT^A60", true}, {PROFILE_IGNORE, "oru", false}, {PROFILE_IGNORE, "ADT^A6", false},
 	{PROFILE_IGNORE, "ADT A60 ORU^R01^ORU_R01", false},
