@@ -36,13 +36,15 @@ pg_after(struct pg *pg, unsigned ms)
 
 /* ------- losing */
 
-/* The other servers at once, the same ones again after a while, longer each time; not all connections at one moment. */
+/* The other servers at once, the same ones again after a while, longer each time; not all connections at one moment. From a server that let us in and does not
+ * answer, the next one is asked first: it may be the primary by now, and this one an old one that waits for a standby for ever. */
 static void
 pg_connect_later(struct pg *pg, bool was_ready)
 {
 	if (was_ready) {
-		pg->server = servers_ours(pg->servers);
+		pg->server = (servers_ours(pg->servers) + (pg->is_deaf ? 1 : 0)) % servers_count(pg->servers);
 		pg->tried = 0;
+		pg->is_deaf = false;
 	} else {
 		pg->server = (pg->server + 1) % servers_count(pg->servers);
 		pg->tried++;
@@ -376,12 +378,14 @@ pg_on_watch(evutil_socket_t fd, short events, void *arg)
 
 	(void)fd, (void)events;
 	/* while answers come, those behind them are only waiting for their turn */
-	if (op != NULL && now - (op->sent_at > pg->heard_at ? op->sent_at : pg->heard_at) > pg->answer_ms * 1000)
+	if (op != NULL && now - (op->sent_at > pg->heard_at ? op->sent_at : pg->heard_at) > pg->answer_ms * 1000) {
+		pg->is_deaf = pg->state == PG_READY;
 		pg_lose(pg, "no answer in time");
-	else if (pg->state == PG_READY && pg->server != servers_ours(pg->servers))
+	} else if (pg->state == PG_READY && pg->server != servers_ours(pg->servers)) {
 		pg_lose(pg, "another server is ours by now");
-	else if (pg->state == PG_CONNECTING && now - pg->state_since > pg->connect_ms * 1000)
+	} else if (pg->state == PG_CONNECTING && now - pg->state_since > pg->connect_ms * 1000) {
 		pg_lose(pg, "connecting took too long");
-	else if (op == NULL && pg->state == PG_READY && now - pg->heard_at > PING_MS * INT64_C(1000))
+	} else if (op == NULL && pg->state == PG_READY && now - pg->heard_at > PING_MS * INT64_C(1000)) {
 		pg_commit(pg, NULL, NULL);
+	}
 }

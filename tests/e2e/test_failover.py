@@ -105,6 +105,22 @@ def test_the_primary_is_killed(pair):
     assert json.loads(house.ctl("books", "--json"))["lines"]["booked"] == len(pair.second.lines()), "visitbillctl looks at the same server"
 
 
+def test_the_old_primary_goes_on_waiting(pair):
+    """It stood still for a moment, its standby was promoted meanwhile, and nobody fenced it: it is up again before anyone has given it up, and waits for a
+    standby that never comes. The feeds go on with the other one."""
+    house = pair.house
+    sender = Sender(pair, "waits")
+    wait_until(lambda: len(sender.taken) > 50, "the feed to send")
+    pair.first.signal(signal.SIGSTOP)
+    pair.second.promote()
+    pair.first.signal(signal.SIGCONT)
+    sender.goes_on(40)
+    wait_until(house.is_ready, "to be ready", 20)
+    assert ours(pair) == [pair.second]
+    sender.end()
+    check(pair.second, sender)
+
+
 def test_the_primary_hangs(pair):
     """It neither answers nor closes: everyone is told within the answer time, and the feeds go on with the promoted standby."""
     house = pair.house
