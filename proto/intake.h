@@ -69,6 +69,22 @@ struct visit_event {
 	struct refusal refused;
 };
 
+/* An entry of a price list. Empty and has_ false: as it was before that day. */
+enum item_action { ITEM_PUT, ITEM_END };
+
+struct price_item {
+	enum item_action action;
+	int ordinal;			/* which entry of the message, from 1 */
+	struct view record_event, entry_id, key, key_type;	/* as sent, for the answer: MFE-1, 2, 4, 5 */
+	struct view code, name, unit, national_code, item_class;
+	int category;			/* 1 to 14, 0: not said */
+	bool has_price, has_self_pay, has_day;
+	int64_t price;			/* 6 decimals */
+	int self_pay;			/* 4 decimals, 0 to 1 */
+	int32_t day;			/* from then on: days since 1970-01-01 */
+	struct refusal refused;		/* set by the parser, or from the outcome */
+};
+
 struct intake {
 	struct arena arena;
 	struct view message_id;		/* MSH-10, or the request's id */
@@ -80,6 +96,9 @@ struct intake {
 	size_t n_events;
 	struct charge_line *lines;	/* grouped by visit, in the message's order within one */
 	size_t n_lines;
+	struct price_item *items;	/* in the message's order */
+	size_t n_items;
+	struct view items_head;		/* the MFI segment, for the answer */
 	struct refusal refused;		/* of the message as a whole */
 };
 

@@ -46,6 +46,9 @@ static const struct reason reasons[] = {
 	{"visit_paid", UNKNOWN_KEY, 409, false, "the visit to merge has payments"},
 	{"merge_other", UNKNOWN_KEY, 409, false, "the visit was merged into another one before"},
 	{"merge_self", UNKNOWN_KEY, 422, false, "a visit cannot be merged into itself"},
+	/* an entry of a price list */
+	{"item_unknown", UNKNOWN_KEY, 422, false, "the price list has no such item"},
+	{"item_incomplete", REQUIRED, 422, false, "the price list has no such item yet, and the entry lacks its name, category or price"},
 	/* the message */
 	{"feed_unknown", UNKNOWN_KEY, 403, false, "the sender is not configured as a feed"},
 	{"facility_unknown", UNKNOWN_KEY, 403, false, "the facility is not configured"},

@@ -25,6 +25,7 @@ static const struct row rows[STATEMENTS] = {
 	    " $16, $17, $18, $19, $20, $21, $22, $23)"),
 	[SQL_VISIT_EVENTS] = OWN("select visit_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
 	    " $20, $21, $22)"),
+	[SQL_ITEMS_KEEP] = OWN("select items_keep($1, $2)"),
 	[SQL_QUARANTINE_PUT] = OWN("select quarantine_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"),
 	[SQL_QUARANTINE_READY] = OWN("select quarantine_id, feed_id, content_type, bytes, ordinal, operation from quarantine_ready($1)"),
 	[SQL_QUARANTINE_BYTES] = SCOPED(2, "select quarantine_id, feed_id, content_type, bytes, ordinal, operation, ended from quarantine_bytes($1, $2)"),

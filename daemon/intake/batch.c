@@ -8,6 +8,7 @@
 #include "intake/batch_events.h"
 #include "intake/batch_items.h"
 #include "intake/batch_locks.h"
+#include "intake/price_list.h"
 #include "db/column.h"
 
 enum visit_column { V_FACILITY, V_NO, V_CLASS, V_PATIENT_NO, V_PATIENT_NAME, V_KIND, V_COLUMNS };
@@ -419,6 +420,8 @@ batch_send(struct batch *b, struct pg *pg, struct lane_list *list)
 		result = s % 2 == 0 ? charge_step_send(b->all[s].charges, pg) : event_step_send(b->all[s].events, pg);
 	STAILQ_FOREACH(item, list, link) {
 		struct posting *p = (struct posting *)item;
+		if (p->kind == POSTING_ITEMS && result == 0)
+			result = price_list_send(p->job, pg);
 		if (p->kind == POSTING_PARK && result == 0)
 			result = park_send(p->job, pg);
 	}

@@ -4,9 +4,9 @@
 
 #include "intake/booking.h"
 
-enum posting_kind { POSTING_LINES, POSTING_EVENT, POSTING_PARK };
+enum posting_kind { POSTING_LINES, POSTING_EVENT, POSTING_ITEMS, POSTING_PARK };
 
-/* A part of a job that goes to one lane: the lines of one visit, the event, or what was refused. Lives in the job's arena. */
+/* A part of a job that goes to one lane: the lines of one visit, the event, the entries of a price list, or what was refused. Lives in the job's arena. */
 struct posting {
 	struct lane_item item;		/* first: a lane_item is a posting */
 	struct booking_job *job;

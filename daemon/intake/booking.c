@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "intake/batch.h"
+#include "intake/price_list.h"
 #include "proto/hash.h"
 #include "proto/reason.h"
 
@@ -151,6 +152,7 @@ job_next_step(struct booking *b, struct booking_job *job)
 {
 	if (job->pending > 0)
 		return;
+	price_list_settle(&job->intake);
 	if (!job->unavailable && !job->parked && !job->replay && job_has_refusals(job)) {
 		job->parked = true;
 		/* by its bytes: behind the park of a large message nobody should wait who could go another way */
@@ -235,7 +237,7 @@ booking_failed(void *ctx, struct lane_item *item, enum lane_failure why, const c
 		log_error("booking.refused", "feed=%s message=%.*s why=\"%s\"", job->feed != NULL ? job->feed->name : "unknown",
 		    (int)job->intake.message_id.n, job->intake.message_id.p, message);
 		struct refusal internal = {"internal", "the database refused it", NULL};
-		if (p->kind == POSTING_EVENT)
+		if (p->kind == POSTING_EVENT || p->kind == POSTING_ITEMS)
 			job->intake.refused = internal;
 		for (size_t i = 0; p->kind == POSTING_LINES && i < p->n; i++)
 			if (job->intake.lines[p->first + i].refused.reason == NULL)
@@ -337,7 +339,7 @@ booking_submit(struct booking *b, struct booking_job *job)
 	job->unavailable = job->parked = false;
 	if (!job->replay && job->feed != NULL)
 		booking_judge_plausible(job->feed, in);
-	job->weight = in->n_lines + in->n_events > 0 ? in->n_lines + in->n_events : 1;
+	job->weight = in->n_lines + in->n_events + in->n_items > 0 ? in->n_lines + in->n_events + in->n_items : 1;
 	b->weight += job->weight;
 
 	/* the first posting holds the job together while the others are made */
@@ -359,6 +361,8 @@ booking_submit(struct booking *b, struct booking_job *job)
 		p->n = i - first;
 		push(b, p, hash_visit(&in->visits[in->lines[first].visit]));
 	}
+	if (price_list_has_work(in))
+		push(b, posting_new(job, POSTING_ITEMS, in->n_items), hash_text(view_of("price list"), (uint64_t)job->feed->facility_id));
 	if (job->pending > 1) {
 		job->pending--;
 		return;

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "proto/hl7/charset.h"
 #include "proto/hl7/events.h"
+#include "proto/hl7/items.h"
 #include "proto/money.h"
 #include "proto/text.h"
 #include "proto/timestamp.h"
@@ -335,6 +336,9 @@ collect_errors(struct message *m, const struct refusal **ret)
 				errors[n].location = arena_printf(&in->arena, "FT1^%d", in->lines[i].ordinal);
 			n++;
 		}
+	for (size_t i = 0; i < in->n_items && n < MOST; i++)
+		if (in->items[i].refused.reason != NULL)
+			errors[n++] = in->items[i].refused;
 	if (n == 0 && in->refused.reason != NULL)
 		errors[n++] = in->refused;
 	if (n > 0 && n < MOST && m->job.also.reason != NULL)
@@ -370,6 +374,9 @@ message_reply(struct message *m, bool brief)
 		if (codes[i] == NULL)
 			continue;
 		content.code = codes[i];
+		content.of_price_list = m->job.intake.n_items > 0 && i == 1;
+		if (content.of_price_list)
+			content.extra = m->result == BOOKING_DONE && !m->trial ? hl7_items_answer(&m->job.intake, &m->header, content.now, content.offset, a) : VIEW_NONE;
 		content.own_id = arena_printf(a, "VB%llx%04llx", (unsigned long long)content.now, (unsigned long long)(++sequence & 0xFFFF));
 		struct view utf8 = hl7_ack_build(a, &m->header, &content);
 		const char *fallback = m->job.feed != NULL && m->job.feed->charset[0] != '\0' ? m->job.feed->charset : NULL;

@@ -96,9 +96,9 @@ version_is_from(const struct hl7_header *h, char minor)
 
 /* MSH-9 of an acknowledgement: the type alone before 2.2, with the event up to 2.3.1, from 2.4 with the structure. */
 static void
-put_type(struct text *t, const struct hl7_header *h)
+put_type(struct text *t, const struct hl7_header *h, bool of_price_list)
 {
-	text_string(t, "ACK");
+	text_string(t, of_price_list ? "MFK" : "ACK");
 	if (h->event.n == 0 || !version_is_from(h, '2'))
 		return;
 	text_char(t, h->delimiters.component);
@@ -106,7 +106,7 @@ put_type(struct text *t, const struct hl7_header *h)
 	if (!version_is_from(h, '4'))
 		return;
 	text_char(t, h->delimiters.component);
-	text_string(t, "ACK");
+	text_string(t, of_price_list ? "MFK_M01" : "ACK");
 }
 
 static void
@@ -179,7 +179,7 @@ put_msh(struct text *t, const struct hl7_header *h, const struct ack_content *c)
 		text_put(t, fields[i]);
 	}
 	text_char(t, d->field);
-	put_type(t, h);
+	put_type(t, h, c->of_price_list);
 	text_char(t, d->field);
 	text_string(t, c->own_id);
 	text_char(t, d->field);

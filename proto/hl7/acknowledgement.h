@@ -31,6 +31,7 @@ struct ack_content {
 	int64_t now;			/* microseconds */
 	int offset;			/* of the hospital, seconds east */
 	bool brief;			/* MSH and MSA-1 and 2 alone: no MSA-3, no ERR, nothing extra; its length is that of what it echoes */
+	bool of_price_list;		/* an MFK, which answers an MFN */
 };
 
 /* The acknowledgement, in the sender's delimiters, UTF-8, each segment ended by CR. MSH-10 is echoed into MSA-2 byte for byte.

@@ -4,6 +4,7 @@
 
 #include "charges.h"
 #include "event_table.h"
+#include "items.h"
 #include "reader.h"
 #include "proto/timestamp.h"
 
@@ -17,12 +18,19 @@ struct hl7_events {
 	struct view message;
 	bool scanned;
 	struct hl7_ft1 lines;
+	struct hl7_items items;
 };
 
 static bool
 is_dft(const struct event_row *row)
 {
 	return row->type[0] == 'D';
+}
+
+static bool
+is_price_list(const struct event_row *row)
+{
+	return row->type[0] == 'M';
 }
 
 /* Which number the event's visit is known by. */
@@ -264,6 +272,10 @@ body_read(struct hl7_events *e)
 		    "PID^1"};
 		e->groups.n = 1;
 	}
+	if (is_price_list(e->row)) {
+		hl7_items_begin(&e->items, e->message, &e->reader, e->context.now, e->context.offset, e->groups.n_mfe, e->context.max_lines, in);
+		return;
+	}
 	in->visits = arena_alloc(&in->arena, e->groups.n * sizeof(*in->visits));
 	in->n_visits = e->groups.n;
 	if (is_dft(e->row)) {
@@ -344,6 +356,8 @@ hl7_events_step(struct hl7_events *e, size_t bytes)
 			return false;
 	}
 	if (e->intake->n_lines > 0 && !hl7_ft1_step(&e->lines, bytes))
+		return false;
+	if (is_price_list(e->row) && !hl7_items_step(&e->items, bytes))
 		return false;
 	judge(e);
 	return true;

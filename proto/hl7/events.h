@@ -16,6 +16,7 @@
  *   ADT A42 A50                   merge visits            MRG-5 into PV1-19
  *   ADT A44, A45                  move an account, a visit to the patient of PID-3
  *   ADT A51, BAR P12              nothing that billing keeps
+ *   MFN M04 M02                   the price list: see items.h
  *   DFT P03 P11                charge lines, one an FT1; a ZRV after it names the line that a CD takes back
  */
 #ifndef VB_PROTO_HL7_EVENTS

@@ -112,6 +112,8 @@ hl7_groups_step(struct hl7_groups *g, size_t bytes)
 				g->n_ft1++;
 			else if (hl7_is(&s, "MSH"))
 				g->n_msh++;
+			else if (hl7_is(&s, "MFE"))
+				g->n_mfe++;
 			else
 				take(g, &s);
 		}

@@ -28,7 +28,7 @@ struct hl7_groups {
 	struct hl7_group first, *last;
 	size_t n;			/* of groups */
 	struct view evn;
-	size_t n_ft1, n_msh;
+	size_t n_ft1, n_msh, n_mfe;
 	unsigned n_pid, n_pv1, n_mrg;
 	char before[4];			/* the id of the segment before */
 	struct refusal refused;		/* the first thing that is no segment, or not where it belongs */

@@ -115,10 +115,52 @@ begin
     on conflict (facility_id, code, valid_from) do update
        set national_code = excluded.national_code, name = excluded.name, unit = excluded.unit,
            category = excluded.category, class = excluded.class, self_pay_e4 = excluded.self_pay_e4,
-           unit_price_e6 = excluded.unit_price_e6
+           unit_price_e6 = excluded.unit_price_e6, active = true
      where item is distinct from excluded;
     get diagnostics v_rows = row_count;
     return v_rows;
+end $$;
+
+-- Entries of a price list that a feed sent, each {place, ends, day: from then on, as days since 1970, code, name, unit, national_code, class, category,
+-- unit_price_e6, self_pay_e4}. What an entry does not say stays as it was on that day. An outcome each: done, repeated, item_unknown, item_incomplete. Takes
+-- the lock of the facility's price list.
+create or replace function items_keep(p_facility int, p_entries json) returns text[]
+language plpgsql security definer set search_path from current as $$
+declare
+    e record;
+    old item;
+    v_day date;
+    v_outcomes text[] := '{}';
+begin
+    perform pg_advisory_xact_lock(hashtextextended(current_schema || '.items', p_facility));
+    for e in select * from json_to_recordset(p_entries) r (place int, ends boolean, day int, code text, name text, unit text, national_code text, class text,
+                  category smallint, unit_price_e6 bigint, self_pay_e4 int) order by place loop
+        v_day := date '1970-01-01' + e.day;
+        select * into old from item where facility_id = p_facility and code = e.code and valid_from <= v_day order by valid_from desc limit 1;
+        if e.ends and old.code is null then
+            v_outcomes[e.place + 1] := 'item_unknown';
+            continue;
+        elsif not e.ends and (coalesce(e.name, old.name) is null or coalesce(e.category, old.category) is null
+                              or coalesce(e.unit_price_e6, old.unit_price_e6) is null) then
+            v_outcomes[e.place + 1] := 'item_incomplete';
+            continue;
+        end if;
+        if (old.active, old.name, old.unit, old.national_code, old.class, old.category, old.unit_price_e6, old.self_pay_e4)
+           is not distinct from (not e.ends, coalesce(e.name, old.name), coalesce(e.unit, old.unit), coalesce(e.national_code, old.national_code),
+               coalesce(e.class, old.class), coalesce(e.category, old.category), coalesce(e.unit_price_e6, old.unit_price_e6), coalesce(e.self_pay_e4, old.self_pay_e4)) then
+            v_outcomes[e.place + 1] := 'repeated';
+            continue;
+        end if;
+        insert into item (facility_id, code, valid_from, national_code, name, unit, category, class, self_pay_e4, unit_price_e6, active)
+        values (p_facility, e.code, v_day, coalesce(e.national_code, old.national_code), coalesce(e.name, old.name), coalesce(e.unit, old.unit),
+                coalesce(e.category, old.category), coalesce(e.class, old.class), coalesce(e.self_pay_e4, old.self_pay_e4, 0),
+                coalesce(e.unit_price_e6, old.unit_price_e6), not e.ends)
+        on conflict (facility_id, code, valid_from) do update
+           set national_code = excluded.national_code, name = excluded.name, unit = excluded.unit, category = excluded.category, class = excluded.class,
+               self_pay_e4 = excluded.self_pay_e4, unit_price_e6 = excluded.unit_price_e6, active = excluded.active;
+        v_outcomes[e.place + 1] := 'done';
+    end loop;
+    return v_outcomes;
 end $$;
 
 -- The partitions of a table by number: from first_id, up to but without next_id; as they were made, widths may differ over the years.

@@ -3,8 +3,8 @@
 -- The item of a line on the day it was charged.
 create or replace function item_on(p_facility int, p_code text, p_day date) returns setof item
 language sql stable rows 1 as $$
-    select * from item where facility_id = p_facility and code = p_code and valid_from <= p_day
-     order by valid_from desc limit 1
+    select * from (select * from item where facility_id = p_facility and code = p_code and valid_from <= p_day order by valid_from desc limit 1) newest
+     where active
 $$;
 
 -- What bigint cannot hold is done in numeric, by these two. Beyond what is booked it is all the same: amount_too_large.

@@ -35,7 +35,7 @@ check_sent(const struct place *at, struct view ack, struct arena *a)
 static void
 check_ack(const struct place *at, const struct hl7_header *h, struct intake *in, const char *code, const struct refusal *errors, size_t n)
 {
-	const struct ack_content content = {code, errors, n, VIEW_NONE, "VB1", FUZZ_NOW, FUZZ_OFFSET, false};
+	const struct ack_content content = {code, errors, n, VIEW_NONE, "VB1", FUZZ_NOW, FUZZ_OFFSET, false, false};
 	struct view ack = hl7_ack_build(&in->arena, h, &content), rest = ack;
 	struct hl7_segment s;
 	struct hl7_fields f;

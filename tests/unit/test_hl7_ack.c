@@ -267,7 +267,7 @@ START_TEST(a_brief_answer_is_as_long_as_what_it_repeats)
 {
 	struct hl7_header h = header_of("MSH|^~\\&|CLINIC|H01|VISITBILL|HQ|20260115||DFT^P03|M-1|P|2.5.1\r");
 	struct refusal errors[200];
-	struct ack_content c = {"AE", errors, 200, VIEW_LITERAL("ZBL|V1\r"), "VB1", now, CHINA, true};
+	struct ack_content c = {"AE", errors, 200, VIEW_LITERAL("ZBL|V1\r"), "VB1", now, CHINA, true, false};
 
 	for (size_t i = 0; i < 200; i++)
 		errors[i] = quantity;
