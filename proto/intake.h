@@ -18,7 +18,7 @@ struct value {
 /* The visit that a line or event is of. */
 struct visit_ref {
 	struct view facility;		/* the sender's code */
-	int facility_id;		/* filled in by the feed layer */
+	int facility_id;		/* filled in once the feed is known */
 	struct view visit_no;		/* empty only for events of a patient */
 	const char *number_kind;	/* what visit_no is: account, alternate; NULL: the visit's own number */
 	struct view account_no, alternate_no;	/* further numbers of the visit, which an event tells of */
@@ -65,6 +65,7 @@ struct visit_event {
 	int32_t birth_date;		/* days since 1970-01-01 */
 	struct value sex, department, location;
 	struct view other_visit_no, other_patient_no;	/* the losers of a merge */
+	const char *other_kind;		/* of other_visit_no, as visit_ref.number_kind */
 	const char *outcome;
 	struct refusal refused;
 };

@@ -34,7 +34,7 @@ api_get_statement(struct call *c)
 	struct view day = api_query(c, "day");
 	int32_t days;
 
-	if (day.n > 0 && (day.n != 10 || timestamp_parse_date(day, &days) != 0)) {
+	if (day.n > 0 && (day.n != 10 || day.p[4] != '-' || day.p[7] != '-' || timestamp_parse_date(day, &days) != 0)) {
 		api_problem(c, "field_invalid", "day is a date such as 2026-01-15", "?day");
 		return;
 	}

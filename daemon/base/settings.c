@@ -103,7 +103,7 @@ const struct setting settings[] = {
 	OF(config_facility, "facility", "grace", SETTING_DURATION, grace_ms, "10m", 0, 7 * 24 * HOUR, true, "a silent feed holds a bill back for this long"),
 	OF(config_facility, "facility", "late_grace", SETTING_DURATION, late_grace_ms, "5m", 0, 7 * 24 * HOUR, true, "late lines gather for a supplementary bill"),
 	OF(config_facility, "facility", "outpatient_close", SETTING_TEXT, outpatient_close, "discharge", 0, 0, true,
-	    "what ends such a visit: a discharge alone; also \"idle 4h\" without a charge, or \"daily 23:30\""),
+	    "what ends such a visit: a discharge alone; also \"idle 4h\" without a charge or an event, or \"daily 23:30\""),
 	OF(config_facility, "facility", "emergency_close", SETTING_TEXT, emergency_close, "discharge", 0, 0, true, "the same for emergencies"),
 	OF(config_facility, "facility", "inpatient_close", SETTING_TEXT, inpatient_close, "discharge", 0, 0, true, "the same for inpatients"),
 	OF(config_facility, "facility", "due_hours", SETTING_INT, due_hours, "48", 1, 24 * 365, true, "a bill is due after this"),

@@ -12,12 +12,12 @@
 
 enum event_column {
 	E_KIND, E_FEED, E_FACILITY, E_VISIT_NO, E_MESSAGE, E_SENT, E_AT, E_PATIENT_NO, E_PATIENT_NAME, E_BIRTH, E_SEX, E_CLASS, E_DEPARTMENT,
-	E_LOCATION, E_OTHER_VISIT, E_OTHER_PATIENT, E_AMOUNT, E_SOURCE, E_DIGEST, E_NUMBER_KIND, E_ACCOUNT, E_ALTERNATE, E_COLUMNS
+	E_LOCATION, E_OTHER_VISIT, E_OTHER_PATIENT, E_AMOUNT, E_SOURCE, E_DIGEST, E_NUMBER_KIND, E_OTHER_KIND, E_ACCOUNT, E_ALTERNATE, E_COLUMNS
 };
 
 static const enum pg_type types[E_COLUMNS] = {
 	PG_TEXT, PG_INT4, PG_INT4, PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_TEXT, PG_TEXT, PG_DATE, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT,
-	PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT,
+	PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT,
 };
 
 struct event_slot {
@@ -108,6 +108,7 @@ event_step_add_event(struct event_step *s, struct booking_job *job, struct visit
 	column_value_of(&c[E_LOCATION], e->location);
 	column_text_or_null(&c[E_OTHER_VISIT], e->other_visit_no);
 	column_text_or_null(&c[E_OTHER_PATIENT], e->other_patient_no);
+	column_text_or_null(&c[E_OTHER_KIND], view_of(e->other_kind));
 	column_null(&c[E_AMOUNT]);
 	column_null(&c[E_SOURCE]);
 	column_null(&c[E_DIGEST]);
@@ -116,7 +117,7 @@ event_step_add_event(struct event_step *s, struct booking_job *job, struct visit
 void
 event_step_add_payment(struct event_step *s, struct booking_job *job, const struct visit_ref *v, struct charge_line *l)
 {
-	static const enum event_column unused[] = {E_BIRTH, E_SEX, E_DEPARTMENT, E_LOCATION, E_OTHER_VISIT, E_OTHER_PATIENT};
+	static const enum event_column unused[] = {E_BIRTH, E_SEX, E_DEPARTMENT, E_LOCATION, E_OTHER_VISIT, E_OTHER_PATIENT, E_OTHER_KIND};
 
 	add_common(s, job, v, "payment", l->charged_at, (struct event_slot){job, l, NULL});
 	for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++)

@@ -3,20 +3,21 @@
 
 #include "db/column.h"
 
-enum lock_column { K_FACILITY, K_VISIT_NO, K_PATIENT_NO, K_COLUMNS };
+enum lock_column { K_FACILITY, K_VISIT_NO, K_OWN_NO, K_PATIENT_NO, K_COLUMNS };
 
 static void
-add(struct column *c, int facility_id, struct view visit_no, struct view patient_no)
+add(struct column *c, int facility_id, struct view visit_no, struct view own_no, struct view patient_no)
 {
 	column_int4(&c[K_FACILITY], facility_id);
 	column_text_or_null(&c[K_VISIT_NO], visit_no);
+	column_text_or_null(&c[K_OWN_NO], own_no);
 	column_text_or_null(&c[K_PATIENT_NO], patient_no);
 }
 
 int
 batch_hold_visits(const struct lane_list *postings, struct pg *pg)
 {
-	static const enum pg_type types[K_COLUMNS] = {PG_INT4, PG_TEXT, PG_TEXT};
+	static const enum pg_type types[K_COLUMNS] = {PG_INT4, PG_TEXT, PG_TEXT, PG_TEXT};
 	struct column c[K_COLUMNS] = {0};
 	struct pg_param params[K_COLUMNS];
 	const struct lane_item *item;
@@ -28,17 +29,15 @@ batch_hold_visits(const struct lane_list *postings, struct pg *pg)
 		const struct intake *in = &p->job->intake;
 		if (p->kind == POSTING_LINES) {
 			const struct visit_ref *v = &in->visits[in->lines[p->first].visit];
-			add(c, v->facility_id, v->visit_no, VIEW_NONE);
+			add(c, v->facility_id, v->visit_no, VIEW_NONE, VIEW_NONE);
 		} else if (p->kind == POSTING_EVENT) {
 			const struct visit_event *e = &in->events[p->first];
 			const struct visit_ref *v = &in->visits[e->visit];
-			add(c, v->facility_id, v->visit_no, v->visit_no.n == 0 ? v->patient_no.text : VIEW_NONE);
-			if (v->account_no.n > 0 || v->alternate_no.n > 0) {
-				add(c, v->facility_id, v->account_no, VIEW_NONE);
-				add(c, v->facility_id, v->alternate_no, VIEW_NONE);
-			}
+			add(c, v->facility_id, v->visit_no, v->account_no, v->visit_no.n == 0 ? v->patient_no.text : VIEW_NONE);
+			if (v->alternate_no.n > 0)
+				add(c, v->facility_id, VIEW_NONE, v->alternate_no, VIEW_NONE);
 			if (e->kind == EVENT_MERGE)
-				add(c, v->facility_id, e->other_visit_no, e->other_patient_no);
+				add(c, v->facility_id, e->other_visit_no, VIEW_NONE, e->other_patient_no);
 		}
 	}
 	for (unsigned i = 0; i < K_COLUMNS; i++)

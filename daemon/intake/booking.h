@@ -37,7 +37,6 @@ void booking_submit(struct booking *b, struct booking_job *job);
 
 /* True when at least one lane can reach the database. While it is false, feeds are answered "send again" at once. */
 bool booking_is_available(const struct booking *b);
-/* Lines and events in work: the measure for back-pressure. */
 /* Refuses what is most likely a slip, by the limits of the feed's facility: it is kept, and booked when a person replays it. */
 void booking_judge_plausible(const struct feed *feed, struct intake *in);
 /* A feed books at its own facility only: its visits get the facility's id, and what names another one is refused with a JSON pointer. */
@@ -45,6 +44,7 @@ void booking_bind(struct intake *in, const struct feed *feed);
 
 /* How long the oldest part in work has waited, microseconds; 0 where nothing is. */
 int64_t booking_oldest(const struct booking *b);
+/* Lines and events in work: the measure for back-pressure. */
 size_t booking_weight(const struct booking *b);
 /* Called whenever work was finished, so that paused feeds can be resumed. */
 void booking_on_progress(struct booking *b, void (*fn)(void *arg), void *arg);

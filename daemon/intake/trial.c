@@ -14,7 +14,8 @@
 enum {
 	STEP = 8192,			/* bytes between two looks at the clock, */
 	TELL = 100,			/* or events and lines */
-	MESSAGES = 1000,		/* most that are told of */
+	MESSAGES = 1000,		/* most that are told of, */
+	NOTES = 100,			/* and said of what is between them */
 	ANSWER = 4 << 20,		/* no further message is begun beyond it, bytes */
 };
 
@@ -37,11 +38,16 @@ struct trial {
 	struct arena arena;
 	struct text answer, notes;
 	size_t n;			/* messages told of */
+	size_t n_notes;
 };
 
 static void
 note(struct trial *t, const char *text)
 {
+	if (t->n_notes++ == NOTES)
+		t->full = true;
+	if (t->n_notes > NOTES)
+		return;
 	if (t->notes.n > 0)
 		text_char(&t->notes, ',');
 	text_quoted(&t->notes, view_of(text));
@@ -120,14 +126,13 @@ take_message(struct trial *t, struct view bytes)
 	hl7_header_parse(bytes, "PTD", &scratch, &h, &ignored);
 	t->why_stranger = "feed_unknown";
 	t->sender = directory_feed_of_header(t->core->directory, h.application, h.facility, &t->why_stranger);
-	bool hidden = t->sender != NULL && !scope_has(t->scope, t->sender->facility);
-	if (hidden) {		/* another facility's: as if there were none */
+	if (t->sender != NULL && !scope_has(t->scope, t->sender->facility)) {	/* another facility's: as if there were none */
 		t->sender = NULL;
 		t->why_stranger = "feed_unknown";
 	}
 	arena_free(&scratch);
 	const struct feed *feed = t->feed != NULL ? t->feed : t->sender;
-	t->reading = message_new(t->core, bytes, true, "trial", &anybody, feed != NULL ? feed->feed_id : hidden ? MESSAGE_OF_NOBODY : 0);
+	t->reading = message_new(t->core, bytes, true, "trial", &anybody, feed != NULL ? feed->feed_id : MESSAGE_OF_NOBODY);
 	t->reading->trial = true;
 	if (t->envelope.overflow)
 		message_refuse(t->reading, "batch_too_large", "the frame holds more messages than are taken; send the rest in another");

@@ -115,9 +115,11 @@ losers_of(struct reader *r, enum subject subject, const struct group_fields *g, 
 	enum hl7_visit_field field;
 
 	if (number == NUMBER_ANY)
-		e->other_visit_no = reader_visit_no_merged(r, g);
+		e->other_visit_no = reader_visit_no_merged(r, g, &field);
 	else if (number != NUMBER_NONE && field_of(number, r->profile, &field))
 		e->other_visit_no = reader_number_merged(r, g, field);
+	if (e->other_visit_no.n > 0)
+		e->other_kind = reader_number_kind(field);
 	if (subject != OF_ACCOUNT && subject != OF_MERGED_VISIT)
 		e->other_patient_no = reader_patient_no(r, &g->mrg, 1);
 }

@@ -206,20 +206,18 @@ hl7_items_step(struct hl7_items *w, size_t bytes)
 }
 
 struct view
-hl7_items_answer(const struct intake *in, const struct hl7_header *h, int64_t now, int offset, struct arena *a)
+hl7_items_answer(const struct intake *in, const struct hl7_header *h, struct arena *a)
 {
 	const struct hl7_delimiters *d = &h->delimiters;
 	struct text t = text_begin(a, 256 + in->n_items * 64);
 	const struct hl7_segment mfi = {.id = "MFI", .line = in->items_head};
 	struct hl7_fields f = {.n = 0};
-	char time[TIMESTAMP_TEXT];
 
 	if (mfi.line.n > 0)
 		hl7_split(&mfi, d, &f);
 	struct view level = view_trim(hl7_field(&f, 6));
 	if (view_is(level, "NE"))
 		return VIEW_NONE;
-	timestamp_hl7(now, offset, time);
 	text_put(&t, mfi.line);
 	text_string(&t, mfi.line.n > 0 ? "\r" : "");
 	for (size_t k = 0; k < in->n_items; k++) {
@@ -227,7 +225,7 @@ hl7_items_answer(const struct intake *in, const struct hl7_header *h, int64_t no
 		bool fine = i->refused.reason == NULL;
 		if (fine ? view_is(level, "ER") : view_is(level, "SU"))		/* only the others are to be told of */
 			continue;
-		const struct view fields[] = {i->record_event, i->entry_id, view_of(time), fine ? VIEW_LITERAL("S") : VIEW_LITERAL("U"), i->key, i->key_type};
+		const struct view fields[] = {i->record_event, i->entry_id, VIEW_NONE, fine ? VIEW_LITERAL("S") : VIEW_LITERAL("U"), i->key, i->key_type};
 		text_string(&t, "MFA");
 		for (size_t n = 0; n < sizeof(fields) / sizeof(fields[0]); n++) {
 			text_char(&t, d->field);

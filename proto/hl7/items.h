@@ -31,6 +31,6 @@ void hl7_items_begin(struct hl7_items *w, struct view message, struct reader *r,
 bool hl7_items_step(struct hl7_items *w, size_t bytes);
 
 /* MFI as it was sent, and an MFA for each entry, S or U; each with its CR. Empty where nothing is told: MFI-6 is NE. */
-struct view hl7_items_answer(const struct intake *in, const struct hl7_header *h, int64_t now, int offset, struct arena *a);
+struct view hl7_items_answer(const struct intake *in, const struct hl7_header *h, struct arena *a);
 
 #endif

@@ -176,11 +176,11 @@ reader_visit_no(struct reader *r, const struct group_fields *g, enum hl7_visit_f
 }
 
 struct view
-reader_visit_no_merged(struct reader *r, const struct group_fields *g)
+reader_visit_no_merged(struct reader *r, const struct group_fields *g, enum hl7_visit_field *ret_kind)
 {
 	struct view number = VIEW_NONE;
 
 	for (size_t i = 0; i < r->profile->n_visit_no && number.n == 0; i++)
-		number = reader_number_merged(r, g, r->profile->visit_no[i]);
+		number = reader_number_merged(r, g, *ret_kind = r->profile->visit_no[i]);
 	return number;
 }

@@ -66,6 +66,6 @@ const char *reader_number_kind(enum hl7_visit_field kind);
 const char *reader_number_place(struct reader *r, const struct group_fields *g, enum hl7_visit_field kind);
 /* The first number that is there, in the profile's order, with its kind; and its place, else that of the first field that is not blank, else of the first. */
 struct view reader_visit_no(struct reader *r, const struct group_fields *g, enum hl7_visit_field *ret_kind, const char **ret_place);
-struct view reader_visit_no_merged(struct reader *r, const struct group_fields *g);
+struct view reader_visit_no_merged(struct reader *r, const struct group_fields *g, enum hl7_visit_field *ret_kind);
 
 #endif

@@ -63,7 +63,7 @@ begin
         delete from visit_ending e using visit v, gone g where v.visit_id = e.visit_id and (v.facility_id, v.class) = (g.facility_id, g.class)
     )
     insert into visit_ending as e (visit_id, look_at)
-    select v.visit_id, close_rule_end(k::close_rule, v.opened_at) from kept k join visit v using (facility_id, class) where v.state = 'open'
+    select v.visit_id, close_rule_end(k::close_rule, v.opened_at) from kept k join visit v using (facility_id, class) where v.state = 'open' order by v.visit_id
     on conflict (visit_id) do update set look_at = excluded.look_at;
 end $$;
 
@@ -88,7 +88,7 @@ begin
      order by 1, 2;
 end $$;
 
--- Moves watermarks forward. p_age: microseconds since the newest message of the feed came; null: none. Rows are touched in feed order, so two daemons
+-- Moves watermarks forward. p_age: microseconds since the newest message of the feed came; null: now. Rows are touched in feed order, so two daemons
 -- cannot wait for each other.
 create or replace function feed_marks(p_feed int[], p_mark timestamptz[], p_age bigint[]) returns void
 language sql security definer set search_path from current as $$

@@ -15,28 +15,30 @@ begin
     return v_id;
 end $$;
 
--- The own number of the visit that a number finds; null where it finds none, '' where it finds several and the patient does not tell which. A visit number
--- (PV1-19) is that visit's own, or else any further number; an account's or an alternate one is that of its kind, or a visit's own.
+-- The own number of the visit that a number finds; null where it finds none, '' where it finds several. p_kind null: a visit number (PV1-19), which is that
+-- visit's own; it finds by a further number only a visit of the same patient. account, alternate: numbers of that kind, and visits' own. any: whoever looks a
+-- visit up. A visit whose patient is known to be another one is not found. Of several that became one by merges it is the one whose own number that is, else the survivor.
 create or replace function visit_named(p_facility int, p_number text, p_kind text, p_patient_no text) returns text language plpgsql stable as $$
 declare
     v_own bigint := (select visit_id from visit where facility_id = p_facility and visit_no = p_number);
     v_ids bigint[];
     v_places bigint[];
 begin
-    if v_own is not null and coalesce(p_kind, 'visit') = 'visit' then
+    if v_own is not null and coalesce(p_kind, 'any') = 'any' then
         return p_number;
     end if;
-    select array_agg(v.visit_id order by v.visit_id), array_agg(distinct coalesce(v.merged_into, v.visit_id)) into v_ids, v_places
-      from (select visit_id from visit_number where facility_id = p_facility and number = p_number and (kind = p_kind or coalesce(p_kind, 'visit') = 'visit')
-            union select v_own where v_own is not null) n join visit v using (visit_id)
-     where v.state <> 'cancelled' or v_own = v.visit_id;
-    if cardinality(v_ids) > 1 and cardinality(v_places) > 1 then
-        select array_agg(visit_id) into v_ids from visit where visit_id = any (v_ids) and patient_no = p_patient_no;
-        if coalesce(cardinality(v_ids), 0) <> 1 then
-            return '';
-        end if;
+    select array_agg(n.visit_id), array_agg(distinct n.place) into v_ids, v_places
+      from (select v.visit_id, coalesce(v.merged_into, v.visit_id) as place
+              from (select visit_id from visit_number where facility_id = p_facility and number = p_number and (kind = p_kind or coalesce(p_kind, 'any') = 'any')
+                    union select v_own where v_own is not null) f join visit v using (visit_id)
+             where (v.state <> 'cancelled' or v.visit_id = v_own)
+               and case when p_kind is null then v.patient_no = p_patient_no or not other_patient(v, v.visit_no, nullif(p_patient_no, '')) and p_patient_no <> '' and v.patient_no is not null
+                        else not other_patient(v, v.visit_no, p_patient_no) end
+             limit 20) n;       -- two places are as good as a thousand
+    if coalesce(cardinality(v_places), 0) <> 1 then
+        return case when cardinality(v_places) > 1 then '' end;
     end if;
-    return (select visit_no from visit where visit_id = v_ids[1]);
+    return (select visit_no from visit where visit_id = case when cardinality(v_ids) = 1 then v_ids[1] when v_own = any (v_ids) then v_own else v_places[1] end);
 end $$;
 
 -- Numbers of a kind that is not the visit's are found and made one at a time: who notes that a number is a visit's, and who opens a visit under it, wait for each other.
@@ -56,9 +58,9 @@ begin
         raise exception 'no such facility' using errcode = 'foreign_key_violation';
     end if;
     for x in select k.ord from unnest(p_facility, p_visit_no) with ordinality k (facility_id, visit_no, ord)
-              where k.visit_no is not null order by k.facility_id, k.visit_no loop
+              where k.visit_no <> '' order by k.facility_id, k.visit_no loop
         v_named[x] := visit_named(p_facility[x], p_visit_no[x], p_kind[x], p_patient_no[x]);
-        if v_named[x] is null and coalesce(p_kind[x], 'visit') <> 'visit' then
+        if v_named[x] is null and p_kind[x] is not null then
             perform number_lock(p_facility[x], p_visit_no[x]);
             v_named[x] := visit_named(p_facility[x], p_visit_no[x], p_kind[x], p_patient_no[x]);
         end if;
@@ -110,15 +112,18 @@ begin
     return (select ids from visits_take(p_facility, p_visit_no, null, p_class, p_patient_no, p_patient_name));
 end $$;
 
--- Locks the visits that there are of these numbers, of whatever kind, and of these patients, in visit_id order: for who will lock some of them now and others later in the
--- same transaction, so that two such do not wait for each other. (Visits that are not there yet may still meet, and one of the two is sent again.)
--- Nulls name nothing.
-create or replace function visits_hold(p_facility int[], p_visit_no text[], p_patient_no text[]) returns void
+-- Locks the visits that there are of these numbers, of whatever kind, those whose own number is in p_own_no, and those of these patients, in visit_id order:
+-- for who will lock some of them now and others later in the same transaction, so that two such do not wait for each other. (Visits that are not there yet
+-- may still meet, and one of the two is sent again.) Nulls name nothing.
+create or replace function visits_hold(p_facility int[], p_visit_no text[], p_own_no text[], p_patient_no text[]) returns void
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off
 set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
     perform 1 from visit
       where visit_id in (select coalesce(v.merged_into, v.visit_id) from unnest(p_facility, p_visit_no) k (facility_id, visit_no)
+                           join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no
+                          union
+                         select coalesce(v.merged_into, v.visit_id) from unnest(p_facility, p_own_no) k (facility_id, visit_no)
                            join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no
                           union
                          select coalesce(v.merged_into, v.visit_id) from unnest(p_facility, p_visit_no) k (facility_id, visit_no)
@@ -129,18 +134,28 @@ begin
       order by visit_id for no key update;
 end $$;
 
--- Notes that the visit has this number, too. What came under it before the visit was known, and opened a visit that nobody has told of, goes to this one. The
--- caller has locked the number and both visits.
+-- Notes that the visit has this number, too. What came under it before the visit was known, and opened a visit that nobody has told of, goes to this one, with
+-- its discharge; where that cannot be (it is paid), the number stays the other one's, and this one is flagged for a person. The caller has locked the number
+-- and both visits.
 create or replace function visit_number_note(v visit, p_kind text, p_number text, p_feed int, p_message text) returns void language plpgsql as $$
+declare
+    o visit;
 begin
     if coalesce(p_number, '') = '' or p_number = v.visit_no
        or exists (select from visit_number where (facility_id, number, kind, visit_id) = (v.facility_id, p_number, p_kind, v.visit_id)) then
         return;
     end if;
+    select * into o from visit where facility_id = v.facility_id and visit_no = p_number and number_kind = p_kind and provisional
+        and state in ('open', 'discharged') and visit_id <> v.visit_id and coalesce(patient_no = v.patient_no, true);
+    if found and visit_merge(v.facility_id, v.visit_no, p_number, null, null, p_feed, p_message) <> 'done' then
+        update visit set disputed = true where visit_id = v.visit_id;
+        return;
+    end if;
     insert into visit_number (facility_id, number, kind, visit_id) values (v.facility_id, p_number, p_kind, v.visit_id) on conflict do nothing;
-    if exists (select from visit o where o.facility_id = v.facility_id and o.visit_no = p_number and o.number_kind = p_kind and o.provisional
-                  and o.state in ('open', 'discharged') and o.visit_id <> v.visit_id and coalesce(o.patient_no = v.patient_no, true)) then
-        perform visit_merge(v.facility_id, v.visit_no, p_number, null, null, p_feed, p_message);
+    if o.state = 'discharged' and v.state = 'open' then
+        update visit set state = 'discharged', discharged_at = o.discharged_at, discharge_seen_at = o.discharge_seen_at, discharge_feed = o.discharge_feed
+         where visit_id = v.visit_id;
+        perform note_event('visit', v.visit_id, null, null, 'open', 'discharged', p_feed, p_message, jsonb_build_object('from', p_number));
     end if;
 end $$;
 
@@ -259,6 +274,8 @@ begin
     when 'cancel' then
         if v.state in ('billed', 'settled') or exists (select 1 from bill where visit_id = v_id and not interim) then
             return 'visit_closed';
+        elsif exists (select from bill_state where visit_id = v_id and live > 0) then
+            return 'payment_in_progress';
         elsif v.total <> 0 or exists (select 1 from capture where visit_id = v_id) then
             update visit set disputed = true where visit_id = v_id;
             return 'visit_has_charges';
@@ -457,12 +474,14 @@ begin
 end $$;
 
 -- A batch of visit events in the order given; an outcome each, in the same order. Kinds: open, update, discharge, cancel, reopen, merge, move, payment
--- (money taken elsewhere). p_sent: when it was sent. Null leaves a value, '' deletes it. p_number_kind: of p_visit_no and p_other_visit_no, null: visit numbers;
--- p_account, p_alternate: further numbers of the visit. Locks the visits of all of them first, in visit_id order.
+-- (money taken elsewhere). p_sent: when it was sent. Null leaves a value, '' deletes it. p_number_kind, p_other_kind: of p_visit_no and p_other_visit_no, see
+-- visit_named; p_account, p_alternate: further numbers of the visit. Locks the numbers of a kind that is not the visit's, then the visits of all of them, in
+-- visit_id order.
 create or replace function visit_events(p_kind text[], p_feed int[], p_facility int[], p_visit_no text[], p_message text[],
     p_sent timestamptz[], p_at timestamptz[], p_patient_no text[], p_patient_name text[], p_birth_date date[], p_sex text[], p_class text[],
     p_department text[], p_location text[], p_other_visit_no text[], p_other_patient_no text[],
-    p_amount bigint[], p_source_line text[], p_digest uuid[], p_number_kind text[] default null, p_account text[] default null, p_alternate text[] default null)
+    p_amount bigint[], p_source_line text[], p_digest uuid[], p_number_kind text[] default null, p_other_kind text[] default null,
+    p_account text[] default null, p_alternate text[] default null)
 returns text[]
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
@@ -472,26 +491,29 @@ declare
     v visit;
     i int;
 begin
-    perform number_lock(facility_id, number) from (     -- before the visits: who posts under such a number takes both in this order, too
-        select distinct n.facility_id, n.number from unnest(p_facility || p_facility, p_account || p_alternate, p_visit_no || p_visit_no) n (facility_id, number, visit_no)
-         where n.number <> n.visit_no and not exists (select from visit_number k join visit o using (visit_id)
-                                                       where k.facility_id = n.facility_id and k.number = n.number and o.visit_no = n.visit_no)
+    perform number_lock(facility_id, number) from (     -- who posts under such a number takes both in this order, too
+        select distinct n.facility_id, n.number
+          from unnest(p_facility || p_facility || p_facility, p_account || p_alternate || p_visit_no, p_visit_no || p_visit_no || p_number_kind)
+               n (facility_id, number, visit_no_or_kind)
+         where n.number <> '' and n.visit_no_or_kind is not null and n.number <> n.visit_no_or_kind
+           and not exists (select from visit_number k join visit o using (visit_id)
+                            where k.facility_id = n.facility_id and k.number = n.number and o.visit_no = n.visit_no_or_kind)
          order by 1, 2) fresh;
     if cardinality(p_kind) > 1 then     -- they come in the order in which they were sent, and lock in that of the visits
-        perform visits_hold(p_facility || p_facility || p_facility || p_facility, p_visit_no || p_other_visit_no || p_account || p_alternate,
+        perform visits_hold(p_facility || p_facility, p_visit_no || p_other_visit_no, p_account || p_alternate,
                             (select array_agg(case when p_visit_no[x] is null then p_patient_no[x] end order by x)
                                from generate_series(1, cardinality(p_kind)) x) || p_other_patient_no);
     elsif p_account[1] is not null or p_alternate[1] is not null then
-        perform visits_hold(array[p_facility[1], p_facility[1], p_facility[1]], array[p_visit_no[1], p_account[1], p_alternate[1]], null);
+        perform visits_hold(array[p_facility[1], p_facility[1]], array[p_visit_no[1]], array[p_account[1], p_alternate[1]], null);
     end if;
     for i in 1 .. cardinality(p_kind) loop
-        v_no := visit_named(p_facility[i], p_visit_no[i], p_number_kind[i], p_patient_no[i]);
-        if v_no is null and p_number_kind[i] <> 'visit' and p_visit_no[i] is not null then      -- it may open one: nobody makes it another's number meanwhile
-            perform number_lock(p_facility[i], p_visit_no[i]);
-            v_no := visit_named(p_facility[i], p_visit_no[i], p_number_kind[i], p_patient_no[i]);
+        v_no := coalesce(case when p_kind[i] <> 'open' or p_number_kind[i] is not null
+                              then visit_named(p_facility[i], p_visit_no[i], p_number_kind[i], p_patient_no[i]) end, p_visit_no[i]);
+        if v_no <> p_visit_no[i] and v_no <> '' then    -- another number of the visit: it is that of what the visit went into, too
+            v_no := (select coalesce(s.visit_no, o.visit_no) from visit o left join visit s on s.visit_id = o.merged_into
+                      where o.facility_id = p_facility[i] and o.visit_no = v_no);
         end if;
-        v_no := coalesce(v_no, p_visit_no[i]);
-        v_other := coalesce(visit_named(p_facility[i], p_other_visit_no[i], p_number_kind[i], p_other_patient_no[i]), p_other_visit_no[i]);
+        v_other := coalesce(visit_named(p_facility[i], p_other_visit_no[i], p_other_kind[i], p_other_patient_no[i]), p_other_visit_no[i]);
         if v_no = '' or (v_other = '' and p_other_visit_no[i] <> '') then
             v_outcomes[i] := 'visit_ambiguous';
             continue;
@@ -499,7 +521,7 @@ begin
         v_outcomes[i] := case p_kind[i]
             when 'payment' then
                 capture_elsewhere(p_feed[i], p_facility[i], v_no, p_source_line[i], p_amount[i], p_at[i], p_digest[i],
-                                  p_patient_no[i], p_patient_name[i], p_class[i])
+                                  p_patient_no[i], p_patient_name[i], p_class[i], p_number_kind[i])
             else
                 visit_event_one(p_kind[i], p_feed[i], p_facility[i], v_no, p_message[i], p_sent[i], p_at[i],
                                 p_patient_no[i], p_patient_name[i], p_birth_date[i], p_sex[i], p_class[i], p_department[i], p_location[i],

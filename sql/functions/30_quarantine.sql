@@ -86,6 +86,7 @@ begin
     return 'repeated';
 end $$;
 
+-- The same, as far as the scope covers the entry.
 create or replace function quarantine_resolve(p_id bigint, p_outcome text, p_by text, p_scope text[]) returns text
 language plpgsql security definer set search_path from current as $$
 begin
@@ -161,7 +162,7 @@ language sql stable security definer set search_path from current as $$
          where w.held
            and exists (select 1 from facility f join visit v on v.facility_id = f.facility_id
                          join charge c on c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id and c.source_line = q.awaits_line
-                        where f.code = q.facility_code and v.visit_no = visit_named(f.facility_id, q.visit_no, null, null)
+                        where f.code = q.facility_code and v.visit_no = visit_named(f.facility_id, q.visit_no, 'any', null)
                           and c.sent_as = line_known_as(c.visit_id, q.feed_id, q.awaits_line, case when v.merged_into is null then '' else v.visit_no end, null))
          order by q.quarantine_id limit p_limit)) r
 $$;

@@ -40,6 +40,7 @@ language plpgsql security definer set search_path from current as $$
 declare
     e record;
     v_end timestamptz;
+    v_until constant timestamptz := clock_timestamp() + nullif(current_setting('statement_timeout')::interval, interval '0') / 4;     -- what is done stays done
 begin
     looked := 0;
     ended := 0;
@@ -64,5 +65,6 @@ begin
                                jsonb_build_object('rule', coalesce('idle ' || (e.rule).idle, 'daily ' || (e.rule).daily)));
             ended := ended + 1;
         end if;
+        exit when clock_timestamp() > v_until;
     end loop;
 end $$;

@@ -164,10 +164,11 @@ end $$;
 -- Money that another system took (FT1-6 PY or CO): a capture of the visit, applied to its open bills, the rest waits for the next.
 -- Once per feed, visit and source_line, like a charge.
 create or replace function capture_elsewhere(p_feed int, p_facility int, p_visit_no text, p_source_line text, p_amount bigint,
-    p_at timestamptz, p_digest uuid, p_patient_no text, p_patient_name text, p_class text) returns text
+    p_at timestamptz, p_digest uuid, p_patient_no text, p_patient_name text, p_class text, p_number_kind text) returns text
 language plpgsql as $$
 declare
-    v_visit bigint := (visits_lock(array[p_facility], array[p_visit_no], array[p_class], array[p_patient_no], array[p_patient_name]))[1];
+    v_visit bigint := (select ids[1] from visits_take(array[p_facility], array[p_visit_no], array[p_number_kind], array[p_class], array[p_patient_no],
+                                                      array[p_patient_name]));
     v_id text := json_build_array(p_feed, p_facility, p_visit_no, p_source_line);      -- quoted: no two are the same text
     v_old uuid;
     v_capture bigint;

@@ -30,7 +30,7 @@ begin
      where f.code = p_facility and visit_no = p_visit_no and in_scope(p_scope, f.code);
     if not found then
         select facility_id into v_facility from facility where code = p_facility and in_scope(p_scope, code);
-        select * into v from visit where facility_id = v_facility and visit_no = visit_named(v_facility, p_visit_no, null, null);
+        select * into v from visit where facility_id = v_facility and visit_no = visit_named(v_facility, p_visit_no, 'any', null);
     end if;
     return v;
 end $$;

@@ -28,6 +28,8 @@ create table visit_ending (
     look_at  timestamptz not null
 ) with (fillfactor = 50);
 create index visit_ending_at on visit_ending (look_at);
+-- for the open visits of a class whose rule changed
+create index visit_open on visit (facility_id, class) where state = 'open';
 
 -- When a rule ends a visit about which the last thing happened at p_last.
 create function close_rule_end(r close_rule, p_last timestamptz) returns timestamptz language sql stable as $$

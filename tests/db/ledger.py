@@ -103,11 +103,12 @@ class Event:
     digest: str = None
     sent: datetime = None   # by default later than what was sent before
     number_kind: str = None
+    other_kind: str = None
     account: str = None
     alternate: str = None
 
 
-EVENT_TYPES = ("text int int text text timestamptz timestamptz text text date text text text text text text bigint text uuid text text text").split()
+EVENT_TYPES = ("text int int text text timestamptz timestamptz text text date text text text text text text bigint text uuid text text text text").split()
 LINE_TYPES = ("int int int int text text uuid timestamptz bigint bigint bigint smallint text text text text text text text text").split()
 REVERSES = len(LINE_TYPES) - 2
 VISIT_TYPES = "int text text text text".split()
@@ -192,7 +193,7 @@ class Ledger:
     def events(self, *events):
         rows = [(e.kind, self.feeds[e.feed], self.facilities[e.facility], e.visit, e.message, e.sent or NOON + timedelta(seconds=next(seconds)), e.at, e.patient_no, e.patient_name,
                  e.birth_date, e.sex, e.class_, e.department, e.location, e.other_visit, e.other_patient, e.amount, e.source_line,
-                 e.digest, e.number_kind, e.account, e.alternate) for e in events]
+                 e.digest, e.number_kind, e.other_kind, e.account, e.alternate) for e in events]
         columns, marks = arrays(rows, EVENT_TYPES)
         return self.value(f"select visit_events({marks})", *columns)
 

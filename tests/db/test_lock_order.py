@@ -33,7 +33,7 @@ def test_lines_and_then_events(ledger, desk):
         for n in range(60):
             first, second = order.sample(visits, 2)
             own.ask("begin")
-            own.ask("select visits_hold(array_fill(%s::int, array[2]), %s::text[], array[null, null]::text[])", own.facilities["H01"], [first, second])
+            own.ask("select visits_hold(array_fill(%s::int, array[2]), %s::text[], array[null, null]::text[], array[null, null]::text[])", own.facilities["H01"], [first, second])
             assert own.post(charge(first, f"{name}{n}", 1)) == ["posted"]
             assert own.event("update", second, location=name) == "done"
             own.ask("commit")

@@ -50,7 +50,7 @@ def opened(ledger, visit):
 
 PRICED = [
     {"amount": 1200}, {"quantity": "3", "price": "0.335"}, {"quantity": "3", "amount": 100}, {"quantity": "2", "price": "5", "amount": 999}, {"price": "12.345"},
-    {"amount": 0}, {"amount": 1200, "category": None}, {"amount": 1200, "name": None}, {"kind": "AJ", "amount": 5, "price": "1"},
+    {"amount": 0}, {"amount": 1200, "category": None}, {"amount": 1200, "name": None}, {"kind": "AJ", "amount": 5, "price": "0.05"},
 ]
 LISTED = [
     {}, {"quantity": "2"}, {"amount": 1}, {"price": "1"}, {"category": None, "name": None}, {"kind": "AJ", "amount": 1}, {"quantity": "2", "price": "12.8", "amount": 2560},

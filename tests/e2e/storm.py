@@ -353,7 +353,7 @@ class Storm:
     def statements_are_cut(self):
         """Before the server has done them, after it, or half way."""
         ways = self.ways(self.primary)
-        rules = [way.rule(r"(charges_post|visit_events|payment_create|payment_captures|payment_pending|visits_close|quarantine_put|feed_marks)\(", action,
+        rules = [way.rule(r"(charges_post|charges_post_one|visit_events|payment_create|payment_captures|payment_pending|visits_close|quarantine_put|feed_marks)\(", action,
                           times=self.rng.randint(1, 3))
                  for way in ways for action in self.rng.sample(("cut_before", "cut_after", "stop_request", "stop_reply"), 2)]
         wait_until(lambda: sum(rule.hits for rule in rules) >= len(ways), "statements to be cut", 20)

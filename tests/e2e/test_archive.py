@@ -487,7 +487,7 @@ def test_killed_before_it_reads(settled, tmp_path):
 def test_killed_while_it_writes(settled, tmp_path):
     """So many lines that the file takes a while."""
     settled.query("set session_replication_role = replica; insert into charge select (jsonb_populate_record(c, jsonb_build_object('line_no', 2 + n, 'source_line', 'x' || n,"
-                  " 'amount', 0, 'digest', md5(n::text)))).* from charge c, generate_series(1, 60000) n where c.visit_id = 4 and c.line_no = 2;"
+                  " 'amount', 0, 'unit_price_e6', 0, 'digest', md5(n::text)))).* from charge c, generate_series(1, 60000) n where c.visit_id = 4 and c.line_no = 2;"
                   " update visit set line_count = line_count + 60000, billed_line = billed_line + 60000 where visit_id = 4;"
                   " update bill set last_line = last_line + 60000 where visit_id = 4; update intake_tally set booked = booked + 60000"
                   " where ctid = (select min(ctid) from intake_tally)")

@@ -122,7 +122,7 @@ def test_functions_are_replaced_when_they_differ(migrated):
     assert "up to date" in migrated.ctl("migrate")
 
     migrated.query("drop view quarantine_open; create view quarantine_open as select 1 as other", role=OWNER)
-    migrated.query("drop function iso_time(timestamptz)", role=OWNER)
+    migrated.query("drop function iso_time(timestamptz) cascade", role=OWNER)
     migrated.query("create function iso_time(other timestamptz) returns int language sql as 'select 1'", role=OWNER)
     migrated.query(older, [[]], role=OWNER)
     assert "applied functions" in migrated.ctl("migrate")
@@ -233,12 +233,12 @@ def test_audit_in_slices(hospital, slice_size):
         post(hospital, f"V{n}", {"source": f"{n}-1", "amount": 100 + n, "category": 9}, {"source": f"{n}-2", "amount": 7, "category": 9})
     whole = hospital.ctl("audit", "--slice", slice_size, "--pause", 0)
     assert whole == hospital.ctl("audit") and whole.endswith("unexplained 0.00\n")
-    hospital.query("set session_replication_role = replica; update charge set amount = amount + 1 where source_line in ('0-1', '4-2');"
-                   " insert into charge select 99, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, 50, charged_at, posted_at,"
+    hospital.query("set session_replication_role = replica; update charge set amount = amount + 1, unit_price_e6 = unit_price_e6 + 10000 where source_line in ('0-1', '4-2');"
+                   " insert into charge select 99, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, 500000, 50, charged_at, posted_at,"
                    " digest, source_line from charge where source_line = '2-1'")
     process = hospital.start_ctl("audit", "--slice", slice_size, "--pause", 0)
     out, err = process.communicate()
-    assert process.returncode == 1 and "2 of 23 invariants broken" in err
+    assert process.returncode == 1 and re.search("2 of [0-9]+ invariants broken", err), err
     broken = [line for line in out.splitlines() if "BROKEN" in line]
     assert re.search(r"^a visit's total and line count .* BROKEN 3 \(unexplained 0.52\)$", broken[0]) and broken[1].startswith("lines counted as booked")
     assert len(broken) == 2 and out.endswith("\nunexplained 0.52\n")
@@ -259,10 +259,10 @@ def test_no_standby_to_ask(billed):
 
 def test_books_with_and_without_the_audit(billed):
     """A line that was changed shows in no figure of the books, but in the audit."""
-    billed.query("set session_replication_role = replica; update charge set amount = amount + 7 where source_line = '1'")
+    billed.query("set session_replication_role = replica; update charge set amount = amount + 7, unit_price_e6 = unit_price_e6 + 70000 where source_line = '1'")
     books, audited = (json.loads(billed.ctl("books", "--json", *words)) for words in ([], ["--audit"]))
     assert (books["unexplained"], books["broken"]) == ("0.00", 0) and "audit" not in books
-    assert (audited["unexplained"], audited["broken"]) == ("0.14", 2)
+    assert (audited["unexplained"], audited["broken"]) == ("0.14", 2), [row for row in audited["audit"] if row["broken"]]
     broken = {row["invariant"]: (row["broken"], row["unexplained"]) for row in audited.pop("audit") if row["broken"]}
     assert broken == {"a visit's total and line count are those of its lines": (1, "0.07"), "a bill is the sum of its lines, category by category": (1, "0.07")}
     assert {**audited, "unexplained": "0.00", "broken": 0} == books

@@ -220,7 +220,7 @@ def test_another_facility_s_visits(annex, visit):
 def test_a_visit_by_its_account_s_number(house, visit):
     account = f"ACC-{visit}"
     assert house.ward.open(visit, account_no=account).status == 201
-    assert outcomes(house.ward.charge(line(account, "1"), line(visit, "2"))) == ["posted", "posted"]
+    assert outcomes(house.ward.charge(line(visit, "1"), line(visit, "2"))) == ["posted", "posted"]
     found = house.kiosk.visit(account)
     assert (found["visit_no"], found["total"], found["numbers"]) == (visit, "25.00", [{"kind": "account", "number": account}])
     assert house.lines(visit) == {("ward", "1"): 1250, ("ward", "2"): 1250}

@@ -62,7 +62,7 @@ def test_the_daily_list(house, visit):
     assert (reply.json["day_total"], reply.json["total"], len(reply.json["lines"])) == ("107.00", "107.00", 2)
     assert [(one["category"], one["amount"]) for one in reply.json["categories"]] == [("01", "100.00"), ("09", "7.00")]
     assert house.kiosk.get(f"/v1/visits/H01/{visit}/statement?day=2020-01-01").json["lines"] == []
-    for day in ("yesterday", "2026-13-01", "20260115"):
+    for day in ("yesterday", "2026-13-01", "20260115", "2026011508", "01/15/2026"):
         assert house.kiosk.get(f"/v1/visits/H01/{visit}/statement?day={day}").json["reason"] == "field_invalid"
     page = house.ctl("visit", "statement", "H01", visit)
     assert all(word in page for word in ("一日清单 daily list, ", "床位费", "阿莫西林胶囊", "107.00")), page

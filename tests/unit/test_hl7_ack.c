@@ -137,7 +137,7 @@ static struct view
 build(const char *message, const char *code, const struct refusal *errors, size_t n, const char *extra)
 {
 	struct hl7_header h = header_of(message);
-	struct ack_content c = {code, errors, n, extra != NULL ? view_of(extra) : VIEW_NONE, "VB1", now, CHINA, false};
+	struct ack_content c = {code, errors, n, extra != NULL ? view_of(extra) : VIEW_NONE, "VB1", now, CHINA, false, false};
 
 	return hl7_ack_build(&arena, &h, &c);
 }
