@@ -143,3 +143,21 @@ def test_an_adjustment_does_not_take_a_visit_below_zero(house, visit):
     ack = house.clinic.dft(visit, ft1("2", "-3000.00", kind="AJ"), ft1("3", "-10.00", kind="AJ"))
     assert ack.code == "AE" and "total_negative" in ack.text and "FT1^1" in ack.text
     assert house.desk.visit(visit)["total"] in ("17.00", "7.00")
+
+
+def test_a_price_list_by_messages(house, visit):
+    """Charges take the prices that a feed sent; an entry that cannot be kept waits with its message, and a replay keeps it once it can be."""
+    clinic, code = house.clinic, f"MFN-{visit}"
+
+    def send(*segments):
+        return clinic.send(clinic.message("MFN^M04^MFN_M04", "MFI|CDM||UPD|||AL", *segments))
+
+    ack = send(f"MFE|MAD|1|20260101|{code}|CWE", f"CDM|{code}||换药", f"PRC|{code}||||7.5&CNY|||||||||05", f"MFE|MUP|2|20260101|{code}-B|CWE", f"PRC|{code}-B||||3")
+    assert ack.code == "AE" and "MFA|MAD|1||S|" in ack.text and "MFA|MUP|2||U|" in ack.text and "item_incomplete" in ack.text, ack
+    assert clinic.dft(visit, ft1("1", "", code=code, quantity="2")).code == "AA"
+    assert house.lines(visit) == {("clinic", "1"): 1500}
+    entry = house.quarantined(reason="item_incomplete")[-1]
+    assert send(f"MFE|MAD|3|20250101|{code}-B|CWE", f"CDM|{code}-B||棉签", f"PRC|{code}-B||||2|||||||||08").code == "AA"
+    assert "done" in house.ctl("quarantine", "replay", str(entry["quarantine_id"]))
+    assert house.value("select unit_price_e6 from item where code = %s and valid_from = '2026-01-01'", f"{code}-B") == 3_000_000
+    assert house.broken() == []
