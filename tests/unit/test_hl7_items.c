@@ -40,7 +40,7 @@ END_TEST
 static const struct {
 	const char *entry, *reason, *location;
 } bad[] = {
-	{MFE("XXX", "E1", "", "A01"), "type_unknown", "MFE^1^1"}, {MFE("MAD", "E1", "", ""), "field_missing", "MFE^1^4"},
+	{MFE("MZZ", "E1", "", "A01"), "type_unknown", "MFE^1^1"}, {MFE("MAD", "E1", "", ""), "field_missing", "MFE^1^4"},
 	{MFE("MAD", "E1", "", "A01") "PRC|A01||||x\r", "field_invalid", "PRC^1^5"}, {MFE("MAD", "E1", "", "A01") "PRC|A01||||-1\r", "field_invalid", "PRC^1^5"},
 	{MFE("MAD", "E1", "", "A01") "PRC|A01||||1&USD\r", "currency", "PRC^1^5"},
 	{MFE("MAD", "E1", "", "A01") "PRC|A01||||1|||||||||15\r", "field_invalid", "PRC^1^14"},
@@ -74,9 +74,9 @@ END_TEST
 static const struct {
 	const char *level, *answer;
 } levels[] = {
-	{"AL", "MFI|CDM^list^HL70175||UPD|||AL\rMFA|MAD|E1||S|A01|CWE\rMFA|XXX|E2||U|A02|CWE\r"},
-	{"", "MFI|CDM^list^HL70175||UPD|||\rMFA|MAD|E1||S|A01|CWE\rMFA|XXX|E2||U|A02|CWE\r"},
-	{"ER", "MFI|CDM^list^HL70175||UPD|||ER\rMFA|XXX|E2||U|A02|CWE\r"},
+	{"AL", "MFI|CDM^list^HL70175||UPD|||AL\rMFA|MAD|E1||S|A01|CWE\rMFA|MZZ|E2||U|A02|CWE\r"},
+	{"", "MFI|CDM^list^HL70175||UPD|||\rMFA|MAD|E1||S|A01|CWE\rMFA|MZZ|E2||U|A02|CWE\r"},
+	{"ER", "MFI|CDM^list^HL70175||UPD|||ER\rMFA|MZZ|E2||U|A02|CWE\r"},
 	{"SU", "MFI|CDM^list^HL70175||UPD|||SU\rMFA|MAD|E1||S|A01|CWE\r"},
 	{"NE", ""},
 };
@@ -85,7 +85,7 @@ START_TEST(the_answer_tells_what_is_asked_for)
 {
 	char text[1024];
 
-	snprintf(text, sizeof(text), MSH("MFN^M04") "MFI|CDM^list^HL70175||UPD|||%s\r" MFE("MAD", "E1", "", "A01") MFE("XXX", "E2", "", "A02"), levels[_i].level);
+	snprintf(text, sizeof(text), MSH("MFN^M04") "MFI|CDM^list^HL70175||UPD|||%s\r" MFE("MAD", "E1", "", "A01") MFE("MZZ", "E2", "", "A02"), levels[_i].level);
 	struct check_message m = check_read(text);
 	ck_assert_view(hl7_items_answer(&m.in, &m.header, &m.in.arena), levels[_i].answer);
 	check_drop(&m);
