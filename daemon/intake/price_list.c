@@ -76,8 +76,9 @@ price_list_send(struct booking_job *job, struct pg *pg)
 	for (size_t k = 0; k < in->n_items; k++)
 		if (in->items[k].refused.reason == NULL)
 			put_entry(&t, &in->items[k], sent++);
-	text_char(&t, ']');
-	struct pg_param params[] = {{view_of(facility), false}, {text_view(&t), false}};
+	text_string(&t, "]");
+	text_char(&t, '\0');		/* a text parameter ends so */
+	struct pg_param params[] = {{view_of(facility), false}, {(struct view){t.p, t.n - 1}, false}};
 	return pg_call(pg, SQL_ITEMS_KEEP, params, 2, on_kept, job);
 }
 
