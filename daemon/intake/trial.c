@@ -10,6 +10,7 @@
 #include "proto/hl7/envelope.h"
 #include "proto/hl7/mllp.h"
 #include "proto/text.h"
+#include "proto/utf8.h"
 
 enum {
 	STEP = 8192,			/* bytes between two looks at the clock, */
@@ -126,13 +127,15 @@ take_message(struct trial *t, struct view bytes)
 	hl7_header_parse(bytes, "PTD", &scratch, &h, &ignored);
 	t->why_stranger = "feed_unknown";
 	t->sender = directory_feed_of_header(t->core->directory, h.application, h.facility, &t->why_stranger);
-	if (t->sender != NULL && !scope_has(t->scope, t->sender->facility)) {	/* another facility's: as if there were none */
+	bool plain = ascii_is_valid(h.application) && ascii_is_valid(h.facility);	/* else it could be another feed's in its character set */
+	bool hidden = t->sender != NULL && !scope_has(t->scope, t->sender->facility);
+	if (hidden) {		/* another facility's: as if there were none */
 		t->sender = NULL;
 		t->why_stranger = "feed_unknown";
 	}
 	arena_free(&scratch);
 	const struct feed *feed = t->feed != NULL ? t->feed : t->sender;
-	t->reading = message_new(t->core, bytes, true, "trial", &anybody, feed != NULL ? feed->feed_id : MESSAGE_OF_NOBODY);
+	t->reading = message_new(t->core, bytes, true, "trial", &anybody, feed != NULL ? feed->feed_id : hidden || !plain ? MESSAGE_OF_NOBODY : 0);
 	t->reading->trial = true;
 	if (t->envelope.overflow)
 		message_refuse(t->reading, "batch_too_large", "the frame holds more messages than are taken; send the rest in another");
