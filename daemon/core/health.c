@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-enum { LEAST_US = 2000000 };
+enum { LEAST_US = 3000000 };	/* a beat that fails, and the next one late, is no outage, however short the hold is */
 
 struct health {
 	struct core *core;

@@ -285,9 +285,13 @@ class Injector:
     def thaw(self):
         self._call(self._set_gate(True))
 
+    def open(self):
+        """How many connections there are."""
+        return len(self._links)
+
     def cut(self):
-        """Every connection is cut. How many there were."""
-        return self._call(self._cut())
+        """Every connection is cut."""
+        self._call(self._cut())
 
     # ---- within the loop
 
@@ -351,7 +355,6 @@ class Injector:
         links = list(self._links)
         for link in links:
             link.close()
-        return len(links)
 
     async def _end(self):
         self._listener.close()
