@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-enum { CLOSE_BATCH = 200 };
+enum { CLOSE_BATCH = 200, CLOSE_AT_ONCE = 25 };	/* visits of a turn at most; from so many on the next turn follows at once */
 
 enum close_column { CLOSE_VISITS, CLOSE_BILLS, CLOSE_FAILED };
 
@@ -59,7 +59,7 @@ on_closed(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	metric_add(metrics_series(m, "visitbill_close_failed_total", METRIC_COUNTER, "Visits that could not be closed.", ""), failed);
 	if (visits > 0)
 		log_info("close", "visits=%ld bills=%ld failed=%ld", visits, bills, failed);
-	upkeep_end(u, visits - failed >= CLOSE_BATCH);
+	upkeep_end(u, visits - failed >= CLOSE_AT_ONCE);
 }
 
 void

@@ -91,12 +91,13 @@ end $$;
 -- Moves watermarks forward. p_age: microseconds since the newest message of the feed came; null: now. Rows are touched in feed order, so two daemons
 -- cannot wait for each other.
 create or replace function feed_marks(p_feed int[], p_mark timestamptz[], p_age bigint[]) returns void
-language sql security definer set search_path from current as $$
+language plpgsql security definer set search_path from current as $$
+begin
     insert into feed_watermark as w (feed_id, mark, seen_at)
     select f, max(m), now() - min(coalesce(a, 0)) * interval '1 us' from unnest(p_feed, p_mark, p_age) as t (f, m, a) group by f order by f
     on conflict (feed_id) do update
-       set mark = greatest(w.mark, excluded.mark), seen_at = greatest(w.seen_at, excluded.seen_at)
-$$;
+       set mark = greatest(w.mark, excluded.mark), seen_at = greatest(w.seen_at, excluded.seen_at);
+end $$;
 
 -- Price list rows from `visitbillctl items import`; a row that is there is replaced. Returns the rows changed.
 create or replace function items_import(p_facility text, p json) returns bigint

@@ -43,15 +43,16 @@ end $$;
 -- When tokens were used last, and from where. A token may come several times, and late: the newest use counts. Locks token_use in the order of
 -- token_id.
 create or replace function tokens_used(p_token bigint[], p_at timestamptz[], p_peer text[]) returns void
-language sql security definer set search_path from current as $$
+language plpgsql security definer set search_path from current as $$
+begin
     insert into token_use as u (token_id, last_used_at, last_peer)
     select distinct on (n.token_id) n.token_id, n.used_at, n.peer
       from unnest(p_token, p_at, p_peer) n (token_id, used_at, peer) join api_token using (token_id)
      order by n.token_id, n.used_at desc
     on conflict (token_id) do update
        set last_used_at = greatest(u.last_used_at, excluded.last_used_at),
-           last_peer = case when excluded.last_used_at >= u.last_used_at then excluded.last_peer else u.last_peer end
-$$;
+           last_peer = case when excluded.last_used_at >= u.last_used_at then excluded.last_peer else u.last_peer end;
+end $$;
 
 -- For `visitbillctl token list`.
 create or replace function token_list() returns table (name text, role text, facilities text[], feed text, created_at timestamptz, created_by text,

@@ -156,16 +156,19 @@ $$;
 -- Held reversals whose original has arrived since, oldest first, as quarantine_rows gives them.
 create or replace function quarantine_ready(p_limit int)
 returns table (quarantine_id bigint, feed_id int, content_type text, bytes bytea, ordinal int, operation text)
-language sql stable security definer set search_path from current as $$
-    select r.* from quarantine_rows(array(
-        select q.quarantine_id from quarantine_waiting w join quarantine q using (quarantine_id)
-         where w.held
-           and exists (select 1 from facility f join visit v on v.facility_id = f.facility_id
-                         join charge c on c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id and c.source_line = q.awaits_line
-                        where f.code = q.facility_code and v.visit_no = visit_named(f.facility_id, q.visit_no, 'any', null)
-                          and c.sent_as = line_known_as(c.visit_id, q.feed_id, q.awaits_line, case when v.merged_into is null then '' else v.visit_no end, null))
-         order by q.quarantine_id limit p_limit)) r
-$$;
+language plpgsql stable security definer set search_path from current as $$
+#variable_conflict use_column
+begin
+    return query
+        select r.* from quarantine_rows(array(
+            select q.quarantine_id from quarantine_waiting w join quarantine q using (quarantine_id)
+             where w.held
+               and exists (select 1 from facility f join visit v on v.facility_id = f.facility_id
+                             join charge c on c.visit_id = coalesce(v.merged_into, v.visit_id) and c.feed_id = q.feed_id and c.source_line = q.awaits_line
+                            where f.code = q.facility_code and v.visit_no = visit_named(f.facility_id, q.visit_no, 'any', null)
+                              and c.sent_as = line_known_as(c.visit_id, q.feed_id, q.awaits_line, case when v.merged_into is null then '' else v.visit_no end, null))
+             order by q.quarantine_id limit p_limit)) r;
+end $$;
 
 -- One entry, to be replayed; ended: how it did, where it is resolved.
 create or replace function quarantine_bytes(p_id bigint, p_scope text[])

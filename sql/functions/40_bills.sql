@@ -151,19 +151,20 @@ end $$;
 -- Closes what is due, at most p_limit visits: discharged ones whose feeds have all passed the discharge (see feeds_behind) or whose grace time
 -- is over, and closed ones whose late lines have waited long enough. Visits that another session holds are left for the next
 -- turn, and one that cannot be closed does not hold up the others: it is counted and tried again. On a server that is slow it ends before the
--- time that a statement may take, so that what is done stays done; without such a time it goes through all. Locks the visits in the order taken;
--- each then its bills. Returns the visits looked at, the bills issued and the visits that failed.
+-- time that a statement may take, so that what is done stays done; without such a time it goes through all. Where there are many facilities, none of
+-- them fills a turn. Locks the visits in the order taken; each then its bills. Returns the visits looked at, the bills issued and the visits that failed.
 create or replace function visits_close(p_limit int, out visits int, out bills int, out failed int)
 language plpgsql security definer set search_path from current as $$
 declare
-    v record;
+    v_next record;
     v_time constant interval := nullif(current_setting('statement_timeout')::interval, interval '0') / 4;
     v_until timestamptz;
+    v_share int := greatest(25, least(2 * p_limit, 8 * p_limit / greatest(1, (select count(*)::int from facility))));      -- of a facility in a turn; some may be held
 begin
     visits := 0;
     bills := 0;
     failed := 0;
-    for v in
+    for v_next in
         with facility_mark as (
             -- of all feeds that bills wait for the oldest mark; the one seen longest ago, and the next: that one counts for a visit that the first has told of
             select f.facility_id, f.grace, f.late_grace, coalesce(min(coalesce(w.mark, '-infinity')) filter (where d.feed_id is not null), 'infinity') as mark,
@@ -172,35 +173,59 @@ begin
                    coalesce((array_agg(coalesce(w.seen_at, '-infinity') order by w.seen_at nulls first, d.feed_id) filter (where d.feed_id is not null))[2], 'infinity') as next_seen
               from facility f left join feed d on d.facility_id = f.facility_id and d.waits and d.active left join feed_watermark w using (feed_id)
              group by f.facility_id
+        ), due as (
+            -- Of each facility what waits the longest, by ranges of visit_discharged and visit_late: what is not due yet costs nothing, however much it is.
+            -- First what all feeds have passed; then the same of the visits that the feed silent for the longest has told of; those whose grace is over; and
+            -- what failed before.
+            select distinct d.* from facility_mark m cross join lateral (
+                (select v.visit_id, true as discharged, v.close_failed_at, v.discharge_seen_at as since from visit v
+                  where v.facility_id = m.facility_id and v.state = 'discharged' and v.close_failed_at is null
+                    and v.discharge_seen_at < m.first_seen and v.discharged_at <= m.mark
+                  order by v.close_failed_at nulls first, v.discharge_seen_at limit v_share)
+                union all
+                (select v.visit_id, true, v.close_failed_at, v.discharge_seen_at from visit v
+                  where v.facility_id = m.facility_id and v.state = 'discharged' and v.close_failed_at is null
+                    and v.discharge_feed = m.first_feed and v.discharge_seen_at >= m.first_seen and v.discharge_seen_at < m.next_seen and v.discharged_at <= m.mark
+                  order by v.close_failed_at nulls first, v.discharge_seen_at limit v_share)
+                union all
+                (select v.visit_id, true, v.close_failed_at, v.discharge_seen_at from visit v
+                  where v.facility_id = m.facility_id and v.state = 'discharged' and v.close_failed_at is null and v.discharge_seen_at < now() - m.grace
+                  order by v.close_failed_at nulls first, v.discharge_seen_at limit v_share)
+                union all
+                (select v.visit_id, true, v.close_failed_at, v.discharge_seen_at from visit v
+                  where v.facility_id = m.facility_id and v.state = 'discharged' and v.close_failed_at is not null
+                    and (v.discharge_seen_at < now() - m.grace or v.discharged_at <= m.mark
+                         and v.discharge_seen_at < case when v.discharge_feed = m.first_feed then m.next_seen else m.first_seen end)
+                  order by v.close_failed_at, v.discharge_seen_at limit v_share)
+                union all
+                (select v.visit_id, false, v.close_failed_at, v.late_since from visit v
+                  where v.facility_id = m.facility_id and v.late_since < now() - m.late_grace and v.state in ('billed', 'settled')
+                  order by v.close_failed_at nulls first, v.late_since limit v_share)) d
         ), discharged as (
-            select visit.visit_id, true as discharged
-              from visit join facility_mark m using (facility_id)
-             where visit.state = 'discharged'
-               and ((m.mark >= visit.discharged_at
-                     and case when visit.discharge_feed = m.first_feed then m.next_seen else m.first_seen end > visit.discharge_seen_at)
-                    or visit.discharge_seen_at + m.grace < now())
-             order by visit.close_failed_at nulls first, visit.discharge_seen_at limit p_limit
-               for no key update of visit skip locked
+            select v.visit_id, true as discharged
+              from due d join visit v using (visit_id)
+             where d.discharged and v.state = 'discharged' and v.discharge_seen_at = d.since
+             order by d.close_failed_at nulls first, d.since limit p_limit
+               for no key update of v skip locked
         ), late as (
-            select visit.visit_id, false
-              from visit join facility_mark m using (facility_id)
-             where visit.late_since is not null and visit.late_since + m.late_grace < now()
-               and visit.state in ('billed', 'settled')
-             order by visit.close_failed_at nulls first, visit.late_since limit p_limit
-               for no key update of visit skip locked
+            select v.visit_id, false
+              from due d join visit v using (visit_id)
+             where not d.discharged and v.late_since = d.since and v.state in ('billed', 'settled')
+             order by d.close_failed_at nulls first, d.since limit p_limit
+               for no key update of v skip locked
         )
         select * from discharged union all select * from late
     loop
         v_until := coalesce(v_until, clock_timestamp() + v_time);       -- from the first one on: to find them may take a while, too
         begin
-            if bill_issue(v.visit_id, case when v.discharged then (select feeds_behind(d) from visit d where d.visit_id = v.visit_id) else '{}' end)
+            if bill_issue(v_next.visit_id, case when v_next.discharged then (select feeds_behind(d) from visit d where d.visit_id = v_next.visit_id) else '{}' end)
                is not null then
                 bills := bills + 1;
             end if;
-            perform visits_settle(array[v.visit_id], true);
+            perform visits_settle(array[v_next.visit_id], true);
         exception when others then
-            raise warning 'visit % cannot be closed: %', v.visit_id, sqlerrm;
-            update visit set close_failed_at = now() where visit_id = v.visit_id;
+            raise warning 'visit % cannot be closed: %', v_next.visit_id, sqlerrm;
+            update visit set close_failed_at = now() where visit_id = v_next.visit_id;
             failed := failed + 1;
         end;
         visits := visits + 1;

@@ -134,15 +134,18 @@ end $$;
 -- Claims live attempts that are due for a look at the channel, and sets when the next look is, doubling up to a minute.
 create or replace function payments_due(p_limit int) returns table (payment_id bigint, channel text, merchant text, out_trade_no text,
     state text, expired boolean, age_s bigint, shown boolean)
-language sql security definer set search_path from current as $$
-    update payment p set checks = p.checks + 1, next_check_at = now() + least(interval '60 s', interval '5 s' * power(2, least(p.checks, 4)))
-      from (select d.payment_id from payment d
-             where d.state in ('created', 'pending', 'unknown') and d.next_check_at <= now()
-             order by d.next_check_at limit p_limit for update skip locked) due
-     where p.payment_id = due.payment_id
-    returning p.payment_id, p.channel, p.merchant, p.out_trade_no, p.state, p.expires_at <= now(),
-              extract(epoch from now() - p.created_at)::bigint, p.code_url is not null
-$$;
+language plpgsql security definer set search_path from current as $$
+#variable_conflict use_column
+begin
+    return query
+        update payment p set checks = p.checks + 1, next_check_at = now() + least(interval '60 s', interval '5 s' * power(2, least(p.checks, 4)))
+          from (select d.payment_id from payment d
+                 where d.state in ('created', 'pending', 'unknown') and d.next_check_at <= now()
+                 order by d.next_check_at limit p_limit for update skip locked) due
+         where p.payment_id = due.payment_id
+        returning p.payment_id, p.channel, p.merchant, p.out_trade_no, p.state::text, p.expires_at <= now(),
+                  extract(epoch from now() - p.created_at)::bigint, p.code_url is not null;
+end $$;
 
 -- The payer gave up: what the daemon needs to close the order at the channel. The attempt ends only when the channel says so.
 create or replace function payment_cancel(p_payment text, p_scope text[], out outcome text, out doc text, out payment_id bigint,

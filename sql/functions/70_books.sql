@@ -296,7 +296,9 @@ $$;
 
 -- For `visitbillctl status` and the gauges of /metrics that only the database knows. Reads what is kept, what is live and what waits, and no history.
 create or replace function status_doc() returns json
-language sql stable security definer set search_path from current as $$
+language plpgsql stable security definer set search_path from current as $$
+begin
+    return (
     with counted as (
         select kind, name, sum(n)::bigint as n from (select * from kept_count union all select * from kept_change) k group by kind, name having sum(n) <> 0
     )
@@ -318,5 +320,5 @@ language sql stable security definer set search_path from current as $$
         'feeds', (select coalesce(json_agg(json_build_object('feed', f.name, 'facility', y.code, 'waits', f.waits, 'mark', iso_time(w.mark),
                          'lag_seconds', round(extract(epoch from now() - w.mark))) order by f.name), '[]')
                     from feed f left join facility y using (facility_id) left join feed_watermark w using (feed_id) where f.feed_id > 0 and f.active),
-        'late_visits', (select count(*) from visit where late_since is not null))
-$$;
+        'late_visits', (select count(*) from visit where late_since is not null)));
+end $$;

@@ -2,10 +2,11 @@
 when they were empty and kept, a turn for every reversal."""
 
 import time
+from datetime import timedelta
 
 import pytest
 
-from .ledger import Event, charge, fresh_number, reversal
+from .ledger import NOON, Event, charge, fresh_number, reversal
 
 
 def seconds(call, *args):
@@ -231,3 +232,24 @@ def test_closing_and_the_audit_read_in_proportion(fresh):
     closing_more, auditing_more, slice_of_ten_more = more(450)      # 600
     assert closing_more / closing < 8 and auditing_more / auditing < 8
     assert slice_of_ten_more < 3.5 * slice_of_ten, (slice_of_ten, slice_of_ten_more)    # four times as many visits; plans differ with when autovacuum came by
+
+
+def test_what_waits_for_a_feed_costs_closing_nothing(fresh):
+    """However many wait, a turn looks at those that are due."""
+    def waiting(count):
+        numbers = [fresh_number() for _ in range(count)]
+        fresh.post(*[charge(number, "a", 100, feed="lab", facility="W01") for number in numbers])
+        fresh.events(*[Event("discharge", number, facility="W01", feed="lab", at=NOON) for number in numbers])
+        return numbers
+
+    fresh.ask(DAEMON)
+    fresh.mark(lab=NOON + timedelta(hours=1))
+    waiting(5)
+    assert fresh.close() == (0, 0, 0)
+    few, _ = rows_read(fresh, fresh.close, 200)
+    waiting(300)
+    fresh.mark(lab=NOON + timedelta(hours=2))
+    many, result = rows_read(fresh, fresh.close, 200)
+    assert result == (0, 0, 0) and many <= few + 20, (few, many)
+    fresh.mark(theatre=NOON + timedelta(hours=1))
+    assert fresh.close() == (305, 305, 0)
