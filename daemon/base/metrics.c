@@ -2,9 +2,11 @@
 #include "metrics.h"
 
 #include <inttypes.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "memory.h"
 
 enum { BUCKETS = 22 };		/* 1, 2, 4 … 2^20, +Inf */
@@ -21,12 +23,27 @@ struct metric_family {
 	struct metric_family *next;
 	char *name, *help;
 	enum metric_type type;
-	struct metric_series *series;
+	struct metric_series *series, **tail;
+	void *by_labels;	/* tsearch's: a city has thousands */
 };
 
 struct metrics {
 	struct metric_family *families, **tail;
 };
+
+static int
+compare_labels(const void *a, const void *b)
+{
+	const struct metric_series *one = a, *other = b;
+
+	return strcmp(one->labels, other->labels);
+}
+
+static void
+leave(void *node)
+{
+	(void)node;
+}
 
 struct metrics *
 metrics_new(void)
@@ -45,6 +62,7 @@ metrics_free(struct metrics *m)
 	while (m->families != NULL) {
 		struct metric_family *f = m->families;
 		m->families = f->next;
+		tdestroy(f->by_labels, leave);
 		while (f->series != NULL) {
 			struct metric_series *s = f->series;
 			f->series = s->next;
@@ -70,16 +88,22 @@ metrics_series(struct metrics *m, const char *family, enum metric_type type, con
 		f->name = memory_text(family, strlen(family));
 		f->help = memory_text(help, strlen(help));
 		f->type = type;
+		f->tail = &f->series;
 		*m->tail = f;
 		m->tail = &f->next;
 	}
-	struct metric_series **at = &f->series;
-	for (; *at != NULL; at = &(*at)->next)
-		if (strcmp((*at)->labels, labels) == 0)
-			return *at;
-	*at = memory_new(sizeof(**at));
-	(*at)->labels = memory_text(labels, strlen(labels));
-	return *at;
+	struct metric_series key = {.labels = (char *)labels}, *s;
+	void *node = tfind(&key, &f->by_labels, compare_labels);
+
+	if (node != NULL)
+		return *(struct metric_series **)node;
+	s = memory_new(sizeof(*s));
+	s->labels = memory_text(labels, strlen(labels));
+	if (tsearch(s, &f->by_labels, compare_labels) == NULL)
+		fatal("out of memory for a metric");
+	*f->tail = s;
+	f->tail = &s->next;
+	return s;
 }
 
 void
