@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "archive_export.h"
-#include "bundle.h"
 #include "ctl.h"
 #include "database.h"
 #include "document.h"
@@ -30,16 +29,6 @@ struct run {
 static const char plan_sql[] =
     "select coalesce(json_agg(json_build_object('relation', relation, 'part', part, 'first_id', first_id, 'last_id', last_id, 'bytes', pg_size_pretty(bytes),"
     "    'newest', to_char(newest, 'YYYY-MM-DD'), 'why', why, 'sums', sums)), '[]') as plan from archive_plan($1::date::timestamptz)";
-
-static int
-check_schema(PGconn *db)
-{
-	int version = database_schema_version(db), newest = bundle_migrations[bundle_n_migrations - 1].version;
-
-	if (version >= 0 && version != newest)
-		ctl_failed("the schema is at version %d and this binary is for %d: run visitbillctl migrate", version, newest);
-	return version == newest ? 0 : -1;
-}
 
 /* DATE, as PostgreSQL reads it; not one to come. */
 static int
@@ -214,7 +203,7 @@ ctl_archive(const struct ctl *c, int argc, char **argv)
 	if ((run.db = database_open(c, DATABASE_OWNER)) == NULL)
 		return CTL_FAILED;
 	run.by = user_name(&a);
-	int status = check_schema(run.db) == 0 ? archive(&run, yes) : CTL_FAILED;
+	int status = database_check_version(run.db, c->config) == 0 ? archive(&run, yes) : CTL_FAILED;
 	PQfinish(run.db);
 	arena_free(&a);
 	return status;

@@ -140,8 +140,8 @@ database_schema_version(PGconn *db)
 	return version;
 }
 
-static int
-check_version(PGconn *db, const struct config *config)
+int
+database_check_version(PGconn *db, const struct config *config)
 {
 	int version = database_schema_version(db), newest = bundle_migrations[bundle_n_migrations - 1].version;
 
@@ -179,7 +179,7 @@ database_open_on(const struct ctl *c, enum database_server server, enum database
 	if (db == NULL)
 		return NULL;
 	bool any = access == DATABASE_OWNER || access == DATABASE_LOOK;
-	if (set_session(db, config) == 0 && (server == DATABASE_PRIMARY || say_lag(db, name) == 0) && (any || check_version(db, config) == 0)
+	if (set_session(db, config) == 0 && (server == DATABASE_PRIMARY || say_lag(db, name) == 0) && (any || database_check_version(db, config) == 0)
 	    && (beginnings[access] == NULL || database_run(db, beginnings[access]) == 0))
 		return db;
 	PQfinish(db);

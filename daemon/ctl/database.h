@@ -46,5 +46,7 @@ const char *database_complaint(const PGconn *db, const PGresult *r, char *buf, s
 
 /* The version that the schema has reached, 0 where visitbill is not in it; -1 after having said why. */
 int database_schema_version(PGconn *db);
+/* 0 where the schema is the one that this program is made for; -1 after having said what is wrong. */
+int database_check_version(PGconn *db, const struct config *config);
 
 #endif

@@ -27,20 +27,13 @@ ask(PGconn *db, const char *sql, int n, const char *const *values)
 	return doc;
 }
 
-static int
-sum_up(struct dismissal *d, struct quarantine_sum *s)
+static json_object *
+ask_summary(void *arg, int64_t after)
 {
-	int64_t after = 0;
+	struct dismissal *d = arg;
+	const char *values[] = {d->filter, arena_printf(&d->arena, "%" PRId64, after)};
 
-	do {
-		const char *values[] = {d->filter, arena_printf(&d->arena, "%" PRId64, after)};
-		json_object *doc = ask(d->db, "select doc from quarantine_summary($1, $2, '{*}')", 2, values);
-		if (doc == NULL)
-			return CTL_FAILED;
-		after = quarantine_sum_add(s, doc);
-		json_object_put(doc);
-	} while (after > 0);
-	return CTL_OK;
+	return ask(d->db, "select doc from quarantine_summary($1, $2, '{*}')", 2, values);
 }
 
 /* All of them, so many at a time, each a transaction; *ret_n of how many it was said. */
@@ -92,27 +85,20 @@ dismiss_one(struct dismissal *d, const char *id)
 }
 
 static int
-dismiss_many(struct dismissal *d, bool yes)
+dismiss_many(void *arg, int64_t of)
 {
-	struct quarantine_sum *s = quarantine_sum_new();
-	int status = sum_up(d, s);
 	int64_t n;
 
-	if (status == CTL_OK)
-		quarantine_sum_print(s, stdout);
-	if (status == CTL_OK && quarantine_sum_total(s) > 0 && !yes) {
-		puts("nothing was dismissed; --yes does it");
-	} else if (status == CTL_OK && quarantine_sum_total(s) > 0) {
-		if ((status = dismiss_all(d, quarantine_sum_total(s), &n)) == CTL_OK)
-			printf("%" PRId64 " dismissed\n", n);
-	}
-	quarantine_sum_free(s);
-	return status;
+	if (dismiss_all(arg, of, &n) != CTL_OK)
+		return CTL_FAILED;
+	printf("%" PRId64 " dismissed\n", n);
+	return CTL_OK;
 }
 
 int
 ctl_quarantine_dismiss(const struct ctl *c, int argc, char **argv)
 {
+	static const struct quarantine_deed deed = {"dismissed", ask_summary, dismiss_many};
 	struct quarantine_words words = {0};
 	struct dismissal d = {0};
 	const char *id = NULL;
@@ -134,7 +120,7 @@ ctl_quarantine_dismiss(const struct ctl *c, int argc, char **argv)
 	}
 	status = CTL_FAILED;
 	if ((d.db = database_open(c, DATABASE_WRITE)) != NULL && database_commit(d.db) == 0)		/* from here each call is a transaction */
-		status = id != NULL ? dismiss_one(&d, id) : dismiss_many(&d, yes && !dry_run);
+		status = id != NULL ? dismiss_one(&d, id) : quarantine_many(&deed, &d, yes && !dry_run);
 out:
 	PQfinish(d.db);
 	arena_free(&d.arena);

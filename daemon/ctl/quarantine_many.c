@@ -34,6 +34,7 @@ struct group {
 	int64_t n;
 };
 
+/* How many there are of each feed and reason, added up over the documents of quarantine_summary. */
 struct quarantine_sum {
 	struct group *groups;
 	size_t n_groups;
@@ -41,24 +42,15 @@ struct quarantine_sum {
 	json_object *examples;		/* of the first document that has any */
 };
 
-struct quarantine_sum *
-quarantine_sum_new(void)
+static void
+sum_free(struct quarantine_sum *s)
 {
-	return memory_new(sizeof(struct quarantine_sum));
-}
-
-void
-quarantine_sum_free(struct quarantine_sum *s)
-{
-	if (s == NULL)
-		return;
 	for (size_t i = 0; i < s->n_groups; i++) {
 		free(s->groups[i].feed);
 		free(s->groups[i].reason);
 	}
 	free(s->groups);
 	json_object_put(s->examples);
-	free(s);
 }
 
 static struct group *
@@ -76,8 +68,9 @@ group_of(struct quarantine_sum *s, const char *feed, const char *reason)
 	return &grown[s->n_groups++];
 }
 
-int64_t
-quarantine_sum_add(struct quarantine_sum *s, json_object *doc)
+/* Returns the id that the next document is to be asked for, 0 at the end. */
+static int64_t
+sum_add(struct quarantine_sum *s, json_object *doc)
 {
 	json_object *by = document_member(doc, "by"), *examples = document_member(doc, "examples");
 
@@ -90,12 +83,6 @@ quarantine_sum_add(struct quarantine_sum *s, json_object *doc)
 	if (s->examples == NULL && examples != NULL && json_object_array_length(examples) > 0)
 		s->examples = json_object_get(examples);
 	return json_object_get_int64(document_member(doc, "next"));
-}
-
-int64_t
-quarantine_sum_total(const struct quarantine_sum *s)
-{
-	return s->total;
 }
 
 static void
@@ -118,8 +105,8 @@ print_examples(json_object *examples, FILE *out)
 	table_free(t);
 }
 
-void
-quarantine_sum_print(const struct quarantine_sum *s, FILE *out)
+static void
+sum_print(const struct quarantine_sum *s, FILE *out)
 {
 	static const struct column columns[] = {{"entries", TEXT_RIGHT, false}, {"feed", TEXT_LEFT, false}, {"reason", TEXT_LEFT, false}};
 	struct table *t = table_new(columns, 3);
@@ -136,4 +123,35 @@ quarantine_sum_print(const struct quarantine_sum *s, FILE *out)
 	if (s->examples != NULL)
 		print_examples(s->examples, out);
 	table_free(t);
+}
+
+static int
+sum_up(struct quarantine_sum *s, const struct quarantine_deed *deed, void *arg)
+{
+	int64_t after = 0;
+
+	do {
+		json_object *doc = deed->ask(arg, after);
+		if (doc == NULL)
+			return CTL_FAILED;
+		after = sum_add(s, doc);
+		json_object_put(doc);
+	} while (after > 0);
+	return CTL_OK;
+}
+
+int
+quarantine_many(const struct quarantine_deed *deed, void *arg, bool yes)
+{
+	struct quarantine_sum s = {0};
+	int status = sum_up(&s, deed, arg);
+
+	if (status == CTL_OK)
+		sum_print(&s, stdout);
+	if (status == CTL_OK && s.total > 0 && yes)
+		status = deed->all(arg, s.total);
+	else if (status == CTL_OK && s.total > 0)
+		printf("nothing was %s; --yes does it\n", deed->done);
+	sum_free(&s);
+	return status;
 }

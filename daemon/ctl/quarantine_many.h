@@ -23,14 +23,14 @@ struct quarantine_filter quarantine_filter_of(const struct quarantine_words *w);
 /* The filter as SQL takes it, in the arena. Returns CTL_OK, or CTL_USAGE after having said what is wrong. */
 int quarantine_filter_read(const struct ctl *c, const struct quarantine_filter *f, struct arena *a, const char **ret);
 
-/* How many there are of each feed and reason, added up over the documents of quarantine_summary. */
-struct quarantine_sum;
-struct quarantine_sum *quarantine_sum_new(void);
-void quarantine_sum_free(struct quarantine_sum *s);
-/* Adds a document; returns the id that the next one is to be asked for, 0 at the end. */
-int64_t quarantine_sum_add(struct quarantine_sum *s, json_object *doc);
-int64_t quarantine_sum_total(const struct quarantine_sum *s);
-/* Prints it, and the first few entries. */
-void quarantine_sum_print(const struct quarantine_sum *s, FILE *out);
+/* What is to be done with all that a filter means. Each call returns a document of so many entries, behind the one of the id after (0: from the beginning), or
+ * NULL after having said what is wrong: */
+struct quarantine_deed {
+	const char *done;						/* "replayed" */
+	json_object *(*ask)(void *arg, int64_t after);			/* of the summary: what it would be of */
+	int (*all)(void *arg, int64_t of);				/* does it to all of them, of which there are so many; returns CTL_OK or CTL_FAILED */
+};
+/* Adds the summary up and prints it with the first few entries; with yes it is done, too. Returns CTL_OK or CTL_FAILED. */
+int quarantine_many(const struct quarantine_deed *deed, void *arg, bool yes);
 
 #endif

@@ -14,6 +14,7 @@ enum { AT_ONCE = 200 };
 
 struct asking {
 	const struct ctl *c;
+	const char *filter;
 	struct arena arena;
 };
 
@@ -53,25 +54,16 @@ replay_one(struct asking *d, const char *id)
 /* ------- many */
 
 static json_object *
-ask_many(struct asking *d, const char *filter, bool dry_run, int64_t after)
+ask_many(struct asking *d, bool dry_run, int64_t after)
 {
-	return ask(d, "/v1/quarantine/replay", arena_printf(&d->arena, "{\"filter\":%s,\"dry_run\":%s,\"limit\":%d,\"after\":%" PRId64 "}", filter,
+	return ask(d, "/v1/quarantine/replay", arena_printf(&d->arena, "{\"filter\":%s,\"dry_run\":%s,\"limit\":%d,\"after\":%" PRId64 "}", d->filter,
 	    dry_run ? "true" : "false", AT_ONCE, after));
 }
 
-static int
-sum_up(struct asking *d, const char *filter, struct quarantine_sum *s)
+static json_object *
+ask_summary(void *arg, int64_t after)
 {
-	int64_t after = 0;
-
-	do {
-		json_object *doc = ask_many(d, filter, true, after);
-		if (doc == NULL)
-			return CTL_FAILED;
-		after = quarantine_sum_add(s, doc);
-		json_object_put(doc);
-	} while (after > 0);
-	return CTL_OK;
+	return ask_many(arg, true, after);
 }
 
 static void
@@ -95,14 +87,15 @@ print_outcomes(json_object *outcomes)
 
 /* So many at a time; what was booked is resolved, so that after a failure the same can be asked for again. */
 static int
-replay_all(struct asking *d, const char *filter, int64_t of)
+replay_all(void *arg, int64_t of)
 {
+	struct asking *d = arg;
 	int64_t after = 0, replayed = 0, resolved = 0;
 	json_object *outcomes = json_object_new_object();
 	int status = CTL_OK;
 
 	do {
-		json_object *doc = ask_many(d, filter, false, after);
+		json_object *doc = ask_many(d, false, after);
 		if (doc == NULL) {
 			status = ctl_failed("stopped after %" PRId64 " of %" PRId64 " entries; say it again for the rest", replayed, of);
 			break;
@@ -122,28 +115,13 @@ replay_all(struct asking *d, const char *filter, int64_t of)
 	return status == CTL_OK && resolved < replayed ? CTL_FAILED : status;
 }
 
-static int
-replay_many(struct asking *d, const char *filter, bool yes)
-{
-	struct quarantine_sum *s = quarantine_sum_new();
-	int status = sum_up(d, filter, s);
-
-	if (status == CTL_OK)
-		quarantine_sum_print(s, stdout);
-	if (status == CTL_OK && quarantine_sum_total(s) > 0 && !yes)
-		puts("nothing was replayed; --yes does it");
-	else if (status == CTL_OK && quarantine_sum_total(s) > 0)
-		status = replay_all(d, filter, quarantine_sum_total(s));
-	quarantine_sum_free(s);
-	return status;
-}
-
 int
 ctl_quarantine_replay(const struct ctl *c, int argc, char **argv)
 {
+	static const struct quarantine_deed deed = {"replayed", ask_summary, replay_all};
 	struct quarantine_words words = {0};
 	struct asking d = {.c = c};
-	const char *id = NULL, *filter = NULL;
+	const char *id = NULL;
 	bool dry_run = false, yes = false;
 	const struct ctl_option options[] = {{"--dry-run", &dry_run, NULL}, {"--yes", &yes, NULL}, QUARANTINE_OPTIONS(words)};
 
@@ -154,9 +132,9 @@ ctl_quarantine_replay(const struct ctl *c, int argc, char **argv)
 		return ctl_usage(c, id != NULL ? "an ID is one entry: it goes without a filter" : "say which: an ID, or a filter");
 	if (id != NULL && (*id == '\0' || strspn(id, "0123456789") != strlen(id)))
 		return ctl_usage(c, "%s is not a number of a quarantine entry", id);
-	int status = quarantine_filter_read(c, &f, &d.arena, &filter);
+	int status = quarantine_filter_read(c, &f, &d.arena, &d.filter);
 	if (status == CTL_OK)
-		status = id != NULL ? replay_one(&d, id) : replay_many(&d, filter, yes && !dry_run);
+		status = id != NULL ? replay_one(&d, id) : quarantine_many(&deed, &d, yes && !dry_run);
 	arena_free(&d.arena);
 	return status;
 }

@@ -16,6 +16,7 @@ struct ft1 {
 	struct arena *a;
 	struct charge_line *line;
 	int code_field;		/* 7 or 25: where the item's code stands */
+	int id_field;		/* 2 or 23: where the line's id stands */
 };
 
 /* ERR-2 of a field of this FT1: FT1^2^10 */
@@ -29,13 +30,15 @@ static const char *
 where(void *arg, enum line_field field)
 {
 	static const int fields[] = {
-		[LINE_FIELD_SOURCE_LINE] = 2, [LINE_FIELD_REVERSES] = 2, [LINE_FIELD_CODE] = 0, [LINE_FIELD_NAME] = 0, [LINE_FIELD_NATIONAL_CODE] = 0,
+		[LINE_FIELD_CODE] = 0, [LINE_FIELD_NAME] = 0, [LINE_FIELD_NATIONAL_CODE] = 0,
 		[LINE_FIELD_DEPARTMENT] = 13, [LINE_FIELD_PERFORMER] = 20, [LINE_FIELD_ORDERER] = 21, [LINE_FIELD_ORDER_NO] = 23,
 		[LINE_FIELD_QUANTITY] = 10, [LINE_FIELD_PRICE] = 12, [LINE_FIELD_AMOUNT] = 11, [LINE_FIELD_CHARGED_AT] = 4,
 	};
 
 	const struct ft1 *t = arg;
 
+	if (field == LINE_FIELD_SOURCE_LINE || field == LINE_FIELD_REVERSES)
+		return location_of(t, t->id_field);
 	return location_of(t, fields[field] > 0 ? fields[field] : t->code_field);
 }
 
@@ -185,16 +188,21 @@ read_item(struct ft1 *t)
 	l->national_code = text_of(t, (size_t)t->code_field, 4);
 }
 
-/* The first of the profile's ids that is there. */
-static struct view
-read_id(const struct ft1 *t)
+/* The first of the profile's ids that is there. Where none is, the first that might have been is where to look. */
+static void
+read_id(struct ft1 *t)
 {
-	struct view id = VIEW_NONE;
+	static const int fields[LINE_IDS] = {[LINE_ID_FT1_2] = 2, [LINE_ID_FT1_23] = 23};
+	int first = 0;
 
-	for (size_t i = 0; i < t->profile->n_line_id && id.n == 0; i++)
-		if (t->profile->line_id[i] != LINE_ID_BY_MESSAGE)
-			id = text_of(t, t->profile->line_id[i] == LINE_ID_FT1_2 ? 2 : 23, 1);
-	return id;
+	for (size_t i = 0; i < t->profile->n_line_id && t->line->source_line.n == 0; i++) {
+		if ((t->id_field = fields[t->profile->line_id[i]]) == 0)
+			break;
+		first = first != 0 ? first : t->id_field;
+		t->line->source_line = text_of(t, (size_t)t->id_field, 1);
+	}
+	if (t->line->source_line.n == 0)
+		t->id_field = first != 0 ? first : 2;
 }
 
 /* What a feed means that writes credits as charges of less than nothing. The amount's sign counts, else that of quantity × unit price; where both of these are
@@ -216,7 +224,7 @@ read_fields(struct ft1 *t, const struct hl7_context *c)
 
 	read_type(t);
 	read_time(t, c->offset);
-	l->source_line = read_id(t);
+	read_id(t);
 	read_item(t);
 	l->has_quantity = number(t, hl7_component(hl7_field(t->f, 10), t->d, 1), 10, QUANTITY_DIGITS, &l->quantity);
 	l->has_amount = money(t, 11, AMOUNT_DIGITS, &l->amount);
@@ -249,7 +257,7 @@ made_id(const struct ft1 *t, const struct view *parts, size_t n_parts)
 
 	for (size_t i = 0; i < n_parts; i++) {
 		if (parts[i].n > most - id.n) {
-			refuse(t, "field_invalid", "the line's id, made of FT1-2, MSH-10 and FT1-1, is longer than 200 bytes", 2);
+			refuse(t, "field_invalid", "the line's id, made of its own, MSH-10 and FT1-1, is longer than 200 bytes", t->id_field);
 			return VIEW_NONE;
 		}
 		if (parts[i].n > 0)
@@ -257,7 +265,7 @@ made_id(const struct ft1 *t, const struct view *parts, size_t n_parts)
 		id.n += parts[i].n;
 	}
 	if (field_text_complaint(FIELD_SOURCE_LINE, id) != NULL) {
-		refuse(t, "field_invalid", "the line's id, made of FT1-2, MSH-10 and FT1-1, holds a control character", 2);
+		refuse(t, "field_invalid", "the line's id, made of its own, MSH-10 and FT1-1, holds a control character", t->id_field);
 		return VIEW_NONE;
 	}
 	return arena_copy(t->a, buf, id.n);
@@ -309,7 +317,7 @@ name_line(const struct ft1 *t, struct view reverses, struct view message_id)
 	if (l->kind == LINE_CREDIT && reverses.n == 0) {
 		l->reverses = l->source_line;
 		if (l->source_line.n == 0)
-			refuse(t, "field_missing", "a credit names the line that it takes back, in ZRV-1 or FT1-2", 2);
+			refuse(t, "field_missing", arena_printf(t->a, "a credit names the line that it takes back, in ZRV-1 or FT1-%d", t->id_field), t->id_field);
 		else
 			l->source_line = made_id(t, (const struct view[]){l->source_line, VIEW_LITERAL("/CD/"), message_id, slash, place_of(t)}, 5);
 	} else if (l->source_line.n == 0) {
@@ -332,7 +340,7 @@ finish_line(struct hl7_ft1 *w)
 	struct hl7_segment s = {.id = "FT1", .line = w->line};
 	struct hl7_fields f;
 	struct charge_line *l = &w->intake->lines[w->n - 1];
-	struct ft1 t = {&f, &w->header->delimiters, w->context.profile, &w->intake->arena, l, 7};
+	struct ft1 t = {&f, &w->header->delimiters, w->context.profile, &w->intake->arena, l, 7, 2};
 
 	w->waits = false;
 	hl7_split(&s, &w->header->delimiters, &f);

@@ -220,6 +220,38 @@ START_TEST(a_line_is_identified_by_the_first_id_that_is_there)
 }
 END_TEST
 
+static const struct { const char *line_id, *place; } bad_ids[] = {
+	{"FT1-2", "FT1^1^2"}, {"FT1-23", "FT1^1^23"}, {"FT1-2 FT1-23", "FT1^1^23"}, {"FT1-23 FT1-2", "FT1^1^23"},
+};
+
+/* It is named by the place that it came from. */
+START_TEST(an_id_that_cannot_be_one_is_named_where_it_stands)
+{
+	struct hl7_profile *p;
+	struct check_message m = read_lines(&(struct check_setting){PROFILE_LINE_ID, bad_ids[_i].line_id}, 1, &p,
+	    _i == 0 ? "FT1|1|a\\X01\\b||20260115||CG|A01|||1|1.00\r" : "FT1|1|||20260115||CG|A01|||1|1.00||||||||||||a\\X01\\b\r");
+
+	ck_assert_str_eq(m.in.lines[0].refused.reason, "field_invalid");
+	ck_assert_str_eq(m.in.lines[0].refused.location, bad_ids[_i].place);
+	check_drop(&m);
+	hl7_profile_free(p);
+}
+END_TEST
+
+/* A credit without an id and without ZRV takes back nothing: the first place that an id might have been in is named. */
+START_TEST(a_credit_of_nothing_is_told_where_its_id_would_be)
+{
+	struct hl7_profile *p;
+	struct check_message m = read_lines(&(struct check_setting){PROFILE_LINE_ID, bad_ids[_i].line_id}, 1, &p, "FT1|1|||20260115||CD|A01|||1|1.00\r");
+	static const char *const places[] = {"FT1^1^2", "FT1^1^23", "FT1^1^2", "FT1^1^23"};
+
+	ck_assert_str_eq(m.in.lines[0].refused.reason, "field_missing");
+	ck_assert_str_eq(m.in.lines[0].refused.location, places[_i]);
+	check_drop(&m);
+	hl7_profile_free(p);
+}
+END_TEST
+
 static const struct { const char *setting, *line, *code, *name, *national, *reason, *place; } items[] = {
 	{"FT1-7", "A^甲^L^N1|D8||1|1.00||||||||||||||B^乙^L^N2", "A", "甲", "N1", NULL, NULL},
 	{"FT1-7", "|D8||1|1.00||||||||||||||B^乙", "", "D8", "", NULL, NULL},
@@ -366,6 +398,8 @@ main(void)
 	check_add_rows(run, a_patient_is_numbered_by_type_or_authority, patients);
 	tcase_add_test(run.tcase, codes_of_a_feed_are_mapped);
 	check_add_rows(run, a_line_is_identified_by_the_first_id_that_is_there, ids);
+	check_add_rows(run, an_id_that_cannot_be_one_is_named_where_it_stands, bad_ids);
+	check_add_rows(run, a_credit_of_nothing_is_told_where_its_id_would_be, bad_ids);
 	check_add_rows(run, an_item_has_its_code_where_the_feed_says, items);
 	tcase_add_test(run.tcase, types_currencies_and_departments_are_mapped);
 	check_add_rows(run, a_negative_charge_is_a_credit_where_the_feed_says_so, negatives);
