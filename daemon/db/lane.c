@@ -1,77 +1,16 @@
-/* The lane: a queue, a batch in flight, what is set aside, and what to do when a batch fails. */
-#include "lane.h"
+/* The lane: a queue, a batch in flight, what is set aside. What to do when a batch fails is lane_failed.c's. */
+#include "lane_inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 
-enum {
-	RETRIES = 20,			/* of a batch that met a deadlock */
-	OTHER_RETRIES = 3,		/* of one that failed for no reason of its own */
-	WATCH_MS = 100, PAUSE_US = 100000, PAUSE_MAX_US = 1000000,
-	ASIDE_US = 250000,		/* between two tries of what is set aside */
-	SLOW_US = 300000,
-};
+enum { WATCH_MS = 100, SLOW_US = 300000 };
 
 #define BRIEF_MS "50"			/* how long an item that is alone waits for a lock */
-
-struct lane {
-	const char *name;
-	struct lane_limits limits;
-	const struct lane_ops *ops;
-	void *ctx;
-	struct pg *pg;
-	struct event *kick, *watch;
-	struct lane_list queue, flight;
-	struct lane_list aside;		/* could not be done for now; what comes with the same keys is behind it */
-	size_t weight;
-	bool in_flight, is_aside;	/* is_aside: the batch in flight is from there */
-	int64_t sent_at;		/* of the batch in flight */
-	int64_t not_before;		/* the next batch; monotonic, microseconds */
-	int64_t pause_us, aside_at;	/* how long the next pause is; when what is aside is tried */
-	int64_t moved_at;		/* when a batch was committed, or work came to an idle lane */
-	unsigned retries;		/* of the batch in flight */
-	size_t alone_left;		/* items still to be sent one by one */
-	size_t split_items;		/* while looking for a bad item: batches of at most this many */
-	size_t split_left;		/* items of the failed batch still to go */
-	size_t aside_most;		/* items of what is aside in a batch, at most; 0: any */
-};
-
-static size_t
-list_count(const struct lane_list *list)
-{
-	const struct lane_item *i;
-	size_t n = 0;
-
-	STAILQ_FOREACH(i, list, link)
-		n++;
-	return n;
-}
-
-static void lane_kick(struct lane *lane);
-
-/* The batch goes back to the front of where it came from, in order. */
-static void
-lane_requeue(struct lane *lane)
-{
-	struct lane_list *from = lane->is_aside ? &lane->aside : &lane->queue;
-
-	STAILQ_CONCAT(&lane->flight, from);
-	STAILQ_CONCAT(from, &lane->flight);
-}
-
-static struct lane_item *
-take_first(struct lane_list *list)
-{
-	struct lane_item *item = STAILQ_FIRST(list);
-
-	STAILQ_REMOVE_HEAD(list, link);
-	return item;
-}
 
 static bool
 has_key(const struct lane_list *list, uint64_t key)
@@ -84,124 +23,7 @@ has_key(const struct lane_list *list, uint64_t key)
 	return false;
 }
 
-/* Takes the items of a key off a list, in order. */
-static struct lane_list
-take_key(struct lane_list *list, uint64_t key)
-{
-	struct lane_list kept = STAILQ_HEAD_INITIALIZER(kept), taken = STAILQ_HEAD_INITIALIZER(taken);
-
-	while (!STAILQ_EMPTY(list)) {
-		struct lane_item *item = take_first(list);
-		if (item->key == key)
-			STAILQ_INSERT_TAIL(&taken, item, link);
-		else
-			STAILQ_INSERT_TAIL(&kept, item, link);
-	}
-	STAILQ_CONCAT(list, &kept);
-	return taken;
-}
-
-/* The batch is of one key. It waits aside, and after it what else is of that key. */
-static void
-lane_set_aside(struct lane *lane, const struct pg_outcome *outcome)
-{
-	bool again = lane->is_aside;
-	struct lane_list more = take_key(again ? &lane->aside : &lane->queue, STAILQ_FIRST(&lane->flight)->key);
-
-	size_t taken = list_count(&more) + 1;
-
-	lane->retries = 0;
-	STAILQ_CONCAT(&lane->aside, &lane->flight);
-	STAILQ_CONCAT(&lane->aside, &more);
-	if (!again)
-		lane->alone_left = lane->alone_left > taken ? lane->alone_left - taken : 0;
-	if (!again)
-		log_warn("lane.aside", "lane=%s sqlstate=%s why=\"%s\"", lane->name, outcome->sqlstate, outcome->message);
-	lane->aside_at = clock_monotonic() + ASIDE_US;
-}
-
-/* The data of something in the batch: halves, down to the one item. */
-static void
-lane_split(struct lane *lane, const struct pg_outcome *outcome)
-{
-	size_t n = list_count(&lane->flight);
-
-	log_warn("lane.batch_failed", "lane=%s items=%zu sqlstate=%s why=\"%s\"", lane->name, n, outcome->sqlstate, outcome->message);
-	lane->retries = 0;
-	if (n == 1) {
-		struct lane_item *item = STAILQ_FIRST(&lane->flight);
-		STAILQ_INIT(&lane->flight);
-		lane->weight -= item->weight;
-		if (!lane->is_aside && lane->split_left > 0)
-			lane->split_left--;
-		lane->ops->failed(lane->ctx, item, LANE_REFUSED, outcome->message);
-		return;
-	}
-	if (lane->is_aside) {		/* of one key: its items one after the other */
-		STAILQ_CONCAT(&lane->flight, &lane->aside);
-		STAILQ_CONCAT(&lane->aside, &lane->flight);
-		lane->aside_most = n / 2;
-		return;
-	}
-	lane->split_items = n / 2;
-	if (lane->split_left < n)
-		lane->split_left = n;
-	lane_requeue(lane);
-}
-
-/* One of the batch cannot be done for now: each is sent by itself, and that one is found. */
-static void
-lane_separate(struct lane *lane, const struct pg_outcome *outcome)
-{
-	size_t n = list_count(&lane->flight);
-
-	if (n == 1 || lane->is_aside) {
-		lane_set_aside(lane, outcome);
-		return;
-	}
-	log_warn("lane.batch_failed", "lane=%s items=%zu sqlstate=%s why=\"%s\"", lane->name, n, outcome->sqlstate, outcome->message);
-	lane->retries = 0;
-	if (lane->alone_left < n)
-		lane->alone_left = n;
-	lane_requeue(lane);
-}
-
-/* All of it again, after a while. */
-static void
-lane_pause(struct lane *lane, const struct pg_outcome *outcome)
-{
-	if (lane->pause_us == 0)
-		log_error("lane.waits", "lane=%s sqlstate=%s why=\"%s\"", lane->name, outcome->sqlstate, outcome->message);
-	lane->pause_us = lane->pause_us == 0 ? PAUSE_US : lane->pause_us * 2 < PAUSE_MAX_US ? lane->pause_us * 2 : PAUSE_MAX_US;
-	lane->not_before = clock_monotonic() + lane->pause_us;
-	lane_requeue(lane);
-}
-
-static void
-lane_failed(struct lane *lane, const struct pg_outcome *outcome)
-{
-	switch (pg_cause_of(outcome)) {
-	case PG_CAUSE_DATA:
-		lane_split(lane, outcome);
-		break;
-	case PG_CAUSE_LOCK:
-		if (strncmp(outcome->sqlstate, "40", 2) == 0 && lane->retries++ < RETRIES)
-			lane_requeue(lane);
-		else
-			lane_separate(lane, outcome);
-		break;
-	case PG_CAUSE_SERVER:
-		lane_pause(lane, outcome);
-		break;
-	case PG_CAUSE_OTHER:
-		if (!lane->is_aside && lane->retries++ < OTHER_RETRIES)
-			lane_pause(lane, outcome);
-		else
-			lane_separate(lane, outcome);
-		break;
-	}
-}
-
+static void lane_kick(struct lane *lane);
 static void lane_dispatch(struct lane *lane);
 
 /* What has queued up by now, where it is at least half of what has come back, is sent before the answers of this batch are made: the database works while
@@ -270,11 +92,11 @@ fill_from_queue(struct lane *lane)
 static void
 fill_from_aside(struct lane *lane)
 {
-	struct lane_list same = take_key(&lane->aside, STAILQ_FIRST(&lane->aside)->key);
+	struct lane_list same = lane_take_key(&lane->aside, STAILQ_FIRST(&lane->aside)->key);
 	size_t weight = 0, n = 0, most = lane->aside_most > 0 ? lane->aside_most : SIZE_MAX;
 
 	while (!STAILQ_EMPTY(&same) && n < most && (n == 0 || weight + STAILQ_FIRST(&same)->weight <= lane->limits.batch_weight)) {
-		struct lane_item *item = take_first(&same);
+		struct lane_item *item = lane_take_first(&same);
 		STAILQ_INSERT_TAIL(&lane->flight, item, link);
 		weight += item->weight;
 		n++;
@@ -290,7 +112,7 @@ give_back(struct lane *lane, struct lane_list *list, int64_t before)
 	struct lane_list old = STAILQ_HEAD_INITIALIZER(old), kept = STAILQ_HEAD_INITIALIZER(kept);
 
 	while (!STAILQ_EMPTY(list)) {
-		struct lane_item *item = take_first(list);
+		struct lane_item *item = lane_take_first(list);
 		if (item->queued_at < before)
 			STAILQ_INSERT_TAIL(&old, item, link);
 		else
@@ -298,7 +120,7 @@ give_back(struct lane *lane, struct lane_list *list, int64_t before)
 	}
 	STAILQ_CONCAT(list, &kept);
 	while (!STAILQ_EMPTY(&old)) {
-		struct lane_item *item = take_first(&old);
+		struct lane_item *item = lane_take_first(&old);
 		lane->weight -= item->weight;
 		lane->ops->failed(lane->ctx, item, LANE_UNAVAILABLE, "the database has not done it in time");
 	}
