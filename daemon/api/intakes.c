@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "intake/booking.h"
 #include "intake/marks.h"
+#include "intake/settle.h"
 #include "proto/json/requests.h"
 #include "proto/money.h"
 #include "proto/text.h"

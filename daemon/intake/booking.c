@@ -9,8 +9,8 @@
 #include "base/memory.h"
 #include "intake/batch.h"
 #include "intake/price_list.h"
+#include "intake/settle.h"
 #include "proto/hash.h"
-#include "proto/reason.h"
 
 /* Which lane visits of a hash slot are on while something of them is in work: their postings keep their order. */
 struct route {
@@ -49,57 +49,15 @@ hash_visit(const struct visit_ref *v)
 	return h ^ (h >> 29);
 }
 
-bool
-charge_line_is_fine(const struct charge_line *l)
-{
-	return l->refused.reason == NULL || strcmp(l->refused.reason, "held") == 0;
-}
-
-static void
-count_outcomes(struct booking *b, const struct booking_job *job)
-{
-	const char *feed = job->feed != NULL ? job->feed->name : "unknown";
-	char labels[160];
-
-	for (size_t i = 0; i < job->intake.n_lines;) {
-		const struct charge_line *l = &job->intake.lines[i];
-		const char *outcome = l->refused.reason != NULL ? l->refused.reason : l->outcome;
-		size_t n = 0;
-		for (; i < job->intake.n_lines; i++, n++) {	/* runs of one outcome: one look-up */
-			const struct charge_line *k = &job->intake.lines[i];
-			const char *other = k->refused.reason != NULL ? k->refused.reason : k->outcome;
-			if (other != outcome && (other == NULL || outcome == NULL || strcmp(other, outcome) != 0))
-				break;
-		}
-		if (job->feed != NULL && outcome != NULL && strcmp(outcome, "posted") == 0) {
-			metric_add(job->feed->lines_posted, (int64_t)n);	/* nearly all of them: no look-up */
-			continue;
-		}
-		snprintf(labels, sizeof(labels), "feed=\"%s\",outcome=\"%s\"", feed, outcome != NULL ? outcome : "none");
-		metric_add(metrics_series(b->core->metrics, "visitbill_lines_total", METRIC_COUNTER, "Charge lines by feed and outcome.", labels), (int64_t)n);
-	}
-}
-
 static void
 job_finish(struct booking *b, struct booking_job *job)
 {
 	b->weight -= job->weight;
 	if (!job->unavailable && !job->replay)
-		count_outcomes(b, job);
+		settle_count(b->core->metrics, job);
 	job->done(job, job->unavailable ? BOOKING_UNAVAILABLE : BOOKING_DONE);
 	if (b->on_progress != NULL)
 		b->on_progress(b->arg);
-}
-
-static bool
-job_has_refusals(const struct booking_job *job)
-{
-	if (job->intake.refused.reason != NULL)
-		return true;
-	for (size_t i = 0; i < job->intake.n_lines; i++)
-		if (job->intake.lines[i].refused.reason != NULL)
-			return true;
-	return false;
 }
 
 /* A commit costs the same for one line and for a hundred: little work is better together on the first lane than spread over all. */
@@ -153,46 +111,13 @@ job_next_step(struct booking *b, struct booking_job *job)
 	if (job->pending > 0)
 		return;
 	price_list_settle(&job->intake);
-	if (!job->unavailable && !job->parked && !job->replay && job_has_refusals(job)) {
+	if (!job->unavailable && !job->parked && !job->replay && settle_has_refusals(job)) {
 		job->parked = true;
 		/* by its bytes: behind the park of a large message nobody should wait who could go another way */
 		push(b, posting_new(job, POSTING_PARK, 1 + job->bytes.n / PARK_BYTES), job->intake.n_visits > 0 ? hash_visit(&job->intake.visits[0]) : 0);
 		return;
 	}
 	job_finish(b, job);
-}
-
-/* An outcome that is not a booking becomes the line's refusal. */
-static void
-line_settle(struct charge_line *l, struct arena *a)
-{
-	if (l->refused.reason != NULL || l->outcome == NULL || strcmp(l->outcome, "posted") == 0 || strcmp(l->outcome, "late") == 0
-	    || strcmp(l->outcome, "duplicate") == 0)
-		return;
-	l->refused = (struct refusal){reason_of(l->outcome)->name, reason_of(l->outcome)->title, NULL};
-	if (strcmp(l->outcome, "price_unknown") == 0 && l->code.n > 0)
-		l->refused.detail = arena_printf(a, "no amount, no unit price, and %.*s is not in the price list on that day", (int)l->code.n, l->code.p);
-}
-
-/* An event that was not done is the refusal of its message: what else is in it was done, and is done once. */
-static void
-event_settle(struct intake *in, const struct visit_event *e)
-{
-	if (e->outcome == NULL || strcmp(e->outcome, "done") == 0 || strcmp(e->outcome, "repeated") == 0 || in->refused.reason != NULL)
-		return;
-	in->refused = (struct refusal){reason_of(e->outcome)->name, reason_of(e->outcome)->title, in->visits[e->visit].location};
-}
-
-static void
-posting_settle(struct posting *p)
-{
-	struct intake *in = &p->job->intake;
-
-	if (p->kind == POSTING_LINES)
-		for (size_t i = 0; i < p->n; i++)
-			line_settle(&in->lines[p->first + i], &in->arena);
-	else if (p->kind == POSTING_EVENT)
-		event_settle(in, &in->events[p->first]);
 }
 
 static int
@@ -212,7 +137,7 @@ booking_done(void *ctx, struct lane_list *list, int64_t took_us)
 		struct posting *p = (struct posting *)item;
 		STAILQ_REMOVE_HEAD(list, link);
 		weight += item->weight;
-		posting_settle(p);
+		settle_posting(p);
 		b->routes[p->hash & (ROUTES - 1)].in_work--;
 		p->job->pending--;
 		job_next_step(b, p->job);
@@ -323,9 +248,11 @@ booking_judge_plausible(const struct feed *feed, struct intake *in)
 		if (l->refused.reason != NULL)
 			continue;
 		if (l->has_quantity && llabs(l->quantity) / 10000 > feed->line_quantity)
-			l->refused = (struct refusal){"implausible", "the quantity is beyond what is plausible here; a person releases the line by a replay", NULL};
+			l->refused = (struct refusal){"implausible",
+			    "the quantity is beyond what is plausible here; a person releases the line by a replay", NULL};
 		else if (l->has_amount && llabs(l->amount) > feed->line_amount)
-			l->refused = (struct refusal){"implausible", "the amount is beyond what is plausible here; a person releases the line by a replay", NULL};
+			l->refused = (struct refusal){"implausible",
+			    "the amount is beyond what is plausible here; a person releases the line by a replay", NULL};
 	}
 }
 

@@ -49,7 +49,4 @@ size_t booking_weight(const struct booking *b);
 /* Called whenever work was finished, so that paused feeds can be resumed. */
 void booking_on_progress(struct booking *b, void (*fn)(void *arg), void *arg);
 
-/* Did the line end well for its sender: posted, late, duplicate, held? */
-bool charge_line_is_fine(const struct charge_line *line);
-
 #endif
