@@ -1,5 +1,5 @@
 /* Listening. SO_REUSEPORT lets a new daemon start beside the old one; a socket of the service manager's outlives both. */
-#include "listener.h"
+#include "listener_inside.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -12,126 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 
-enum { BACKLOG = 1024, BACK_OFF_MS = 100, LAST_ACCEPT_MS = 100, NAME_TEXT = 64, MAGIC = 0x706c6163 };
-
-/* Why a connection is closed at once. */
-enum refusal_of { OF_ADDRESS, OF_PLACES, OF_DESCRIPTORS, REFUSALS };
-
-struct place {
-	TAILQ_ENTRY(place) link;	/* among the listener's strangers, until it has a name */
-	unsigned magic;
-	struct listener *listener;
-	struct peer *peer;
-	bool named, leaving;
-	void (*evict)(void *arg);
-	void *arg;
-	char text[PEER_TEXT];
-};
-
-struct listener {
-	struct evconnlistener *ev;	/* NULL: closed */
-	struct event *later;		/* accepts again after an error; closes at the end of draining */
-	struct peers *peers;
-	listener_fn fn;
-	void *arg;
-	unsigned count, most, most_of_address, slot;
-	bool draining, shown[2];
-	int spare;			/* a descriptor to give up when there are no others */
-	struct tls *tls;
-	TAILQ_HEAD(, place) strangers;	/* oldest first */
-	struct metrics *metrics;
-	struct metric_series *refused[REFUSALS], *evicted;
-	char name[NAME_TEXT], address[PEER_TEXT];
-};
-
-/* ------- places */
-
-/* Sends the oldest stranger away, of this address only where one is named. False when there is none. */
-static bool
-evict_one(struct listener *l, const struct peer *of)
-{
-	struct place *p;
-
-	TAILQ_FOREACH(p, &l->strangers, link)
-		if (p->evict != NULL && (of == NULL || p->peer == of))
-			break;
-	if (p == NULL)
-		return false;
-	TAILQ_REMOVE(&l->strangers, p, link);
-	p->leaving = true;
-	metric_add(l->evicted, 1);
-	p->evict(p->arg);
-	return true;
-}
-
-static struct place *
-place_new(struct listener *l, const struct sockaddr *address)
-{
-	struct place *p = memory_new(sizeof(*p));
-
-	p->magic = MAGIC;
-	p->listener = l;
-	p->peer = peer_enter(l->peers, address, l->slot);
-	peer_address_text(address, p->text);
-	TAILQ_INSERT_TAIL(&l->strangers, p, link);
-	l->count++;
-	return p;
-}
-
-void
-place_hold(struct place *p, void (*evict)(void *arg), void *arg)
-{
-	assert(p->magic == MAGIC);
-	p->evict = evict;
-	p->arg = arg;
-}
-
-void
-place_name(struct place *p)
-{
-	assert(p->magic == MAGIC);
-	if (p->named || p->leaving)
-		return;
-	p->named = true;
-	TAILQ_REMOVE(&p->listener->strangers, p, link);
-}
-
-void
-place_leave(struct place *p)
-{
-	assert(p->magic == MAGIC && p->listener->count > 0);
-	if (!p->named && !p->leaving)
-		TAILQ_REMOVE(&p->listener->strangers, p, link);
-	p->listener->count--;
-	peer_leave(p->peer, p->listener->slot);
-	p->magic = 0;
-	free(p);
-}
-
-struct listener *
-place_listener(const struct place *p)
-{
-	return p->listener;
-}
-
-struct peer *
-place_peer(const struct place *p)
-{
-	return p->peer;
-}
-
-const char *
-place_text(const struct place *p)
-{
-	return p->text;
-}
+enum { BACKLOG = 1024, BACK_OFF_MS = 100, LAST_ACCEPT_MS = 100 };
 
 /* ------- accepting */
 
@@ -142,12 +29,12 @@ listener_on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockadd
 	int one = 1;
 
 	(void)ev, (void)len;
-	struct place *p = place_new(l, sa);
-	bool crowded = peer_connections(p->peer, l->slot) > l->most_of_address;
+	struct place *p = listener_place(l, sa);
+	bool crowded = peer_connections(place_peer(p), l->slot) > l->most_of_address;
 	if (crowded || l->count > l->most) {
-		if (!evict_one(l, crowded ? p->peer : NULL)) {
+		if (!listener_evict(l, crowded ? place_peer(p) : NULL)) {
 			metric_add(l->refused[crowded ? OF_ADDRESS : OF_PLACES], 1);
-			peer_log(p->peer, "listener.full", "listener=%s peer=%s why=\"%s\"", l->name, p->text,
+			peer_log(place_peer(p), "listener.full", "listener=%s peer=%s why=\"%s\"", l->name, place_text(p),
 			    crowded ? "too many connections of this address" : "all places are taken by peers with a name");
 			place_leave(p);
 			evutil_closesocket(fd);
@@ -182,7 +69,7 @@ listener_on_error(struct evconnlistener *ev, void *arg)
 			log_error("listener.accept", "listener=%s connections=%u why=\"%s\"", l->name, l->count, strerror(error));
 		}
 		metric_add(l->refused[OF_DESCRIPTORS], 1);
-		if (!evict_one(l, NULL) && l->spare >= 0) {
+		if (!listener_evict(l, NULL) && l->spare >= 0) {
 			close(l->spare);
 			int fd = accept4(evconnlistener_get_fd(ev), NULL, NULL, SOCK_CLOEXEC);
 			if (fd >= 0)
@@ -240,14 +127,16 @@ listener_open(struct event_base *base, struct listener *l, const char *address, 
 
 	if (inherited >= 0) {
 		evutil_make_socket_nonblocking(inherited);
-		return evconnlistener_new(base, listener_on_accept, l, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, BACKLOG, inherited);
+		return evconnlistener_new(base, listener_on_accept, l, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, BACKLOG,
+		    inherited);
 	}
 	if (parse_address(address, &sa, &len) != 0) {
 		log_error("listener.address", "listener=%s address=%s why=\"not an address and port\"", l->name, address);
 		return NULL;
 	}
 	return evconnlistener_new_bind(base, listener_on_accept, l,
-	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE | LEV_OPT_REUSEABLE_PORT | LEV_OPT_DISABLED, BACKLOG, (struct sockaddr *)&sa, len);
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE | LEV_OPT_REUSEABLE_PORT | LEV_OPT_DISABLED, BACKLOG,
+	    (struct sockaddr *)&sa, len);
 }
 
 static void
