@@ -50,7 +50,7 @@ on_done(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 		return;
 	}
 	/* settings that are new since it was sent have other feeds: these are not known yet, and nothing is wrong */
-	if (directory_apply(s->core->directory, s->core->config, PQgetvalue(result, 0, 0)) != 0) {
+	if (directory_apply(s->core->directory, s->core->config, pool_value(result, "doc").p) != 0) {
 		if (!s->wanted)
 			log_error("setup", "why=\"the database does not know the feeds of the configuration\"");
 		again_after(s, !s->wanted);

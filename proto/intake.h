@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "arena.h"
+#include "outcome.h"
 #include "view.h"
 
 /* Values of HL7's || (not said), |""| (delete) and everything else. */
@@ -50,9 +51,9 @@ struct charge_line {
 	int category;			/* 1 to 14, 0: not said */
 	unsigned char digest[16];	/* over the content */
 	struct refusal refused;		/* set by the parser, or from the outcome */
-	const char *outcome;		/* what the database said: posted, duplicate, held … */
+	enum outcome outcome;		/* what the database said */
 	int64_t visit_total;		/* fen, after the batch, where outcome is set */
-	const char *visit_state;
+	const char *visit_state;	/* a constant; NULL: nothing is known of the visit */
 };
 
 enum event_kind { EVENT_NONE, EVENT_OPEN, EVENT_UPDATE, EVENT_DISCHARGE, EVENT_CANCEL, EVENT_REOPEN, EVENT_MERGE, EVENT_MOVE };
@@ -66,7 +67,7 @@ struct visit_event {
 	struct value sex, department, location;
 	struct view other_visit_no, other_patient_no;	/* the losers of a merge */
 	const char *other_kind;		/* of other_visit_no, as visit_ref.number_kind */
-	const char *outcome;
+	enum outcome outcome;
 	struct refusal refused;
 };
 

@@ -59,7 +59,7 @@ void api_refuse(struct call *c, const struct refusal *r);
 void api_reply_sql(struct call *c, enum statement s, const struct pg_param *params, int n, int status, const char *missing);
 
 /* What outcome and doc mean as an answer; for handlers with calls of their own. */
-void api_reply_outcome(struct call *c, struct view outcome, struct view doc, int status);
+void api_reply_outcome(struct call *c, enum outcome outcome, struct view doc, int status);
 void api_reply_database(struct call *c, const struct pg_outcome *outcome);
 
 struct pg_param api_text(struct view v);		/* null when empty */

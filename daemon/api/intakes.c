@@ -93,7 +93,7 @@ put_line(struct text *t, const struct charge_line *l)
 	text_string(t, ",\"source_line\":");
 	text_quoted(t, l->source_line);
 	text_string(t, ",\"outcome\":\"");
-	text_string(t, l->refused.reason != NULL ? l->refused.reason : l->outcome);
+	text_string(t, l->refused.reason != NULL ? l->refused.reason : outcome_name(l->outcome));
 	text_char(t, '"');
 	if (l->refused.reason != NULL) {
 		text_string(t, ",\"detail\":");
@@ -125,7 +125,7 @@ charges_reply(struct intake *in)
 			refused++;
 		else if (l->refused.reason != NULL)
 			held++;
-		else if (strcmp(l->outcome, "duplicate") == 0)
+		else if (l->outcome == OUTCOME_DUPLICATE)
 			duplicate++;
 		else
 			booked++;
@@ -203,7 +203,7 @@ event_done(struct booking_job *job, enum booking_result result)
 	struct call *c = ic->call;
 
 	if (!refused(ic, result)) {
-		bool made = in->events[0].kind == EVENT_OPEN && strcmp(in->events[0].outcome, "done") == 0;
+		bool made = in->events[0].kind == EVENT_OPEN && in->events[0].outcome == OUTCOME_DONE;
 		struct view facility = arena_copy(c->arena, in->visits[0].facility.p, in->visits[0].facility.n);
 		struct view visit_no = arena_copy(c->arena, in->visits[0].visit_no.p, in->visits[0].visit_no.n);
 		struct pg_param params[] = {api_text(facility), api_text(visit_no), api_facilities(c)};

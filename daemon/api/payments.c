@@ -7,16 +7,16 @@
 #include "base/log.h"
 #include "core/payments.h"
 #include "proto/json/requests.h"
-#include "proto/reason.h"
+#include "proto/outcome.h"
 
 static void
-on_payment(void *arg, struct view outcome, struct view doc)
+on_payment(void *arg, enum outcome outcome, struct view doc)
 {
 	api_reply_outcome(arg, outcome, doc, 201);
 }
 
 static void
-on_cancelled(void *arg, struct view outcome, struct view doc)
+on_cancelled(void *arg, enum outcome outcome, struct view doc)
 {
 	api_reply_outcome(arg, outcome, doc, 200);
 }
@@ -78,15 +78,15 @@ fail(struct call *c, int status, const char *merchant, const char *why)
 }
 
 static void
-on_captured(void *arg, struct view outcome, struct view doc)
+on_captured(void *arg, enum outcome outcome, struct view doc)
 {
 	struct call *c = arg;
 
 	(void)doc;
-	if (view_is(outcome, "done") || view_is(outcome, "repeated"))
+	if (outcome_is_fine(outcome))
 		fail(c, 204, c->params[0].p, "");
 	else
-		fail(c, reason_of(outcome.p)->http_status, c->params[0].p, reason_of(outcome.p)->title);
+		fail(c, outcome_reason(outcome)->http_status, c->params[0].p, outcome_reason(outcome)->title);
 }
 
 void

@@ -42,8 +42,8 @@ on_bytes(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 		api_reply_database(c, outcome);
 	} else if (PQntuples(result) == 0) {
 		api_problem(c, "quarantine_unknown", NULL, NULL);
-	} else if (!PQgetisnull(result, 0, PQfnumber(result, "ended"))) {	/* how it ended stays */
-		reply_one(c, pool_value(result, PQfnumber(result, "ended")), true);
+	} else if (pool_value(result, "ended").p != NULL) {	/* how it ended stays */
+		reply_one(c, pool_value(result, "ended"), true);
 	} else {
 		replay_message(c->core, result, 0, 1, c->who.name, c->who.scope, on_replayed, c);
 	}
@@ -65,13 +65,13 @@ api_post_replay(struct call *c)
 
 /* ------- many */
 
-enum { OUTCOMES = 64 };		/* told apart in an answer; the table of reasons has some more, which one call does not meet */
+enum { OUTCOMES_SHOWN = 64 };		/* told apart in an answer; the table of reasons has some more, which one call does not meet */
 
 struct replays {
 	struct call *call;
 	int messages;			/* in work */
 	size_t entries, resolved, unavailable;
-	struct { char name[40]; size_t n; } outcomes[OUTCOMES];
+	struct { char name[40]; size_t n; } outcomes[OUTCOMES_SHOWN];
 	struct view next;		/* empty: all were looked at */
 };
 
@@ -80,7 +80,7 @@ count(struct replays *r, const char *outcome)
 {
 	size_t i = 0;
 
-	while (i < OUTCOMES - 1 && r->outcomes[i].n > 0 && strcmp(r->outcomes[i].name, outcome) != 0)
+	while (i < OUTCOMES_SHOWN - 1 && r->outcomes[i].n > 0 && strcmp(r->outcomes[i].name, outcome) != 0)
 		i++;
 	if (r->outcomes[i].n == 0)
 		snprintf(r->outcomes[i].name, sizeof(r->outcomes[i].name), "%s", outcome);
@@ -103,7 +103,7 @@ reply_many(struct replays *r)
 	text_string(&t, ",\"resolved\":");
 	text_number(&t, (int64_t)r->resolved);
 	text_string(&t, ",\"outcomes\":{");
-	for (size_t i = 0; i < OUTCOMES && r->outcomes[i].n > 0; i++) {
+	for (size_t i = 0; i < OUTCOMES_SHOWN && r->outcomes[i].n > 0; i++) {
 		text_string(&t, i > 0 ? ",\"" : "\"");
 		text_string(&t, r->outcomes[i].name);
 		text_string(&t, "\":");
@@ -142,10 +142,10 @@ on_replayable(void *arg, const struct pg_outcome *outcome, const PGresult *rows)
 	}
 	int n = PQntuples(rows), of_one;
 	if (n > 0) {
-		struct view next = pool_value(rows, PQfnumber(rows, "next"));
+		struct view next = pool_value(rows, "next");
 		r->next = arena_copy(c->arena, next.p, next.n);
 	}
-	if (n == 0 || PQgetisnull(rows, 0, PQfnumber(rows, "quarantine_id"))) {
+	if (pool_value(rows, "quarantine_id").p == NULL) {
 		reply_many(r);
 		return;
 	}

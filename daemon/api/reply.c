@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "proto/problem.h"
-#include "proto/reason.h"
 
 void
 api_reply_json(struct call *c, int status, struct view body)
@@ -47,12 +46,12 @@ api_reply_database(struct call *c, const struct pg_outcome *outcome)
 }
 
 void
-api_reply_outcome(struct call *c, struct view outcome, struct view doc, int status)
+api_reply_outcome(struct call *c, enum outcome outcome, struct view doc, int status)
 {
-	if (view_is(outcome, "done") || view_is(outcome, "replayed") || view_is(outcome, "repeated"))
-		api_reply_json(c, view_is(outcome, "done") ? status : 200, doc);
+	if (outcome_is_fine(outcome))
+		api_reply_json(c, outcome == OUTCOME_DONE ? status : 200, doc);
 	else
-		api_problem(c, reason_of(outcome.p)->name, doc.n > 0 ? doc.p : NULL, NULL);	/* the document of a refusal is a sentence */
+		api_problem(c, outcome_reason(outcome)->name, doc.n > 0 ? doc.p : NULL, NULL);	/* the document of a refusal is a sentence */
 }
 
 struct sql_reply {
@@ -71,7 +70,7 @@ on_sql(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	else if (PQntuples(result) == 0)
 		api_problem(r->call, r->missing, NULL, NULL);
 	else
-		api_reply_outcome(r->call, pool_value(result, 0), pool_value(result, 1), r->status);
+		api_reply_outcome(r->call, outcome_of(pool_value(result, "outcome")), pool_value(result, "doc"), r->status);
 }
 
 void

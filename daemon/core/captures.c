@@ -23,7 +23,7 @@ struct item {
 	struct capture capture;
 	capture_fn fn;
 	void *arg;
-	struct view outcome;		/* in the arena, once the batch is committed */
+	enum outcome outcome;		/* once the batch is committed */
 };
 
 enum capture_column { C_CHANNEL, C_MERCHANT, C_ORDER, C_TRANSACTION, C_AMOUNT, C_AT, C_COLUMNS };
@@ -33,14 +33,12 @@ on_rows(void *arg, const PGresult *result)
 {
 	struct lane_list *batch = arg;
 	struct lane_item *i;
-	int row = 0;
+	int row = 0, column = PQfnumber(result, "outcome");
 
 	STAILQ_FOREACH(i, batch, link) {
-		struct item *x = (struct item *)i;
 		if (row >= PQntuples(result))
 			return;
-		x->outcome = arena_copy(&x->arena, PQgetvalue(result, row, 0), (size_t)PQgetlength(result, row, 0));
-		row++;
+		((struct item *)i)->outcome = outcome_of(view_of(PQgetvalue(result, row++, column)));
 	}
 }
 
@@ -73,7 +71,7 @@ captures_send(void *ctx, struct pg *pg, struct lane_list *batch)
 }
 
 static void
-item_end(struct captures *c, struct item *x, struct view outcome)
+item_end(struct captures *c, struct item *x, enum outcome outcome)
 {
 	c->in_work--;
 	x->fn(x->arg, outcome);
@@ -90,7 +88,7 @@ captures_done(void *ctx, struct lane_list *batch, int64_t took_us)
 	while ((i = STAILQ_FIRST(batch)) != NULL) {
 		struct item *x = (struct item *)i;
 		STAILQ_REMOVE_HEAD(batch, link);
-		item_end(ctx, x, x->outcome.n > 0 ? x->outcome : VIEW_LITERAL("internal"));
+		item_end(ctx, x, x->outcome != OUTCOME_NONE ? x->outcome : OUTCOME_INTERNAL);
 	}
 }
 
@@ -100,7 +98,7 @@ captures_failed(void *ctx, struct lane_item *i, enum lane_failure why, const cha
 	struct item *x = (struct item *)i;
 
 	log_error("capture.failed", "out_trade_no=%s transaction=%s why=\"%s\"", x->capture.out_trade_no, x->capture.transaction_id, message);
-	item_end(ctx, x, why == LANE_UNAVAILABLE ? VIEW_LITERAL("unavailable") : VIEW_LITERAL("internal"));
+	item_end(ctx, x, why == LANE_UNAVAILABLE ? OUTCOME_UNAVAILABLE : OUTCOME_INTERNAL);
 }
 
 struct captures *

@@ -4,9 +4,10 @@
 #define VB_CORE_CAPTURES_H
 
 #include "core/core.h"
+#include "proto/outcome.h"
 
-/* outcome: done, repeated, or a name of reason.h. unavailable: nothing was recorded, or nobody knows; the channel sends again. */
-typedef void (*capture_fn)(void *arg, struct view outcome);
+/* unavailable: nothing was recorded, or nobody knows; the channel sends again. */
+typedef void (*capture_fn)(void *arg, enum outcome outcome);
 
 struct captures *captures_new(struct core *core);
 void captures_free(struct captures *c);

@@ -146,7 +146,7 @@ on_status(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 
 	g->asked = false;
 	if (outcome->verdict == PG_DONE && PQntuples(result) == 1)
-		gauges_of_database(g, PQgetvalue(result, 0, 0));
+		gauges_of_database(g, pool_value(result, "doc").p);
 	while (!LIST_EMPTY(&g->waiters))
 		waiter_end(LIST_FIRST(&g->waiters));
 }

@@ -27,8 +27,6 @@ struct flow {
 	void *arg;
 };
 
-static const char unavailable[] = "unavailable";
-
 static void
 flow_drop(struct flow *f)
 {
@@ -38,7 +36,7 @@ flow_drop(struct flow *f)
 }
 
 static void
-flow_end(struct flow *f, struct view outcome, struct view doc)
+flow_end(struct flow *f, enum outcome outcome, struct view doc)
 {
 	if (f->fn != NULL)
 		f->fn(f->arg, outcome, doc);
@@ -52,16 +50,16 @@ on_recorded(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 
 	watch_kick(f->core->watch);
 	if (outcome->verdict != PG_DONE)
-		flow_end(f, view_of(unavailable), VIEW_NONE);
+		flow_end(f, OUTCOME_UNAVAILABLE, VIEW_NONE);
 	else
-		flow_end(f, pool_value(result, 0), pool_value(result, 1));
+		flow_end(f, outcome_of(pool_value(result, "outcome")), pool_value(result, "doc"));
 }
 
 static void
 record(struct flow *f, enum statement s, const struct pg_param *params, int n)
 {
 	if (pool_call(f->core->pool, s, params, n, on_recorded, f) != 0)
-		flow_end(f, view_of(unavailable), VIEW_NONE);
+		flow_end(f, OUTCOME_UNAVAILABLE, VIEW_NONE);
 }
 
 static void
@@ -83,11 +81,11 @@ record_unknown(struct flow *f, const char *reason)
 }
 
 static void
-on_captured(void *arg, struct view outcome)
+on_captured(void *arg, enum outcome outcome)
 {
 	struct flow *f = arg;
 
-	if (f->public_id[0] != '\0' && (view_is(outcome, "done") || view_is(outcome, "repeated"))) {	/* who gave up is shown what happened */
+	if (f->public_id[0] != '\0' && outcome_is_fine(outcome)) {	/* who gave up is shown what happened */
 		struct pg_param params[] = {{view_of(f->public_id), false}, {view_of(f->scope), false}};
 		record(f, SQL_PAYMENT_GET, params, 2);
 		return;
@@ -138,17 +136,19 @@ on_created(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	if (outcome->verdict != PG_DONE) {
 		if (outcome->verdict == PG_FAILED)
 			log_error("payment.create", "sqlstate=%s why=\"%s\"", outcome->sqlstate, outcome->message);
-		flow_end(f, view_of(unavailable), VIEW_NONE);
+		flow_end(f, OUTCOME_UNAVAILABLE, VIEW_NONE);
 		return;
 	}
-	if (!view_is(pool_value(result, 0), "done") || f->merchant == NULL) {
+	enum outcome said = outcome_of(pool_value(result, "outcome"));
+	struct view doc = pool_value(result, "doc"), description = pool_value(result, "description");
+	if (said != OUTCOME_DONE || f->merchant == NULL) {
 		watch_kick(f->core->watch);
-		flow_end(f, pool_value(result, 0), PQgetisnull(result, 0, 1) ? pool_value(result, 4) : pool_value(result, 1));
+		flow_end(f, said, doc.p != NULL ? doc : description);
 		return;
 	}
-	snprintf(f->payment_id, sizeof(f->payment_id), "%s", PQgetvalue(result, 0, 2));
-	snprintf(f->out_trade_no, sizeof(f->out_trade_no), "%s", PQgetvalue(result, 0, 3));
-	struct channel_order order = {f->out_trade_no, PQgetvalue(result, 0, 4), f->amount,
+	snprintf(f->payment_id, sizeof(f->payment_id), "%s", pool_value(result, "payment_id").p);
+	snprintf(f->out_trade_no, sizeof(f->out_trade_no), "%s", pool_value(result, "out_trade_no").p);
+	struct channel_order order = {f->out_trade_no, description.p, f->amount,
 	    clock_now() + f->lifetime_ms * 1000};
 	channel_place(f->merchant, &order, on_placed, f);
 }
@@ -167,7 +167,7 @@ flow_new(struct core *core, payment_fn fn, void *arg)
 struct later {
 	payment_fn fn;
 	void *arg;
-	const char *outcome;
+	enum outcome outcome;
 };
 
 static void
@@ -176,13 +176,13 @@ on_later(evutil_socket_t fd, short events, void *arg)
 	struct later *l = arg;
 
 	(void)fd, (void)events;
-	l->fn(l->arg, view_of(l->outcome), VIEW_NONE);
+	l->fn(l->arg, l->outcome, VIEW_NONE);
 	free(l);
 }
 
 /* Answers from the loop, so that fn is never called from inside. */
 static void
-answer_later(struct core *core, payment_fn fn, void *arg, const char *outcome)
+answer_later(struct core *core, payment_fn fn, void *arg, enum outcome outcome)
 {
 	struct later *l = memory_new(sizeof(*l));
 	struct timeval now = {0, 0};
@@ -200,7 +200,7 @@ payments_create(struct core *core, const struct payment_request *r, payment_fn f
 	if (view_is(r->channel, "wechatpay"))
 		merchant = channels_merchant(core->channels, VIEW_NONE);
 	if (merchant == NULL && !view_is(r->channel, "cash")) {
-		answer_later(core, fn, arg, "channel_unknown");
+		answer_later(core, fn, arg, OUTCOME_CHANNEL_UNKNOWN);
 		return;
 	}
 	snprintf(version, sizeof(version), "%d", r->version);
@@ -219,7 +219,7 @@ payments_create(struct core *core, const struct payment_request *r, payment_fn f
 	f->amount = r->amount;
 	if (pool_call(core->pool, SQL_PAYMENT_CREATE, params, 10, on_created, f) != 0) {
 		flow_drop(f);
-		answer_later(core, fn, arg, unavailable);
+		answer_later(core, fn, arg, OUTCOME_UNAVAILABLE);
 	}
 }
 
@@ -256,7 +256,7 @@ on_looked(void *arg, const struct channel_answer *a)
 		return;
 	}
 	if (a->result != CHANNEL_DONE) {
-		flow_end(f, view_of(unavailable), VIEW_NONE);
+		flow_end(f, OUTCOME_UNAVAILABLE, VIEW_NONE);
 		return;
 	}
 	switch (t->state) {
@@ -279,7 +279,7 @@ on_looked(void *arg, const struct channel_answer *a)
 		}
 		/* fall through */
 	case WECHATPAY_TRADE_UNKNOWN:
-		flow_end(f, view_of(unavailable), VIEW_NONE);	/* to who gave up; else nobody asks */
+		flow_end(f, OUTCOME_UNAVAILABLE, VIEW_NONE);	/* to who gave up; else nobody asks */
 	}
 }
 
@@ -309,19 +309,20 @@ on_cancel_found(void *arg, const struct pg_outcome *outcome, const PGresult *res
 	struct flow *f = arg;
 
 	if (outcome->verdict != PG_DONE) {
-		flow_end(f, view_of(unavailable), VIEW_NONE);
+		flow_end(f, OUTCOME_UNAVAILABLE, VIEW_NONE);
 		return;
 	}
-	if (!view_is(pool_value(result, 0), "done")) {
-		flow_end(f, pool_value(result, 0), pool_value(result, 1));
+	enum outcome said = outcome_of(pool_value(result, "outcome"));
+	if (said != OUTCOME_DONE) {
+		flow_end(f, said, pool_value(result, "doc"));
 		return;
 	}
-	snprintf(f->payment_id, sizeof(f->payment_id), "%s", PQgetvalue(result, 0, 2));
-	snprintf(f->out_trade_no, sizeof(f->out_trade_no), "%s", PQgetvalue(result, 0, 5));
-	f->merchant = channel_merchant_hold(channels_merchant(f->core->channels, pool_value(result, 4)));
+	snprintf(f->payment_id, sizeof(f->payment_id), "%s", pool_value(result, "payment_id").p);
+	snprintf(f->out_trade_no, sizeof(f->out_trade_no), "%s", pool_value(result, "out_trade_no").p);
+	f->merchant = channel_merchant_hold(channels_merchant(f->core->channels, pool_value(result, "merchant")));
 	f->cancelling = true;
 	if (f->merchant == NULL)
-		flow_end(f, view_of("channel_unknown"), VIEW_NONE);
+		flow_end(f, OUTCOME_CHANNEL_UNKNOWN, VIEW_NONE);
 	else
 		channel_close(f->merchant, f->out_trade_no, on_closed, f);
 }
@@ -336,7 +337,7 @@ payments_cancel(struct core *core, struct view payment, const char *facilities, 
 	f->scope = memory_text(facilities, strlen(facilities));
 	if (pool_call(core->pool, SQL_PAYMENT_CANCEL, params, 2, on_cancel_found, f) != 0) {
 		flow_drop(f);
-		answer_later(core, fn, arg, unavailable);
+		answer_later(core, fn, arg, OUTCOME_UNAVAILABLE);
 	}
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/channels.h"
 #include "core/core.h"
+#include "proto/outcome.h"
 
 struct payment_request {
 	const char *bill;		/* public id */
@@ -16,9 +17,8 @@ struct payment_request {
 	const char *facilities;		/* the caller's scope: text[] literal */
 };
 
-/* outcome: done, replayed, or a name of reason.h; doc: the payment's document; of a refusal a sentence, or
- * empty. */
-typedef void (*payment_fn)(void *arg, struct view outcome, struct view doc);
+/* doc: the payment's document; of an outcome that is not fine a sentence, or empty. */
+typedef void (*payment_fn)(void *arg, enum outcome outcome, struct view doc);
 
 /* Creates an attempt and, for a channel, places the order. fn is called once, never from inside. The request's texts must live until then. */
 void payments_create(struct core *core, const struct payment_request *r, payment_fn fn, void *arg);
@@ -34,7 +34,7 @@ struct payment_order {
  * Asks the channel about a live attempt and brings it further: captured, closed when its time is over, or left for the next look. */
 void payments_look(struct core *core, const struct payment_order *order, const char *state, bool expired, long age_s, bool shown);
 
-/* A verified notification: money arrived. outcome: done, repeated, order_unknown, amount_mismatch, merchant_mismatch, unavailable or internal; no doc. */
+/* A verified notification: money arrived. No doc. */
 void payments_captured(struct core *core, const char *merchant, const struct wechatpay_transaction *t, payment_fn fn, void *arg);
 
 #endif

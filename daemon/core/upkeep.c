@@ -79,9 +79,10 @@ on_ended(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	long looked = 0;
 
 	if (!upkeep_failed(u, outcome)) {
-		looked = atol(PQgetvalue(result, 0, 0));
-		if (atol(PQgetvalue(result, 0, 1)) > 0)
-			log_info("ended", "visits=%s why=\"a close rule\"", PQgetvalue(result, 0, 1));
+		const char *ended = pool_value(result, "ended").p;
+		looked = atol(pool_value(result, "looked").p);
+		if (atol(ended) > 0)
+			log_info("ended", "visits=%s why=\"a close rule\"", ended);
 	}
 	upkeep_end(u, looked >= CLOSE_BATCH);
 }

@@ -189,16 +189,17 @@ bill_tell(struct watched *b, int version, struct view doc)
 static void
 watch_on_result(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 {
+	enum { PLACE, VERSION, DOC };	/* as SQL_BILLS_WATCH has them */
 	struct watch *w = arg;
 
 	w->asking = false;
 	w->telling = true;
 	for (int row = 0; outcome->verdict == PG_DONE && row < PQntuples(result); row++) {
-		long place = strtol(PQgetvalue(result, row, 0), NULL, 10);
-		bool there = !PQgetisnull(result, row, 1);
+		long place = strtol(PQgetvalue(result, row, PLACE), NULL, 10);
+		bool there = !PQgetisnull(result, row, VERSION);
 		assert(place >= 1 && place <= SLICE);
-		bill_tell(w->asked[place - 1], there ? (int)strtol(PQgetvalue(result, row, 1), NULL, 10) : VERSION_NONE,
-		    there ? view_of(PQgetvalue(result, row, 2)) : VIEW_NONE);
+		bill_tell(w->asked[place - 1], there ? (int)strtol(PQgetvalue(result, row, VERSION), NULL, 10) : VERSION_NONE,
+		    there ? view_of(PQgetvalue(result, row, DOC)) : VIEW_NONE);
 	}
 	w->telling = false;
 	watch_sweep(w);

@@ -140,8 +140,11 @@ pool_call(struct pool *pool, enum statement s, const struct pg_param *params, in
 }
 
 struct view
-pool_value(const PGresult *result, int column)
+pool_value(const PGresult *result, const char *name)
 {
+	int column = PQfnumber(result, name);
+
+	assert(column >= 0);
 	if (PQntuples(result) == 0 || PQgetisnull(result, 0, column))
 		return VIEW_NONE;
 	return (struct view){PQgetvalue(result, 0, column), (size_t)PQgetlength(result, 0, column)};

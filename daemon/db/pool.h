@@ -18,10 +18,11 @@ bool pool_is_ready(const struct pool *pool);
 unsigned pool_ready_count(const struct pool *pool);
 size_t pool_depth(const struct pool *pool);
 
-/* Sends the call on the least busy connection. A statement with a scope is never called without one. Returns 0, or -1 when no connection is ready or all are full; then fn is not called. */
+/* Sends the call on the least busy connection. A statement with a scope is never called without one. Returns 0, or -1 when no connection is ready or all
+ * are full; then fn is not called. */
 int pool_call(struct pool *pool, enum statement s, const struct pg_param *params, int n, pool_fn fn, void *arg) __attribute__((warn_unused_result));
 
-/* The column of row 0 as a view, empty for null. */
-struct view pool_value(const PGresult *result, int column);
+/* The column of this name in row 0 as a view that ends with NUL; VIEW_NONE for null, and where there is no row. */
+struct view pool_value(const PGresult *result, const char *name);
 
 #endif

@@ -12,7 +12,7 @@ struct row {
 static const struct row rows[STATEMENTS] = {
 	[SQL_LOCK_BRIEFLY] = OWN("select lock_briefly($1)"),
 	[SQL_BEAT] = OWN("select standbys, lag_us from beat()"),
-	[SQL_SETUP_APPLY] = OWN("select setup_apply($1)"),
+	[SQL_SETUP_APPLY] = OWN("select setup_apply($1) as doc"),
 	[SQL_FEED_MARKS] = OWN("select feed_marks($1, $2, $3)"),
 	[SQL_PARTITIONS_AHEAD] = OWN("select partitions_ahead()"),
 	[SQL_RELOAD_ORPHANS] = OWN("select kind, name, live from reload_orphans($1, $2)"),
@@ -24,8 +24,8 @@ static const struct row rows[STATEMENTS] = {
 	[SQL_CHARGES_POST_ONE] = OWN("select outcomes, totals, states from charges_post_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
 	    " $16, $17, $18, $19, $20, $21, $22, $23)"),
 	[SQL_VISIT_EVENTS] = OWN("select visit_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
-	    " $20, $21, $22, $23)"),
-	[SQL_ITEMS_KEEP] = OWN("select items_keep($1, $2)"),
+	    " $20, $21, $22, $23) as outcomes"),
+	[SQL_ITEMS_KEEP] = OWN("select items_keep($1, $2) as outcomes"),
 	[SQL_QUARANTINE_PUT] = OWN("select quarantine_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"),
 	[SQL_QUARANTINE_READY] = OWN("select quarantine_id, feed_id, content_type, bytes, ordinal, operation from quarantine_ready($1)"),
 	[SQL_QUARANTINE_BYTES] = SCOPED(2, "select quarantine_id, feed_id, content_type, bytes, ordinal, operation, ended from quarantine_bytes($1, $2)"),
@@ -46,7 +46,7 @@ static const struct row rows[STATEMENTS] = {
 	[SQL_PAYMENT_GET] = SCOPED(2, "select outcome, doc from payment_get($1, $2)"),
 	[SQL_RECEIPT_GET] = SCOPED(2, "select outcome, doc from receipt_get($1, $2)"),
 	[SQL_BILLS_WATCH] = SCOPED(3, "select ord, version, doc from bills_watch($1, $2, $3)"),
-	[SQL_STATUS_DOC] = OWN("select status_doc()"),
+	[SQL_STATUS_DOC] = OWN("select status_doc() as doc"),
 	[SQL_PAYMENT_CREATE] = SCOPED(10, "select outcome, doc, payment_id, out_trade_no, description"
 	    " from payment_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"),
 	[SQL_PAYMENT_PENDING] = OWN("select outcome, doc from payment_pending($1, $2)"),

@@ -2,11 +2,10 @@
 #include "batch_charges.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "db/column.h"
-#include "intake/batch_events.h"
+#include "db/words.h"
 
 enum visit_column { V_FACILITY, V_NO, V_CLASS, V_PATIENT_NO, V_PATIENT_NAME, V_KIND, V_COLUMNS };
 enum item_column { I_FACILITY, I_CODE, I_DAY, I_COLUMNS };
@@ -24,7 +23,6 @@ static const enum pg_type line_types[L_COLUMNS] = {
 
 struct line_slot {
 	struct charge_line *line;
-	struct arena *arena;		/* of its job, for an outcome we have no constant for */
 	uint32_t visit;			/* position in the step's visits, from 0 */
 };
 
@@ -131,7 +129,7 @@ number_or_null(struct column *c, bool has, int64_t v)
 }
 
 void
-charge_step_add(struct charge_step *s, struct visit_mark *m, struct booking_job *job, const struct visit_ref *v, struct charge_line *l)
+charge_step_add(struct charge_step *s, struct visit_mark *m, const struct booking_job *job, const struct visit_ref *v, struct charge_line *l)
 {
 	static const struct view kinds[] = {{"CG", 2}, {"CD", 2}, {"AJ", 2}, {"PY", 2}};
 	struct column *c = s->lines;
@@ -141,7 +139,7 @@ charge_step_add(struct charge_step *s, struct visit_mark *m, struct booking_job 
 		s->room = s->room > 0 ? s->room * 2 : 256;
 		s->slots = memory_resize(s->slots, s->room * sizeof(*s->slots));
 	}
-	s->slots[s->n++] = (struct line_slot){l, &job->intake.arena, visit};
+	s->slots[s->n++] = (struct line_slot){l, visit};
 	column_int4(&c[L_VISIT], (int32_t)visit + 1);
 	if (item > 0)
 		column_int4(&c[L_ITEM], (int32_t)item);
@@ -175,52 +173,38 @@ charge_step_add(struct charge_step *s, struct visit_mark *m, struct booking_job 
 	column_text_or_null(&c[L_MESSAGE], job->intake.message_id);
 }
 
-/* Walks a text array of plain words: {posted,duplicate,NULL}. */
-static bool
-next_word(const char **at, struct view *ret)
+/* A visit's state as a constant; NULL where it has none, because nothing of the step is its. */
+static const char *
+state_name(struct view word)
 {
-	const char *p = *at;
+	static const char *const states[] = {"open", "discharged", "billed", "settled", "cancelled", "merged"};
 
-	if (*p == '{' || *p == ',')
-		p++;
-	if (*p == '}' || *p == '\0')
-		return false;
-	const char *end = p + strcspn(p, ",}");
-	*ret = (struct view){p, (size_t)(end - p)};
-	*at = end;
-	return true;
-}
-
-const char *
-outcome_name(struct view word, struct arena *arena)
-{
-	static const char *const known[] = {"posted", "duplicate", "late", "done", "repeated", "held", "conflict", "open", "discharged", "billed", "settled"};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (view_is(word, known[i]))
-			return known[i];
-	return arena_copy(arena, word.p, word.n).p;
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (view_is(word, states[i]))
+			return states[i];
+	return NULL;
 }
 
 static void
 charge_step_result(void *arg, const PGresult *result)
 {
 	struct charge_step *s = arg;
-	const char *outcomes = PQgetvalue(result, 0, 0), *totals = PQgetvalue(result, 0, 1), *states = PQgetvalue(result, 0, 2);
-	struct view word, state;
+	struct words outcomes = words_of(result, "outcomes"), totals = words_of(result, "totals"), states = words_of(result, "states");
+	bool all_posted = words_are_null(result, "outcomes");
+	enum outcome outcome = OUTCOME_POSTED;
+	struct view total, state;
 	/* visits first: each line then looks its own up */
-	struct { int64_t total; struct view state; } *visits = memory_new((s->n_visits + 1) * sizeof(*visits));
+	struct { int64_t total; const char *state; } *visits = memory_new((s->n_visits + 1) * sizeof(*visits));
 
-	for (uint32_t v = 0; v < s->n_visits && next_word(&totals, &word) && next_word(&states, &state); v++) {
-		visits[v].total = strtoll(word.p, NULL, 10);
-		visits[v].state = state;
+	for (uint32_t v = 0; v < s->n_visits && words_next(&totals, &total) && words_next(&states, &state); v++) {
+		visits[v].total = strtoll(total.p, NULL, 10);
+		visits[v].state = state_name(state);
 	}
-	bool all_posted = PQgetisnull(result, 0, 0);
-	for (size_t i = 0; i < s->n && (all_posted || next_word(&outcomes, &word)); i++) {
+	for (size_t i = 0; i < s->n && (all_posted || words_next_outcome(&outcomes, &outcome)); i++) {
 		struct line_slot *slot = &s->slots[i];
-		slot->line->outcome = all_posted ? "posted" : outcome_name(word, slot->arena);
+		slot->line->outcome = outcome;
 		slot->line->visit_total = visits[slot->visit].total;
-		slot->line->visit_state = view_is(visits[slot->visit].state, "NULL") ? NULL : outcome_name(visits[slot->visit].state, slot->arena);
+		slot->line->visit_state = visits[slot->visit].state;
 	}
 	free(visits);
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "db/column.h"
+#include "db/words.h"
 #include "proto/reason.h"
 #include "proto/utf8.h"
 
@@ -21,7 +22,6 @@ static const enum pg_type types[E_COLUMNS] = {
 };
 
 struct event_slot {
-	struct booking_job *job;
 	struct charge_line *payment;	/* NULL: it is an event */
 	struct visit_event *event;
 };
@@ -68,7 +68,7 @@ column_value_of(struct column *c, struct value v)
 }
 
 static void
-add_common(struct event_step *s, struct booking_job *job, const struct visit_ref *v, const char *kind, int64_t at, struct event_slot slot)
+add_common(struct event_step *s, const struct booking_job *job, const struct visit_ref *v, const char *kind, int64_t at, struct event_slot slot)
 {
 	struct column *c = s->columns;
 
@@ -93,12 +93,12 @@ add_common(struct event_step *s, struct booking_job *job, const struct visit_ref
 }
 
 void
-event_step_add_event(struct event_step *s, struct booking_job *job, struct visit_event *e)
+event_step_add_event(struct event_step *s, const struct booking_job *job, struct visit_event *e)
 {
 	static const char *const kinds[] = {NULL, "open", "update", "discharge", "cancel", "reopen", "merge", "move"};
 	struct column *c = s->columns;
 
-	add_common(s, job, &job->intake.visits[e->visit], kinds[e->kind], e->at, (struct event_slot){job, NULL, e});
+	add_common(s, job, &job->intake.visits[e->visit], kinds[e->kind], e->at, (struct event_slot){NULL, e});
 	if (e->has_birth_date)
 		column_date(&c[E_BIRTH], e->birth_date);
 	else
@@ -115,11 +115,11 @@ event_step_add_event(struct event_step *s, struct booking_job *job, struct visit
 }
 
 void
-event_step_add_payment(struct event_step *s, struct booking_job *job, const struct visit_ref *v, struct charge_line *l)
+event_step_add_payment(struct event_step *s, const struct booking_job *job, const struct visit_ref *v, struct charge_line *l)
 {
 	static const enum event_column unused[] = {E_BIRTH, E_SEX, E_DEPARTMENT, E_LOCATION, E_OTHER_VISIT, E_OTHER_PATIENT, E_OTHER_KIND};
 
-	add_common(s, job, v, "payment", l->charged_at, (struct event_slot){job, l, NULL});
+	add_common(s, job, v, "payment", l->charged_at, (struct event_slot){l, NULL});
 	for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++)
 		column_null(&s->columns[unused[i]]);
 	column_int8(&s->columns[E_AMOUNT], l->amount);
@@ -131,18 +131,14 @@ static void
 event_step_result(void *arg, const PGresult *result)
 {
 	struct event_step *s = arg;
-	const char *p = PQgetvalue(result, 0, 0) + 1;
+	struct words outcomes = words_of(result, "outcomes");
+	enum outcome outcome;
 
-	for (size_t i = 0; i < s->n; i++) {
-		size_t n = strcspn(p, ",}");
-		struct event_slot *slot = &s->slots[i];
-		const char *outcome = outcome_name((struct view){p, n}, &slot->job->intake.arena);
-		if (slot->payment != NULL)
-			slot->payment->outcome = outcome;
+	for (size_t i = 0; i < s->n && words_next_outcome(&outcomes, &outcome); i++)
+		if (s->slots[i].payment != NULL)
+			s->slots[i].payment->outcome = outcome;
 		else
-			slot->event->outcome = outcome;
-		p += n + 1;
-	}
+			s->slots[i].event->outcome = outcome;
 }
 
 int

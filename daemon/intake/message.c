@@ -294,7 +294,7 @@ zbl_segment(struct message *m)
 		const struct charge_line *l = &in->lines[i];
 		if (l->refused.reason != NULL)
 			refused++;
-		else if (l->outcome != NULL && strcmp(l->outcome, "duplicate") == 0)
+		else if (l->outcome == OUTCOME_DUPLICATE)
 			duplicate++;
 		else
 			booked++;

@@ -3,8 +3,7 @@
 
 #include <stdio.h>
 
-#include "intake/batch_events.h"
-#include "proto/reason.h"
+#include "db/words.h"
 #include "proto/text.h"
 
 static void
@@ -43,23 +42,19 @@ put_entry(struct text *t, const struct price_item *i, size_t place)
 	text_char(t, '}');
 }
 
-/* {done,item_unknown,…}: of the entries that were sent, in their order. */
+/* Of the entries that were sent, in their order. */
 static void
 on_kept(void *arg, const PGresult *result)
 {
 	struct booking_job *job = arg;
 	struct intake *in = &job->intake;
-	const char *p = PQgetvalue(result, 0, 0) + 1;
+	struct words outcomes = words_of(result, "outcomes");
+	enum outcome outcome;
 
 	for (size_t k = 0; k < in->n_items; k++) {
 		struct price_item *i = &in->items[k];
-		if (i->refused.reason != NULL)
-			continue;
-		size_t n = strcspn(p, ",}");
-		const char *outcome = outcome_name((struct view){p, n}, &in->arena);
-		if (strcmp(outcome, "done") != 0 && strcmp(outcome, "repeated") != 0)
-			i->refused = (struct refusal){reason_of(outcome)->name, reason_of(outcome)->title, arena_printf(&in->arena, "MFE^%d^4", i->ordinal)};
-		p += n + 1;
+		if (i->refused.reason == NULL && words_next_outcome(&outcomes, &outcome) && !outcome_is_fine(outcome))
+			i->refused = (struct refusal){outcome_name(outcome), outcome_reason(outcome)->title, arena_printf(&in->arena, "MFE^%d^4", i->ordinal)};
 	}
 }
 

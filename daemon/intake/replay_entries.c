@@ -66,29 +66,24 @@ entries_keep_lines(const struct replay_entries *e, struct intake *in)
 	in->n_lines = kept;
 }
 
-static bool
-is_booked(const char *outcome)
+static void
+set_name(struct replay_entry *e, const char *name, bool resolved)
 {
-	static const char *const booked[] = {"posted", "late", "duplicate", "done", "repeated"};
-
-	for (size_t i = 0; i < sizeof(booked) / sizeof(booked[0]); i++)
-		if (strcmp(outcome, booked[i]) == 0)
-			return true;
-	return false;
+	snprintf(e->result.outcome, sizeof(e->result.outcome), "%s", name);
+	e->result.resolved = resolved;
 }
 
 static void
-set_outcome(struct replay_entry *e, const char *outcome)
+set_outcome(struct replay_entry *e, enum outcome outcome)
 {
-	snprintf(e->result.outcome, sizeof(e->result.outcome), "%s", outcome);
-	e->result.resolved = is_booked(outcome);
+	set_name(e, outcome_name(outcome), outcome_is_fine(outcome));
 }
 
 static void
 set_refused(struct replay_entry *e, const struct refusal *r)
 {
 	e->refused = *r;
-	set_outcome(e, r->reason);
+	set_name(e, r->reason, false);
 }
 
 static void
@@ -103,14 +98,14 @@ judge_whole(struct replay_entry *e, const struct intake *in)
 			set_refused(e, &in->lines[i].refused);
 			return;
 		}
-	set_outcome(e, in->n_lines > 0 ? in->lines[0].outcome : in->n_events > 0 && in->events[0].outcome != NULL ? in->events[0].outcome : "done");
+	set_outcome(e, in->n_lines > 0 ? in->lines[0].outcome : in->n_events > 0 ? in->events[0].outcome : OUTCOME_DONE);
 }
 
 /* All entries of the line: it may wait for several reasons. */
 static void
 judge_line(const struct replay_entries *e, const struct charge_line *l, const struct refusal *of_message)
 {
-	const struct refusal *refused = l->refused.reason == NULL && l->outcome == NULL ? of_message : &l->refused;
+	const struct refusal *refused = l->refused.reason == NULL && l->outcome == OUTCOME_NONE ? of_message : &l->refused;
 	struct replay_entry *entry = find(e, l->ordinal);
 
 	if (entry == NULL)
@@ -149,7 +144,7 @@ void
 entries_unavailable(struct replay_entries *e)
 {
 	for (size_t i = 0; i < e->n; i++)
-		set_outcome(&e->list[i], "unavailable");
+		set_outcome(&e->list[i], OUTCOME_UNAVAILABLE);
 }
 
 int

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "intake/batch.h"
-#include "proto/reason.h"
 
 bool
 charge_line_is_fine(const struct charge_line *l)
@@ -13,25 +12,30 @@ charge_line_is_fine(const struct charge_line *l)
 	return l->refused.reason == NULL || strcmp(l->refused.reason, "held") == 0;
 }
 
-/* An outcome that is not a booking becomes the line's refusal. */
+/* An outcome that is not a booking becomes the line's refusal. The database says one of each line: of which it said nothing, nothing is promised. */
 static void
 line_settle(struct charge_line *l, struct arena *a)
 {
-	if (l->refused.reason != NULL || l->outcome == NULL || strcmp(l->outcome, "posted") == 0 || strcmp(l->outcome, "late") == 0
-	    || strcmp(l->outcome, "duplicate") == 0)
+	if (l->refused.reason != NULL)
 		return;
-	l->refused = (struct refusal){reason_of(l->outcome)->name, reason_of(l->outcome)->title, NULL};
-	if (strcmp(l->outcome, "price_unknown") == 0 && l->code.n > 0)
+	if (l->outcome == OUTCOME_NONE)
+		l->outcome = OUTCOME_INTERNAL;
+	if (outcome_is_fine(l->outcome))
+		return;
+	l->refused = (struct refusal){outcome_name(l->outcome), outcome_reason(l->outcome)->title, NULL};
+	if (l->outcome == OUTCOME_PRICE_UNKNOWN && l->code.n > 0)
 		l->refused.detail = arena_printf(a, "no amount, no unit price, and %.*s is not in the price list on that day", (int)l->code.n, l->code.p);
 }
 
 /* An event that was not done is the refusal of its message: what else is in it was done, and is done once. */
 static void
-event_settle(struct intake *in, const struct visit_event *e)
+event_settle(struct intake *in, struct visit_event *e)
 {
-	if (e->outcome == NULL || strcmp(e->outcome, "done") == 0 || strcmp(e->outcome, "repeated") == 0 || in->refused.reason != NULL)
+	if (e->outcome == OUTCOME_NONE)
+		e->outcome = OUTCOME_INTERNAL;
+	if (outcome_is_fine(e->outcome) || in->refused.reason != NULL)
 		return;
-	in->refused = (struct refusal){reason_of(e->outcome)->name, reason_of(e->outcome)->title, in->visits[e->visit].location};
+	in->refused = (struct refusal){outcome_name(e->outcome), outcome_reason(e->outcome)->title, in->visits[e->visit].location};
 }
 
 void
@@ -57,6 +61,13 @@ settle_has_refusals(const struct booking_job *job)
 	return false;
 }
 
+/* A line's own refusal, or what the database said. */
+static const char *
+ending_of(const struct charge_line *l)
+{
+	return l->refused.reason != NULL ? l->refused.reason : l->outcome != OUTCOME_NONE ? outcome_name(l->outcome) : "none";
+}
+
 void
 settle_count(struct metrics *metrics, const struct booking_job *job)
 {
@@ -64,20 +75,19 @@ settle_count(struct metrics *metrics, const struct booking_job *job)
 	char labels[160];
 
 	for (size_t i = 0; i < job->intake.n_lines;) {
-		const struct charge_line *l = &job->intake.lines[i];
-		const char *outcome = l->refused.reason != NULL ? l->refused.reason : l->outcome;
+		const struct charge_line *first = &job->intake.lines[i];
+		const char *ending = ending_of(first);
 		size_t n = 0;
 		for (; i < job->intake.n_lines; i++, n++) {	/* runs of one outcome: one look-up */
-			const struct charge_line *k = &job->intake.lines[i];
-			const char *other = k->refused.reason != NULL ? k->refused.reason : k->outcome;
-			if (other != outcome && (other == NULL || outcome == NULL || strcmp(other, outcome) != 0))
+			const char *other = ending_of(&job->intake.lines[i]);
+			if (other != ending && strcmp(other, ending) != 0)
 				break;
 		}
-		if (job->feed != NULL && outcome != NULL && strcmp(outcome, "posted") == 0) {
+		if (job->feed != NULL && first->refused.reason == NULL && first->outcome == OUTCOME_POSTED) {
 			metric_add(job->feed->lines_posted, (int64_t)n);	/* nearly all of them: no look-up */
 			continue;
 		}
-		snprintf(labels, sizeof(labels), "feed=\"%s\",outcome=\"%s\"", feed, outcome != NULL ? outcome : "none");
+		snprintf(labels, sizeof(labels), "feed=\"%s\",outcome=\"%s\"", feed, ending);
 		metric_add(metrics_series(metrics, "visitbill_lines_total", METRIC_COUNTER, "Charge lines by feed and outcome.", labels), (int64_t)n);
 	}
 }

@@ -40,3 +40,19 @@ begin
     end loop;
     return v_total;
 end $$;
+
+-- Every outcome that a function gives: of a line, an event, an entry of a price list, a capture, a request. is_done: it is, now or before; of the others
+-- nothing was booked. proto/outcome.h has the same names, and scripts/outcomes.py finds a function that gives another one.
+create or replace function outcomes() returns table (name text, is_done boolean) language sql immutable parallel safe as $$
+    select name, true from unnest(array[
+        'posted', 'late', 'duplicate', 'done', 'repeated', 'replayed'
+    ]) name
+    union all
+    select name, false from unnest(array[
+        'held', 'conflict', 'reversal_exceeds', 'reversal_of_reversal', 'price_unknown', 'amount_negative', 'amount_too_large', 'total_negative',
+        'visit_unknown', 'visit_ambiguous', 'visit_cancelled', 'patient_mismatch', 'visit_merged', 'visit_closed', 'visit_archived',
+        'visit_has_charges', 'visit_paid', 'merge_other', 'merge_self', 'item_unknown', 'item_incomplete', 'bill_unknown', 'bill_void',
+        'bill_settled', 'bill_changed', 'amount_exceeds', 'idempotency_mismatch', 'payment_in_progress', 'payment_unknown', 'payment_succeeded',
+        'order_unknown', 'merchant_mismatch', 'amount_mismatch', 'quarantine_unknown'
+    ]) name
+$$;

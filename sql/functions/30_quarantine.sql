@@ -126,7 +126,7 @@ declare
     r record;
 begin
     for r in select * from unnest(p_id, p_outcome, p_detail, p_location) e (id, outcome, detail, location) order by id loop
-        if r.outcome in ('posted', 'late', 'duplicate', 'done', 'repeated') then
+        if exists (select from outcomes() o where o.name = r.outcome and o.is_done) then
             perform quarantine_resolve(r.id, r.outcome, p_by, p_scope);
         else
             perform quarantine_supersede(r.id, r.outcome, r.detail, r.location, p_by, p_scope);

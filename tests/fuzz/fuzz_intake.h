@@ -86,7 +86,7 @@ check_line(const struct place *at, const struct intake *in, size_t n)
 		check_field(at, texts[i].text, texts[i].field);
 	check_refusal(at, &l->refused);
 	FUZZ_CHECK(l->ordinal >= 1 && l->ordinal <= (int)in->n_lines && l->visit < in->n_visits && l->category >= 0 && l->category <= 14);
-	FUZZ_CHECK(l->kind >= LINE_CHARGE && l->kind <= LINE_PAYMENT && l->outcome == NULL);
+	FUZZ_CHECK(l->kind >= LINE_CHARGE && l->kind <= LINE_PAYMENT && l->outcome == OUTCOME_NONE);
 	charge_line_digest(&again);
 	FUZZ_CHECK(memcmp(again.digest, l->digest, sizeof(l->digest)) == 0);
 	if (l->refused.reason != NULL)

@@ -101,7 +101,7 @@ START_TEST(the_id_and_the_place_are_no_content)
 	b.source_line = VIEW_LITERAL("other");
 	b.ordinal = 9;
 	b.visit = 3;
-	b.outcome = "posted";
+	b.outcome = OUTCOME_POSTED;
 	b.visit_total = 4711;
 	charge_line_digest(&a);
 	charge_line_digest(&b);

@@ -35,7 +35,7 @@ set_up(void)
 {
 	in = (struct intake){.lines = lines, .n_lines = 3};
 	for (int i = 0; i < 3; i++)
-		lines[i] = (struct charge_line){.ordinal = 3 - i, .outcome = "posted"};
+		lines[i] = (struct charge_line){.ordinal = 3 - i, .outcome = OUTCOME_POSTED};
 	event = (struct visit_event){0};
 }
 
@@ -93,7 +93,7 @@ START_TEST(two_reasons_of_one_line)
 {
 	read_entries((const int[]){2, 1, 2}, 3);
 	entries_keep_lines(&entries, &in);
-	in.lines[0].outcome = "duplicate";
+	in.lines[0].outcome = OUTCOME_DUPLICATE;
 	in.lines[1].refused = (struct refusal){"held", NULL, NULL};
 	ck_assert(entries_judge(&entries, &in));
 	ck_assert_result(101, "duplicate", true);
@@ -135,7 +135,7 @@ START_TEST(a_message_of_events_and_one_of_nothing)
 {
 	read_entries((const int[]){0}, 1);
 	in = (struct intake){.events = &event, .n_events = 1};
-	event.outcome = "repeated";
+	event.outcome = OUTCOME_REPEATED;
 	ck_assert(entries_judge(&entries, &in));
 	ck_assert_result(101, "repeated", true);
 	in = (struct intake){.n_events = 0};
