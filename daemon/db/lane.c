@@ -50,6 +50,8 @@ lane_committed(struct lane *lane)
 		lane->aside_most = 0;
 	} else {
 		lane->split_left = lane->split_left > n ? lane->split_left - n : 0;
+		if (lane->split_left > 0)
+			lane->split_items *= 2;		/* what is bad was not here: larger steps again */
 		lane->alone_left = lane->alone_left > n ? lane->alone_left - n : 0;
 	}
 	if (lane->weight * 2 >= weight)
@@ -78,7 +80,12 @@ fill_from_queue(struct lane *lane)
 {
 	struct lane_item *item;
 	size_t weight = 0, n = 0;
-	size_t most = lane->alone_left > 0 ? 1 : lane->split_left == 0 ? SIZE_MAX : lane->split_items > 0 ? lane->split_items : 1;
+	size_t most = SIZE_MAX;
+
+	if (lane->alone_left > 0)
+		most = 1;
+	else if (lane->split_left > 0)
+		most = lane->split_items < lane->split_left ? lane->split_items : lane->split_left;
 
 	while ((item = STAILQ_FIRST(&lane->queue)) != NULL && n < most && (n == 0 || weight + item->weight <= lane->limits.batch_weight)) {
 		STAILQ_REMOVE_HEAD(&lane->queue, link);

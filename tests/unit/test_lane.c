@@ -289,6 +289,28 @@ START_TEST(the_one_is_found)
 }
 END_TEST
 
+static const int places[] = {1, 2, 64, 127, 128, 129, 133, 200, 255, 256};
+
+/* What is good is not sent one by one because of it: some batches, and not as many as there are lines. */
+START_TEST(one_of_many_is_found)
+{
+	static const struct lane_limits many = {1000, HOLD_US};
+	static const struct pg_config config = {0};
+
+	lane_free(lane);
+	n_fake_pgs = 0;
+	lane = lane_new(base, &config, "test", &many, &ops, &base);
+	pg = fake_pgs[0];
+	push(1, 256);
+	fake_is_ready(pg, true);
+	ck_assert_int_le(serve(places[_i], "22003"), 32);
+	char refused[32];
+	snprintf(refused, sizeof(refused), "refused:%d", places[_i]);
+	ck_assert_ptr_nonnull(strstr(told, refused));
+	ck_assert_uint_eq(lane_weight(lane), 0);
+}
+END_TEST
+
 START_TEST(what_is_behind_the_failed_batch_is_not_taken_apart)
 {
 	push(1, 4);
@@ -712,6 +734,7 @@ main(void)
 	tcase_add_test(run.tcase, much_is_sent_before_the_answers);
 	tcase_add_test(run.tcase, nothing_is_sent_without_a_connection);
 	tcase_add_loop_test(run.tcase, the_one_is_found, 1, 9);
+	check_add_rows(run, one_of_many_is_found, places);
 	tcase_add_test(run.tcase, what_is_behind_the_failed_batch_is_not_taken_apart);
 	check_add_rows(run, data_is_refused_and_the_next_goes_on, data_states);
 	check_add_rows(run, what_passes_is_no_verdict, passing);
