@@ -259,6 +259,14 @@ fake_text(const struct fake_call *c, int param)
 	return text;
 }
 
+/* A parameter's bytes: a binary value that is no array. */
+static inline struct view
+fake_bytes(const struct fake_call *c, int param)
+{
+	ck_assert_int_lt(param, c->n);
+	return (struct view){c->params[param].p, c->params[param].is_null ? 0 : c->params[param].n};
+}
+
 static inline void
 fake_begin(void)
 {
