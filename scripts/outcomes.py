@@ -64,7 +64,8 @@ def functions():
 
 def words_of(body):
     """Those that stand where a result does: returned, assigned to an outcome, or what a case chooses."""
-    return set(re.findall(r"(?:\breturn|\bthen|\belse|\breturn query\s+select|outcomes?(?:\[[^\]]*\])?\s*:=|outcome text :=|\bcoalesce\([^()]*,)\s*'([a-z_]+)'", body))
+    before = r"\breturn|\breturn query\s+select|\bthen|\belse|outcomes?(?:\[[^\]]*\])?\s*:=|outcome text :=|\bcoalesce\([^()]*,"
+    return set(re.findall(rf"(?:{before})\s*'([a-z_]+)'", body))
 
 
 def complaints():

@@ -95,7 +95,8 @@ api_post_wechatpay_notification(struct call *c)
 	struct http_request *r = c->request;
 	struct channel_merchant *merchant = channels_merchant(c->core->channels, c->params[0]);
 	struct wechatpay_signature s = {
-		http_header(r, "wechatpay-timestamp"), http_header(r, "wechatpay-nonce"), http_header(r, "wechatpay-signature"), http_header(r, "wechatpay-serial"),
+		http_header(r, "wechatpay-timestamp"), http_header(r, "wechatpay-nonce"), http_header(r, "wechatpay-signature"),
+		http_header(r, "wechatpay-serial"),
 	};
 	struct wechatpay_notification n;
 	struct wechatpay_transaction t;

@@ -381,7 +381,8 @@ message_reply(struct message *m, bool brief)
 		content.own_id = arena_printf(a, "VB%llx%04llx", (unsigned long long)content.now, (unsigned long long)(++sequence & 0xFFFF));
 		struct view utf8 = hl7_ack_build(a, &m->header, &content);
 		const char *fallback = m->job.feed != NULL && m->job.feed->charset[0] != '\0' ? m->job.feed->charset : NULL;
-		*out[i] = m->trial || ascii_is_valid(utf8) ? utf8 : hl7_from_utf8(utf8, hl7_charset_name(m->job.bytes), fallback, a);	/* ASCII is the same in all */
+		*out[i] = m->trial || ascii_is_valid(utf8) ? utf8	/* ASCII is the same in all */
+		    : hl7_from_utf8(utf8, hl7_charset_name(m->job.bytes), fallback, a);
 	}
 	return reply;
 }

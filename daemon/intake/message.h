@@ -28,9 +28,9 @@ struct message {
 /* A feed_id of message_new. */
 enum { MESSAGE_OF_NOBODY = -1 };
 
-/* A message over the bytes, or over a copy of them where they are not lasting; everything else that it holds is in job.intake.arena. sender: how its feed is known. feed_id > 0 takes that feed whatever
- * MSH says (a replay keeps its sender); MESSAGE_OF_NOBODY none. What is wrong with it stands in the intake's refusals. A large one has to be read first, by message_read;
- * core and sender must outlive that. */
+/* A message over the bytes, or over a copy of them where they are not lasting; everything else that it holds is in job.intake.arena. sender: how its
+ * feed is known. feed_id > 0 takes that feed whatever MSH says (a replay keeps its sender); MESSAGE_OF_NOBODY none. What is wrong with it stands in the
+ * intake's refusals. A large one has to be read first, by message_read; core and sender must outlive that. */
 struct message *message_new(struct core *core, struct view bytes, bool lasting, const char *peer, const struct sender *sender, int feed_id);
 /* Reads on until the turn has been long enough. True when all is read. */
 bool message_read(struct message *m, const struct turn *turn);

@@ -526,16 +526,37 @@ START_TEST(the_stuck_one_waits_alone)
 	fake_pass(base, 10000);
 	expect_sent("2 8");			/* in their order */
 	ck_assert(is_brief());
+	push_heavy(10, 2, 1);			/* while it is tried */
 	fails("55P03");
 	expect_sent("");
 	fake_pass(base, 250000);
-	expect_sent("2 8");
-	push_heavy(10, 2, 1);			/* while it is tried */
-	commits();
-	expect_sent("10");
 	commits();
 	ck_assert_str_eq(told, "1 3 4 5 6 7 9 2 8 10");
 	ck_assert_uint_eq(lane_weight(lane), 0);
+}
+END_TEST
+
+/* What of its visit had come before anybody knew that it is stuck waits behind it, too. */
+START_TEST(what_was_queued_behind_the_stuck_one)
+{
+	push(1, 2);
+	expect_sent("1 2");
+	push_heavy(3, 2, 1);
+	push(4, 4);
+	push_heavy(5, 2, 1);
+	fails("55P03");
+	expect_sent("1");
+	commits();
+	expect_sent("2");
+	fails("55P03");
+	expect_sent("4");
+	ck_assert(!is_brief());			/* nobody else is to be found */
+	commits();
+	expect_sent("");
+	fake_pass(base, 250000);
+	expect_sent("2 3 5");
+	commits();
+	ck_assert_str_eq(told, "1 4 2 3 5");
 }
 END_TEST
 
@@ -668,6 +689,7 @@ START_TEST(nobody_waits_for_ever)
 	fake_loses(pg);
 	fake_pass(base, HOLD_US / 2);
 	push(2, 2);
+	fake_turns(base);
 	ck_assert_int_eq(lane_oldest(lane), HOLD_US / 2);
 	struct timeval once = {0, 150000};	/* the lane looks by itself, also where no connection comes and nothing is pushed */
 	clock_set_for_tests(fake_now += HOLD_US / 2 + 1);
@@ -743,6 +765,7 @@ main(void)
 	tcase_add_test(run.tcase, a_server_is_given_time);
 	tcase_add_test(run.tcase, a_fault_of_one);
 	tcase_add_test(run.tcase, the_stuck_one_waits_alone);
+	tcase_add_test(run.tcase, what_was_queued_behind_the_stuck_one);
 	tcase_add_test(run.tcase, the_stuck_one_is_told_so);
 	tcase_add_test(run.tcase, two_are_stuck);
 	tcase_add_test(run.tcase, a_refused_one_among_the_stuck);
