@@ -33,6 +33,7 @@ struct pg {
 	pg_done_fn done;			/* NULL: nothing is in flight */
 	void *done_arg;
 	unsigned segments;			/* sent so far */
+	int tried, refuses;			/* calls of the segment; which of them it does not take, from 1 */
 };
 
 /* In the order in which they were made. */
@@ -61,7 +62,7 @@ fake_forget(struct pg *pg)
 	for (int i = 0; i < pg->n_calls; i++)
 		for (int k = 0; k < pg->calls[i].n; k++)
 			free(pg->calls[i].params[k].p);
-	pg->n_calls = 0;
+	pg->n_calls = pg->tried = 0;
 }
 
 void
@@ -81,7 +82,7 @@ pg_is_ready(const struct pg *pg)
 int
 pg_call(struct pg *pg, enum statement s, const struct pg_param *params, int n, pg_result_fn fn, void *arg)
 {
-	if (!pg->ready)
+	if (!pg->ready || ++pg->tried == pg->refuses)
 		return -1;
 	ck_assert_ptr_null(pg->done);		/* nothing is sent behind a batch in flight */
 	ck_assert_int_lt(pg->n_calls, FAKE_CALLS);

@@ -473,6 +473,12 @@ START_TEST(a_connection_that_takes_nothing)
 	add(m, POSTING_EVENT, 0, 0);
 	ck_assert_int_eq(batch_send(b, pg, &list), -1);
 	pg->ready = true;
+	for (pg->refuses = 1; pg->refuses <= 3; pg->refuses++) {
+		ck_assert_int_eq(batch_send(b, pg, &list), -1);
+		ck_assert_int_eq(pg->n_calls, pg->refuses - 1);		/* and nothing after it */
+		fake_forget(pg);
+	}
+	pg->refuses = 0;
 	ck_assert_str_eq(says(), "hold[V1,V1] one[A1] events[open:V1]");	/* and again, as a whole */
 }
 END_TEST

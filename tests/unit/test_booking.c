@@ -201,6 +201,31 @@ START_TEST(a_visit_keeps_its_lane)
 }
 END_TEST
 
+/* And then it is free to go any way. */
+START_TEST(a_visit_moves_when_nothing_of_it_is_in_work)
+{
+	struct message *other = message_new("M0"), *again = message_new("M2");
+
+	message_line(other, "V0", "Z1");
+	message_line(other, "V0", "Z2");
+	submit(other);
+	message_line(m, "V1", "A1");
+	submit(m);
+	expect_on(1, "one[A1]");
+	commit(0);
+	commit(1);
+	message_line(again, "V1", "A2");
+	submit(again);
+	expect_on(0, "one[A2]");
+	fail_on(0, "22003");			/* nor does one that failed stay */
+	expect_on(0, "park[internal]");
+	commit(0);
+	expect_done(again, BOOKING_DONE);
+	message_free(other);
+	message_free(again);
+}
+END_TEST
+
 START_TEST(events_before_lines)
 {
 	message_event(m, EVENT_OPEN, "V1");
@@ -677,6 +702,7 @@ main(void)
 	tcase_add_test(run.tcase, told_once_it_is_committed);
 	tcase_add_loop_test(run.tcase, a_message_over_two_lanes, 0, 2);
 	tcase_add_test(run.tcase, a_visit_keeps_its_lane);
+	tcase_add_test(run.tcase, a_visit_moves_when_nothing_of_it_is_in_work);
 	tcase_add_test(run.tcase, events_before_lines);
 	tcase_add_test(run.tcase, nothing_to_book_is_told_from_the_loop);
 	tcase_add_test(run.tcase, what_is_refused_is_kept_before_it_is_told);
