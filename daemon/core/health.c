@@ -105,7 +105,7 @@ health_report(struct health *h)
 	char labels[200];
 
 	health_judge(h);
-	metric_set(h->up, h->is_good);
+	metric_set(h->up, h->is_good && pool_is_ready(core->pool));
 	metric_set(h->age, h->beat_at > 0 ? clock_monotonic() - h->beat_at : 0);
 	metrics_reset(core->metrics, "visitbill_database_server");
 	for (size_t i = 0; i < servers_count(core->servers); i++) {

@@ -12,7 +12,7 @@
 #include "pg_inside.h"
 #include "schema_version.h"
 
-enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 1000, NEXT_SERVER_MS = 20, PREPARE_AGAIN_MS = 1000, PING_MS = 2000 };
+enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 1000, NEXT_SERVER_MS = 20, PREPARE_AGAIN_MS = 1000, PING_MS = 2000, LASTING_US = 2000000, LOOKED_UP_MS = 20 };
 
 static void pg_on_io(evutil_socket_t fd, short events, void *arg);
 
@@ -39,8 +39,10 @@ pg_after(struct pg *pg, unsigned ms)
 /* The other servers at once, the same ones again after a while, longer each time; not all connections at one moment. From a server that let us in and does not
  * answer, the next one is asked first: it may be the primary by now, and this one an old one that waits for a standby for ever. */
 static void
-pg_connect_later(struct pg *pg, bool was_ready)
+pg_connect_later(struct pg *pg, bool was_ready, int64_t for_us)
 {
+	if (was_ready && for_us > LASTING_US)
+		pg->backoff_ms = BACKOFF_MIN_MS;
 	if (was_ready) {
 		pg->server = (servers_ours(pg->servers) + (pg->is_deaf ? 1 : 0)) % servers_count(pg->servers);
 		pg->tried = 0;
@@ -73,12 +75,12 @@ void
 pg_lose(struct pg *pg, const char *why)
 {
 	bool was_ready = pg->state == PG_READY;
+	int64_t for_us = clock_monotonic() - pg->state_since;
 	struct op *op;
 
-	if (was_ready || (!pg->complained && servers_is_news(pg->servers, pg->server, why)))
+	if (servers_is_news(pg->servers, pg->server, why))
 		log_error("db.lost", "conn=%s server=%s in_flight=%zu why=\"%.*s\"", pg->name, servers_name(pg->servers, pg->server), pg->depth,
 		    (int)strcspn(why, "\n"), why);
-	pg->complained = true;
 	pg_note_stranded(pg);
 	if (pg->io != NULL)
 		event_free(pg->io);
@@ -103,7 +105,7 @@ pg_lose(struct pg *pg, const char *why)
 	pg->conn = NULL;
 	pg->started[0] = '\0';
 	pg_outcome_reset(pg);
-	pg_connect_later(pg, was_ready);
+	pg_connect_later(pg, was_ready, for_us);
 }
 
 /* ------- preparing */
@@ -145,6 +147,8 @@ on_identity(void *arg, const PGresult *result)
 
 	server_identity_read(result, &id);
 	pg->refused = servers_judge(pg->servers, pg->server, &id);
+	if (pg->refused == NULL && id.read_only)
+		pg->refused = "the server lets nobody write: default_transaction_read_only is on";
 	snprintf(pg->started, sizeof(pg->started), "%s", PQgetvalue(result, 0, IDENTITY_STARTED));
 }
 
@@ -177,10 +181,9 @@ on_prepared(void *arg, const struct pg_outcome *outcome)
 	if (outcome->verdict == PG_LOST)
 		return;
 	if (outcome->verdict == PG_FAILED && pg->refused == NULL) {
-		if (!pg->complained && servers_is_news(pg->servers, pg->server, outcome->message))
+		if (servers_is_news(pg->servers, pg->server, outcome->message))
 			log_error("db.prepare", "conn=%s sqlstate=%s why=\"%s\" hint=\"run visitbillctl migrate\"", pg->name, outcome->sqlstate,
 			    outcome->message);
-		pg->complained = true;
 		pg->stranded.pid = 0;	/* its end may be what failed: it is not tried again */
 		/* try again later: the migration may be on its way. The socket is closed from the timer, not from inside its own callback */
 		pg_enter(pg, PG_WAITING);
@@ -188,17 +191,14 @@ on_prepared(void *arg, const struct pg_outcome *outcome)
 		return;
 	}
 	if (pg->refused != NULL) {
-		if (!pg->complained && servers_is_news(pg->servers, pg->server, pg->refused))
+		if (servers_is_news(pg->servers, pg->server, pg->refused))
 			log_error("db.refused", "conn=%s server=%s why=\"%s\"", pg->name, servers_name(pg->servers, pg->server), pg->refused);
-		pg->complained = true;
 		pg_enter(pg, PG_WAITING);
 		pg_after(pg, 0);
 		return;
 	}
-	pg->backoff_ms = BACKOFF_MIN_MS;
 	pg->tried = 0;
-	pg->complained = false;
-	servers_is_news(pg->servers, pg->server, NULL);
+	servers_is_well(pg->servers, pg->server);
 	pg_enter(pg, PG_READY);
 	pg->on_state(pg->arg, true);
 }
@@ -298,14 +298,23 @@ pg_connect(struct pg *pg)
 	int minutes = abs(pg->utc_offset) / 60;
 	char sign = pg->utc_offset < 0 ? '-' : '+';
 	long long answer = pg->answer_ms, lock = pg->lock_ms;
+	const char *address, *why;
 
+	if (pg->state != PG_CONNECTING)
+		pg_enter(pg, PG_CONNECTING);
+	if (!servers_find(pg->servers, pg->server, &address, &why)) {
+		if (why != NULL)
+			pg_lose(pg, why);
+		else	/* until connecting has taken too long */
+			pg_after(pg, LOOKED_UP_MS);
+		return;
+	}
 	/* Everything said here is a look-up by key, and plans are kept: one made while a table was empty must not read all of it later. What takes too long
 	 * is ended by the server itself, before we give it up. */
 	snprintf(options, sizeof(options), "-c search_path=%s -c timezone=<%c%02d:%02d>%c%d:%02d -c jit=off -c plan_cache_mode=force_generic_plan"
 	    " -c enable_seqscan=off -c statement_timeout=%lld -c lock_timeout=%lld -c idle_in_transaction_session_timeout=%lld -c client_min_messages=warning",
 	    pg->schema, sign, minutes / 60, minutes % 60, sign == '-' ? '+' : '-', minutes / 60, minutes % 60, answer * 9 / 10, lock, answer);
-	pg_enter(pg, PG_CONNECTING);
-	pg->conn = servers_connect(pg->servers, pg->server, "visitbilld", options, pg->answer_ms);
+	pg->conn = servers_connect(pg->servers, pg->server, address, "visitbilld", options, pg->answer_ms);
 	if (pg->conn == NULL)
 		fatal("out of memory for a database connection");
 	if (PQstatus(pg->conn) == CONNECTION_BAD)

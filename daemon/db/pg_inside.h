@@ -49,7 +49,7 @@ struct pg {
 	struct { size_t server; int pid; char started[64]; } stranded;	/* a backend that was left with something in work; pid 0: none */
 	unsigned backoff_ms;
 	int64_t state_since, heard_at;
-	bool complained, is_deaf;	/* the server did not answer in time */
+	bool is_deaf;			/* the server did not answer in time */
 };
 
 /* ------- pg.c */

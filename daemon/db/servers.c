@@ -8,11 +8,15 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "host.h"
+
+enum { SAID = 8, SAY_AGAIN_US = 60000000, SAY_SOON_US = 5000000 };
 
 struct server {
 	char *host, *address, *port;	/* as the conninfo says; NULL: it does not */
+	struct host *named;		/* its host is a name; NULL: it is none, or the conninfo says the address */
 	char name[160];
-	char said[320];		/* what is wrong with it, as the log was told; "": nothing */
+	struct { char why[160]; int64_t at; bool was_well; } said[SAID];	/* what the log was told, and when (0: nothing); was it well since? */
 };
 
 struct servers {
@@ -26,7 +30,7 @@ struct servers {
 
 const char server_identity_sql[] = "select c.system_identifier, r.standby, case when r.standby then 0"
     " else ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int end,"
-    " (select backend_start from pg_stat_activity where pid = pg_backend_pid())"
+    " (select backend_start from pg_stat_activity where pid = pg_backend_pid()), current_setting('default_transaction_read_only')::bool"
     " from pg_control_system() c, (select pg_is_in_recovery() as standby) r";
 
 void
@@ -35,6 +39,7 @@ server_identity_read(const PGresult *row, struct server_identity *ret)
 	ret->system = strtoull(PQgetvalue(row, 0, IDENTITY_SYSTEM), NULL, 10);
 	ret->standby = PQgetvalue(row, 0, IDENTITY_STANDBY)[0] == 't';
 	ret->timeline = (uint32_t)strtoul(PQgetvalue(row, 0, IDENTITY_TIMELINE), NULL, 10);
+	ret->read_only = PQgetvalue(row, 0, IDENTITY_READ_ONLY)[0] == 't';
 }
 
 /* The nth of a list with commas, copied; the only one for all. NULL where there is none. */
@@ -122,6 +127,8 @@ servers_new(const char *conninfo, char *error, size_t error_size)
 	for (size_t i = 0; i < s->n; i++) {
 		struct server *e = &s->all[i];
 		*e = (struct server){.host = nth(host, i), .address = nth(address, i), .port = nth(port, i)};
+		if (e->address == NULL && host_is_name(e->host))
+			e->named = host_new(e->host);
 		if (e->port == NULL && list_length(port) > 1)
 			e->port = memory_text("5432", 4);
 		snprintf(e->name, sizeof(e->name), "%s:%s", e->host != NULL ? e->host : e->address != NULL ? e->address : "default", e->port != NULL ? e->port : "5432");
@@ -136,6 +143,7 @@ servers_free(struct servers *s)
 	if (s == NULL)
 		return;
 	for (size_t i = 0; i < s->n; i++) {
+		host_free(s->all[i].named);
 		free(s->all[i].host);
 		free(s->all[i].address);
 		free(s->all[i].port);
@@ -163,8 +171,18 @@ servers_ours(const struct servers *s)
 	return s->ours;
 }
 
+bool
+servers_find(const struct servers *s, size_t n, const char **ret_address, const char **ret_why)
+{
+	*ret_address = *ret_why = NULL;
+	if (s->all[n].named == NULL)
+		return true;
+	*ret_address = host_address(s->all[n].named, ret_why);
+	return *ret_address != NULL;
+}
+
 PGconn *
-servers_connect(const struct servers *s, size_t n, const char *application, const char *options, int64_t limit_ms)
+servers_connect(const struct servers *s, size_t n, const char *address, const char *application, const char *options, int64_t limit_ms)
 {
 	enum { MOST = 16 };
 	const struct server *e = &s->all[n];
@@ -188,6 +206,8 @@ servers_connect(const struct servers *s, size_t n, const char *application, cons
 		SET("port", e->port);
 		SET("target_session_attrs", "any");
 	}
+	if (address != NULL)
+		SET("hostaddr", address);
 #undef SET
 	keys[i] = values[i] = NULL;
 	return PQconnectStartParams(keys, values, 1);
@@ -217,13 +237,33 @@ servers_judge(struct servers *s, size_t n, const struct server_identity *id)
 bool
 servers_is_news(struct servers *s, size_t n, const char *why)
 {
-	char text[sizeof(s->all[n].said)];
+	struct server *e = &s->all[n];
+	char text[sizeof(e->said[0].why)];
+	size_t oldest = 0;
+	int64_t now = clock_monotonic();
 
-	snprintf(text, sizeof(text), "%s", why != NULL ? why : "");
-	if (strcmp(s->all[n].said, text) == 0)
-		return false;
-	memcpy(s->all[n].said, text, sizeof(text));
+	snprintf(text, sizeof(text), "%.*s", (int)strcspn(why, "\n"), why);
+	for (size_t i = 0; i < SAID; i++) {
+		if (e->said[i].at > 0 && strcmp(e->said[i].why, text) == 0) {
+			if (now - e->said[i].at < (e->said[i].was_well ? SAY_SOON_US : SAY_AGAIN_US))
+				return false;
+			oldest = i;
+			break;
+		}
+		if (e->said[i].at < e->said[oldest].at)
+			oldest = i;
+	}
+	memcpy(e->said[oldest].why, text, sizeof(text));
+	e->said[oldest].at = now;
+	e->said[oldest].was_well = false;
 	return true;
+}
+
+void
+servers_is_well(struct servers *s, size_t n)
+{
+	for (size_t i = 0; i < SAID; i++)
+		s->all[n].said[i].was_well = true;
 }
 
 /* ------- waiting: before the loop runs, and for visitbillctl */
@@ -269,15 +309,35 @@ ask_identity(PGconn *conn, int64_t limit_ms, struct server_identity *ret)
 	return there;
 }
 
+/* The address to connect to, waiting for it. */
+static bool
+wait_found(const struct servers *s, size_t n, int64_t limit_ms, const char **ret_address, const char **ret_why)
+{
+	if (servers_find(s, n, ret_address, ret_why))
+		return true;
+	host_wait(s->all[n].named, limit_ms);
+	return servers_find(s, n, ret_address, ret_why);
+}
+
 PGconn *
 servers_look(const struct servers *s, size_t n, const char *application, int64_t limit_ms, struct server_identity *ret, char *error,
     size_t error_size)
 {
-	PGconn *conn = servers_connect(s, n, application, "", limit_ms);
+	int64_t until = clock_monotonic() + limit_ms * 1000;
+	const char *address, *why;
+	PGconn *conn = NULL;
 
-	if (wait_connected(conn, limit_ms) && ask_identity(conn, limit_ms, ret))
-		return conn;
-	const char *why = conn != NULL && PQstatus(conn) == CONNECTION_BAD ? PQerrorMessage(conn) : "no answer in time";
+	if (wait_found(s, n, limit_ms, &address, &why)) {
+		conn = servers_connect(s, n, address, application, "", limit_ms);
+		if (wait_connected(conn, (until - clock_monotonic()) / 1000) && ask_identity(conn, limit_ms, ret))
+			return conn;
+		if (conn != NULL && PQstatus(conn) == CONNECTION_BAD)
+			why = PQerrorMessage(conn);
+	} else if (why == NULL) {
+		why = "its name was not looked up in time: no name server answers";
+	}
+	if (why == NULL)
+		why = "no answer in time";
 	int length = (int)strcspn(why, "\n");	/* the lines after it are advice */
 	snprintf(error, error_size, "%s: %.*s", s->all[n].name, length, why);
 	PQfinish(conn);

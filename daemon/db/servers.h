@@ -16,11 +16,12 @@ struct server_identity {
 	uint64_t system;	/* the cluster's identifier: its standbys have it, too */
 	uint32_t timeline;	/* grows with each promotion; 0 on a standby */
 	bool standby;
+	bool read_only;		/* to everybody: default_transaction_read_only */
 };
 
-/* One row: system, whether it is a standby, timeline, when this backend began (text). */
+/* One row: system, whether it is a standby, timeline, when this backend began (text), whether it lets us write. */
 extern const char server_identity_sql[];
-enum { IDENTITY_SYSTEM, IDENTITY_STANDBY, IDENTITY_TIMELINE, IDENTITY_STARTED };
+enum { IDENTITY_SYSTEM, IDENTITY_STANDBY, IDENTITY_TIMELINE, IDENTITY_STARTED, IDENTITY_READ_ONLY };
 void server_identity_read(const PGresult *row, struct server_identity *ret);
 
 /* NULL and a sentence, which never quotes the conninfo (it may hold a password): where it is no connection string, or its lists of hosts, addresses and ports
@@ -34,9 +35,13 @@ const char *servers_name(const struct servers *s, size_t n);
 /* Which was found to be ours last; 0 before. */
 size_t servers_ours(const struct servers *s);
 
-/* Begins to connect to the nth server alone, with these settings beside those of the conninfo, which win; limit_ms: a server that lets sent bytes lie for
- * so long is gone. NULL when memory is out. */
-PGconn *servers_connect(const struct servers *s, size_t n, const char *application, const char *options, int64_t limit_ms);
+/* Where the nth is. True: found, *ret_address is to be given to servers_connect (NULL where the conninfo says enough). False: not yet, and its name is being
+ * looked up; or, with *ret_why, that failed. Never waits. */
+bool servers_find(const struct servers *s, size_t n, const char **ret_address, const char **ret_why);
+
+/* Begins to connect to the nth server alone, at that address, with these settings beside those of the conninfo, which win; limit_ms: a server that lets sent
+ * bytes lie for so long is gone. NULL when memory is out. */
+PGconn *servers_connect(const struct servers *s, size_t n, const char *address, const char *application, const char *options, int64_t limit_ms);
 
 /* Is the server that says this ours? NULL when it is, and it is noted, else why not: a standby, one left behind, another cluster's. */
 const char *servers_judge(struct servers *s, size_t n, const struct server_identity *id);
@@ -46,8 +51,10 @@ const char *servers_judge(struct servers *s, size_t n, const struct server_ident
  * servers of different clusters are named. */
 int servers_survey(struct servers *s, const char *application, int64_t limit_ms, char *error, size_t error_size) __attribute__((warn_unused_result));
 
-/* True when this is news about the nth: the connections of a process tell the log once what they all find. NULL: all is well with it. */
+/* True when this is news about the nth: the connections of a process tell the log once what they all find, and once a minute while it stays so. */
 bool servers_is_news(struct servers *s, size_t n, const char *why);
+/* It let us in: what is found after that is news again, though not more often than every few seconds. */
+void servers_is_well(struct servers *s, size_t n);
 
 /* A connection to the nth and what it says of itself, waiting for it; NULL and a sentence. */
 PGconn *servers_look(const struct servers *s, size_t n, const char *application, int64_t limit_ms, struct server_identity *ret, char *error,

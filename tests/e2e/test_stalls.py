@@ -106,7 +106,10 @@ def test_a_server_that_is_read_only(slow):
     try:
         assert slow.clinic.send(message).code == "AR"
         wait_until(lambda: not slow.is_ready(), "not to be ready", 15)
-        assert slow.metric("visitbill_database_up") == 0
+        wait_until(lambda: slow.metric("visitbill_database_up") == 0, "the gauge to say so", 10)
+        assert slow.clinic.send(message).code == "AR"
+        refused = [entry for entry in slow.log().splitlines() if "db.refused" in entry or "db.lost" in entry]
+        assert any("lets nobody write" in entry for entry in refused) and len(refused) < 20, refused
     finally:
         slow.rows("set default_transaction_read_only = off")
         slow.rows("alter database visitbill reset default_transaction_read_only")

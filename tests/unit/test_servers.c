@@ -1,9 +1,14 @@
 /* The servers of a conninfo: which lists name them one by one, which server is ours, and what is news about one. */
 #include "db/servers.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
 
 #include "check_main.h"
+#include "db/host.h"
 
 static const struct {
 	const char *conninfo, *first, *last;	/* NULL: refused, and last is what it says */
@@ -64,13 +69,63 @@ START_TEST(test_news)
 	char error[200];
 	struct servers *s = servers_new("host=a,b", error, sizeof(error));
 
+	clock_set_for_tests(INT64_C(100000000));
 	ck_assert(servers_is_news(s, 0, "down"));
-	ck_assert(!servers_is_news(s, 0, "down"));
+	ck_assert(!servers_is_news(s, 0, "down\nand advice"));
 	ck_assert(servers_is_news(s, 1, "down"));
 	ck_assert(servers_is_news(s, 0, "still down"));
-	ck_assert(servers_is_news(s, 0, NULL));
-	ck_assert(!servers_is_news(s, 0, NULL));
-	ck_assert(servers_is_news(s, 0, "still down"));
+	ck_assert(!servers_is_news(s, 0, "down"));		/* in turns they are none */
+	clock_set_for_tests(INT64_C(159000000));
+	ck_assert(!servers_is_news(s, 0, "down"));
+	clock_set_for_tests(INT64_C(160000000));
+	ck_assert(servers_is_news(s, 0, "down"));		/* it still is */
+	servers_is_well(s, 0);
+	ck_assert(!servers_is_news(s, 0, "down"));		/* one that comes and goes is a line every few seconds */
+	clock_set_for_tests(INT64_C(165000000));
+	ck_assert(servers_is_news(s, 0, "down"));
+	for (int i = 0; i < 20; i++) {
+		char why[20];
+		snprintf(why, sizeof(why), "reason %d", i);
+		ck_assert(servers_is_news(s, 0, why));
+	}
+	ck_assert(servers_is_news(s, 0, "down"));
+	servers_free(s);
+	clock_set_for_tests(0);
+}
+END_TEST
+
+static const struct { const char *host; bool is_name; } hosts[] = {
+	{"db1", true}, {"db1.hospital.example", true}, {"localhost", true}, {"10.0.0.1", false}, {"::1", false}, {"fe80::1%eth0", false}, {"/run/postgresql", false},
+	{"@abstract", false}, {"", false}, {"10.0.0", true},
+};
+
+START_TEST(a_host_is_a_name_or_not)
+{
+	ck_assert(host_is_name(hosts[_i].host) == hosts[_i].is_name);
+}
+END_TEST
+
+/* Where the conninfo says enough, nothing is looked up; a name is, and nobody waits for it. */
+START_TEST(a_name_is_looked_up_beside)
+{
+	char error[320];
+	struct server_identity id;
+	const char *address, *why;
+	struct servers *s = servers_new("host=/run/pg,localhost,no-such-host.invalid,db1 hostaddr=,,,10.0.0.1", error, sizeof(error));
+
+	ck_assert_ptr_null(s);		/* libpq wants a list of addresses to be whole */
+	s = servers_new("host=/run/pg,localhost,no-such-host.invalid port=1", error, sizeof(error));
+	ck_assert(servers_find(s, 0, &address, &why) && address == NULL);
+	ck_assert(!servers_find(s, 1, &address, &why) && why == NULL);
+	for (int i = 0; i < 1000 && !servers_find(s, 1, &address, &why); i++)
+		usleep(10000);
+	ck_assert(strcmp(address, "127.0.0.1") == 0 || strcmp(address, "::1") == 0);
+	for (int i = 0; i < 3000 && !servers_find(s, 2, &address, &why) && why == NULL; i++)
+		usleep(10000);
+	ck_assert_ptr_nonnull(why);
+	ck_assert_ptr_nonnull(strstr(why, "could not translate host name \"no-such-host.invalid\" to address"));
+	ck_assert_ptr_null(servers_look(s, 2, "test", 1000, &id, error, sizeof(error)));
+	ck_assert_ptr_nonnull(strstr(error, "no-such-host.invalid"));
 	servers_free(s);
 }
 END_TEST
@@ -83,5 +138,7 @@ main(void)
 	check_add_rows(run, test_conninfo, conninfos);
 	tcase_add_test(run.tcase, test_judge);
 	tcase_add_test(run.tcase, test_news);
+	check_add_rows(run, a_host_is_a_name_or_not, hosts);
+	tcase_add_test(run.tcase, a_name_is_looked_up_beside);
 	return check_end(run);
 }
