@@ -14,7 +14,7 @@ from .lines import FEEDS, fen, yuan
 _MONEY = ("bills.total", "outstanding", "unbilled", "credit", "unexplained")
 _MONEY_IN = ("balance", "collected", "revenue", "channel.paid_total")
 _CHANNELS = {"wechatpay": "微信支付", "cash": "现金", "elsewhere": "其他窗口"}
-_KINDS = {"bill": "账单", "supplement": "补充账单", "credit_note": "退费单", "void_note": "作废单"}
+_KINDS = {"interim": "中期账单", "bill": "账单", "supplement": "补充账单", "credit_note": "退费单", "void_note": "作废单"}
 
 
 class BooksError(Exception):
@@ -71,7 +71,7 @@ def _take_off_sent_twice(expected, found):
 
 def expected_of(day):
     """What the books and the channel must say of a day, by the oracle."""
-    by_phone = [pay.amount for a in day.payers() for d in a.documents for pay in d.pays if pay.channel == "wechatpay"]
+    by_phone = [pay.amount for a in day.oracle.accounts.values() for d in a.documents for pay in (*d.early, *d.pays) if pay.channel == "wechatpay"]
     return {**day.oracle.figures(), "channel.paid_count": len(by_phone), "channel.paid_total": sum(by_phone)}
 
 

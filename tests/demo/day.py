@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from . import care, deviants, people
-from .lines import CLINIC, FACILITY, LAB, ONE, PHARMACY, WARD, Line, Message, Step, price_amount
+from .lines import CLINIC, FACILITY, FEEDS, LAB, ONE, PHARMACY, WARD, Line, Message, Pay, Step, price_amount
 from .oracle import Oracle
 
 CONNECTIONS = 4                 # of each feed
@@ -53,16 +53,6 @@ class Wait(NamedTuple):
     visit_no: str
     what: str                   # lines, bills
     count: int
-
-
-class Pay(NamedTuple):
-    """One payment, as the payer makes it."""
-
-    channel: str                # wechatpay, cash
-    amount: int
-    notify: str = "normal"      # how the channel tells the daemon: normal, twice, late
-    watches: bool = False       # waits by server-sent events rather than by asking
-    repeats: bool = False       # sends the request twice with one key
 
 
 class Day:
@@ -168,7 +158,8 @@ class Day:
     # ---- the script -------------------------------------------------------------------------------
 
     def _write(self, odd):
-        plans = [[] for _ in range(_HOURS + 4)]
+        self._add(Stage("price list"), odd.stories.price_list())
+        plans = [[] for _ in range(_HOURS + 5)]
         for visit in self.visits:
             for offset, messages in odd.timeline(visit).items():
                 plans[visit.hour + offset].extend(messages)

@@ -12,7 +12,8 @@ from collections import deque
 
 from . import wire
 from .api import Api, ApiError
-from .lines import FEEDS, WARD, Expected, Message, Step
+from .kiosk import Kiosk
+from .lines import FEEDS, KIOSK, WARD, Expected, Message, Step
 
 WINDOW = 32
 _ANSWER_S = 90
@@ -70,12 +71,14 @@ class _Feeds:
 
     async def connection(self, feed, number):
         connection = self._connections.get((feed, number))
-        if connection is not None and feed not in FEEDS:    # a stranger that is silent is not kept for long
+        if connection is not None and feed not in (*FEEDS, KIOSK):    # a stranger that is silent is not kept for long
             connection.close()
             connection = None
         if connection is None:
             if feed == WARD:
                 connection = _Json(Api(self._env.http, self._env.feed_token), self._progress)
+            elif feed == KIOSK:
+                connection = Kiosk(self._env, self._progress)
             else:
                 connection = await _Mllp.open(feed, self._env.mllp, self._progress)
             self._connections[feed, number] = connection
@@ -144,6 +147,9 @@ class _Mllp:
         if (code, reasons) != (expected.code, expected.reasons):
             self._progress.problem(f"{self._feed}: {message.event} {control}: expected {_verdict(expected.code, expected.reasons)},"
                                    f" found {_verdict(code, reasons)}")
+        told = "".join(s.split(b"|")[4].decode() for s in segments if s.startswith(b"MFA|"))
+        if told != expected.entries:
+            self._progress.problem(f"{self._feed}: {message.event} {control}: expected {expected.entries} in its MFA, found {told}")
         proof = next((s.decode().split("|")[2:5] for s in segments if s.startswith(b"ZBL|")), None)
         if proof and "held" not in expected.outcomes and not _is_proof(proof, expected, self._progress.failover):
             self._progress.problem(f"{self._feed}: {message.event} {control}: expected booked, duplicate, refused {_proof(expected)} in"

@@ -43,6 +43,8 @@ def escape(text):
 
 def hl7(message, moment):
     """The bytes of one message, without a frame."""
+    if message.entries:
+        return _encode(message.feed, [_msh(message, moment), "MFI|CDM^Charge description master^HL70175||UPD|||AL", *_price_list(message.entries)])
     segments = [_msh(message, moment), f"EVN||{_hl7_time(moment, message.feed, 17)}"]
     subject = message.into or message.visit
     segments.append(_pid(subject))
@@ -65,7 +67,7 @@ def _encode(feed, segments):
 
 def _msh(message, moment):
     facility = message.visit.facility
-    structure = {"ADT^A04": "^ADT_A01", "ADT^A42": "^ADT_A39", "DFT^P03": "^DFT_P03"}.get(message.event, "")
+    structure = {"ADT^A04": "^ADT_A01", "ADT^A42": "^ADT_A39", "DFT^P03": "^DFT_P03", "MFN^M04": "^MFN_M04"}.get(message.event, "")
     return (f"MSH|^~\\&|{message.feed.upper()}|{facility}|VISITBILL|{facility}|{_hl7_time(moment, message.feed, 17)}||"
             f"{message.event}{structure}|{message.control}|P|2.5.1||||||{_CHARSET.get(message.feed, '')}")
 
@@ -94,6 +96,17 @@ def _ft1(feed, nth, line):
     return (f"FT1|{nth}|{line.reverses if line.bare else line.source}||{_hl7_time(_local(line.at), feed)}||{line.kind}|"
             f"{line.code}^{escape(line.name)}^L|||{quantity}|{amount}|{price}|{line.department}|||||||"
             f"{line.performer.replace(' ', '^')}|||{line.order_no}{category}")
+
+
+def _price_list(entries):
+    for nth, entry in enumerate(entries, 1):
+        yield f"MFE|{entry.event}|{nth}|{_EPOCH + timedelta(days=entry.day):%Y%m%d}|{entry.code}|CWE"
+        if entry.name or entry.unit:
+            yield f"CDM|{entry.code}||{escape(entry.name)}"
+            yield f"ZCD|{entry.unit}"
+        if entry.price is not None:
+            category = "" if entry.category is None else f"{'|' * 9}{entry.category:02}"
+            yield f"PRC|{entry.code}||||{decimal_text(entry.price, 6)}&CNY{category}"
 
 
 # ---- the ward's JSON ------------------------------------------------------------------------------
