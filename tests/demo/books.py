@@ -9,7 +9,7 @@ import unicodedata
 
 from .api import Api
 from .catalogue import CATEGORIES
-from .lines import FEEDS, fen, yuan
+from .lines import FEEDS, VENDORS, fen, yuan
 
 _MONEY = ("bills.total", "outstanding", "unbilled", "credit", "unexplained")
 _MONEY_IN = ("balance", "collected", "revenue", "channel.paid_total")
@@ -58,10 +58,10 @@ def figures(books):
 _IN_FLIGHT = 2000       # lines that two batches may have had at the database when its server was killed
 
 
-def _take_off_sent_twice(expected, found):
+def take_off_sent_twice(expected, found):
     """What was committed though nobody heard of it was sent to the database again, and counted there as a duplicate: so many at most as can have been
     in flight."""
-    for feed in FEEDS:
+    for feed in (*FEEDS, *VENDORS):
         names = [f"feed.{feed}.duplicate", f"feed.{feed}.received"]
         extra = found.get(names[0], 0) - expected.get(names[0], 0)
         if 0 < extra <= _IN_FLIGHT:
@@ -88,7 +88,7 @@ def check(expected, env, books, progress, failover=False):
     """Every figure against the oracle, the channel's own sums, and the audit's findings. failover: a server was killed meanwhile."""
     found = figures(books)
     if failover:
-        _take_off_sent_twice(expected, found)
+        take_off_sent_twice(expected, found)
     channel = Api(env.sim).get("/sim/totals")
     for name in ("paid_count", "paid_total"):
         found[f"channel.{name}"] = channel[name]
@@ -114,8 +114,8 @@ def _row(label, *cells, first=38, other=17):
     return (label + " " * (first - width(label)) + "".join(" " * (other - width(cell)) + cell for cell in cells)).rstrip()
 
 
-def table(books):
-    """The books as lines of text, aligned."""
+def table(books, words=()):
+    """The books as lines of text, aligned; words: more lines before the last one."""
     lines = books["lines"]
     yield _row("LINES 收费明细", "received", "booked", "duplicate", "quarantined")
     for feed, counts in sorted(books["by_feed"].items()):
@@ -145,6 +145,7 @@ def table(books):
     yield ""
     yield from _trial_balance(books["trial_balance"])
     yield ""
+    yield from words
     yield f"unexplained {books['unexplained']}"
 
 

@@ -8,8 +8,8 @@ from .lines import CLINIC, KIOSK, LAB, ONE, PHARMACY, Entry
 from .prices import day_of, midnight_of
 
 _PAID = ("wechatpay", "cash", "")       # at once: by phone, at the window; or later, with the rest
-_CONSULT, _CARE = "TJ0001", "TJ0002"    # by the price list's messages alone
-_NAMES = {_CONSULT: "远程会诊费", _CARE: "上门护理费"}
+CONSULT, _CARE = "TJ0001", "TJ0002"    # by the price list's messages alone
+_NAMES = {CONSULT: "远程会诊费", _CARE: "上门护理费"}
 _TESTED = BY_CATEGORY[LABORATORY][0]
 
 
@@ -64,7 +64,7 @@ class Stories:
         an entry of which too little is said."""
         today = day_of(self.day.now)
         entries = (
-            Entry("MAD", _CONSULT, today - 30, _NAMES[_CONSULT], "次", CONSULTATION, 120_000_000), Entry("MUP", _CONSULT, today, price=150_500_000),
+            Entry("MAD", CONSULT, today - 30, _NAMES[CONSULT], "次", CONSULTATION, 120_000_000), Entry("MUP", CONSULT, today, price=150_500_000),
             Entry("MAD", _CARE, today - 30, _NAMES[_CARE], "次", NURSING, 88_250_000), Entry("MDC", _CARE, today),
             Entry("MUP", _TESTED.code, today + 1, price=_TESTED.price * 2), Entry("MUP", "TJ0003", today, price=10_000_000),
         )
@@ -75,7 +75,7 @@ class Stories:
         """Charges without a price, of yesterday and of today: each has the price of its day. What is no longer in the list today waits."""
         midnight = midnight_of(day_of(self.day.now))
         yesterday, today = midnight - 43_200, max(midnight, self.day.now - 60)
-        wanted = ((_CONSULT, 1, yesterday), (_CONSULT, 2, today), (_CARE, 1, yesterday), (_CARE, 1, today), (_TESTED.code, 1, today))
+        wanted = ((CONSULT, 1, yesterday), (CONSULT, 2, today), (_CARE, 1, yesterday), (_CARE, 1, today), (_TESTED.code, 1, today))
         models = self.odd.lines(visit, PHARMACY, len(wanted))
         lines = [model._replace(code=code, name=_NAMES.get(code, _TESTED.name), quantity=times * ONE, price=None, amount=None, category=None, at=at)
                  for model, (code, times, at) in zip(models, wanted)]

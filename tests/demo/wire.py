@@ -26,7 +26,7 @@ def now():
 
 
 @lru_cache(maxsize=4096)
-def _local(seconds):
+def local(seconds):
     return (_EPOCH + timedelta(seconds=seconds)).astimezone(CHINA)
 
 
@@ -79,7 +79,7 @@ def _pid(visit):
 
 
 def _pv1(message, visit, moment):
-    admitted = _hl7_time(_local(visit.opened_at), message.feed)
+    admitted = _hl7_time(local(visit.opened_at), message.feed)
     discharged = _hl7_time(moment, message.feed, 17) if message.event in ("ADT^A03", "BAR^P06") else ""
     return (f"PV1|1|{_CLASS[visit.kind]}|{visit.department}^^^{visit.facility}||||{visit.doctor.code}^{visit.doctor.name}|||{visit.department}"
             f"|||||||||{visit.visit_no}{'|' * 25}{admitted}|{discharged}")
@@ -93,7 +93,7 @@ def _ft1(feed, nth, line):
     amount = "" if line.amount is None else yuan(line.amount) + currency
     price = "" if line.price is None else decimal_text(line.price, 6) + currency
     category = "" if line.category is None else f"{'|' * 18}{line.category:02}"
-    return (f"FT1|{nth}|{line.reverses if line.bare else line.source}||{_hl7_time(_local(line.at), feed)}||{line.kind}|"
+    return (f"FT1|{nth}|{line.reverses if line.bare else line.source}||{_hl7_time(local(line.at), feed)}||{line.kind}|"
             f"{line.code}^{escape(line.name)}^L|||{quantity}|{amount}|{price}|{line.department}|||||||"
             f"{line.performer.replace(' ', '^')}|||{line.order_no}{category}")
 
@@ -122,7 +122,7 @@ def request(message, moment):
         return ("POST", f"/v1/visits/{visit.facility}/{visit.visit_no}/discharge", _encode_json({"discharged_at": as_of, "as_of": as_of}))
     return "POST", "/v1/visits", _encode_json({
         "facility": visit.facility, "visit_no": visit.visit_no, "class": visit.kind, "patient": visit.patient._asdict(),
-        "department": visit.department, "admitted_at": _local(visit.opened_at).isoformat(), "as_of": as_of,
+        "department": visit.department, "admitted_at": local(visit.opened_at).isoformat(), "as_of": as_of,
     })
 
 
@@ -133,7 +133,7 @@ def _encode_json(document):
 def _json_line(line):
     result = {
         "visit_no": line.visit_no, "source_line": line.source, "type": _JSON_TYPES[line.kind], "code": line.code, "name": line.name,
-        "charged_at": _local(line.at).isoformat(), "department": line.department, "performer": line.performer, "order_no": line.order_no,
+        "charged_at": local(line.at).isoformat(), "department": line.department, "performer": line.performer, "order_no": line.order_no,
     }
     if line.reverses:
         result["reverses"] = line.reverses
