@@ -146,6 +146,37 @@ print_lines(json_object *lines)
 	table_free(t);
 }
 
+/* A price list's entries, as they would be kept. */
+static void
+print_entries(json_object *entries)
+{
+	static const struct column columns[] = {
+		{"entry", TEXT_RIGHT, false}, {"id", TEXT_LEFT, false}, {"event", TEXT_LEFT, false}, {"", TEXT_LEFT, false}, {"day", TEXT_LEFT, false}, {"code", TEXT_LEFT, false},
+		{"name", TEXT_LEFT, true}, {"unit", TEXT_LEFT, false}, {"price", TEXT_RIGHT, false}, {"category", TEXT_RIGHT, false}, {"class", TEXT_LEFT, false},
+		{"self-pay", TEXT_RIGHT, false}, {"national code", TEXT_LEFT, false}, {"", TEXT_LEFT, true},
+	};
+	static const char *const keys[] = {"entry", "entry_id", "event", "action", "day", "code", "name", "unit", "unit_price", "category", "class",
+		"self_pay_ratio", "national_code"};
+	enum { KEYS = sizeof(keys) / sizeof(keys[0]), ACTION = 3 };
+	struct table *t = table_new(columns, KEYS + 1);
+
+	for (size_t i = 0; entries != NULL && i < json_object_array_length(entries); i++) {
+		json_object *entry = json_object_array_get_idx(entries, i), *refused = document_member(entry, "refused");
+		const char *cells[KEYS + 1];
+		char text[CELL], why[CELL + 16] = "";
+		for (size_t k = 0; k < KEYS; k++)
+			cells[k] = document_text(entry, keys[k]);
+		cells[ACTION] = strcmp(cells[ACTION], "end") == 0 ? "no longer from" : "in the list from";
+		if (refused != NULL)
+			snprintf(why, sizeof(why), "REFUSED %s", refusal_text(refused, text));
+		cells[KEYS] = why;
+		table_add(t, cells);
+	}
+	if (table_rows(t) > 0)
+		table_print(t, stdout, 4);
+	table_free(t);
+}
+
 /* A segment a line. True where it is positive. */
 static bool
 print_acknowledgement(const char *text)
@@ -197,6 +228,7 @@ print_message(json_object *m, size_t number)
 	table_print(t, stdout, 2);
 	table_free(t);
 	print_lines(document_member(m, "lines"));
+	print_entries(document_member(m, "entries"));
 	if (acks == NULL || json_object_array_length(acks) == 0)
 		puts("  no acknowledgement");
 	for (size_t i = 0; acks != NULL && i < json_object_array_length(acks); i++) {

@@ -377,7 +377,7 @@ message_reply(struct message *m, bool brief)
 		content.code = codes[i];
 		content.of_price_list = m->job.intake.n_items > 0 && i == 1;
 		if (content.of_price_list)
-			content.extra = m->result == BOOKING_DONE && !m->trial ? hl7_items_answer(&m->job.intake, &m->header, a) : VIEW_NONE;
+			content.extra = m->result == BOOKING_DONE ? hl7_items_answer(&m->job.intake, &m->header, a) : VIEW_NONE;
 		content.own_id = arena_printf(a, "VB%llx%04llx", (unsigned long long)content.now, (unsigned long long)(++sequence & 0xFFFF));
 		struct view utf8 = hl7_ack_build(a, &m->header, &content);
 		const char *fallback = m->job.feed != NULL && m->job.feed->charset[0] != '\0' ? m->job.feed->charset : NULL;

@@ -14,14 +14,14 @@
 
 enum {
 	STEP = 8192,			/* bytes between two looks at the clock, */
-	TELL = 100,			/* or events and lines */
+	TELL = 100,			/* or events, lines and entries */
 	MESSAGES = 1000,		/* most that are told of, */
 	NOTES = 100,			/* and said of what is between them */
 	ANSWER = 4 << 20,		/* no further message is begun beyond it, bytes */
 };
 
 static const char unsaid[] = "what the database alone knows: whether a line was booked before, or with other content; whether the visit is there, open, and of this"
-    " patient; the price of an item without amount and price; what a credit takes back; a running total";
+    " patient; the price of an item without amount and price; what a credit takes back; a running total; whether the price list has the item of an entry that leaves something blank, or ends it";
 
 struct trial {
 	struct core *core;
@@ -33,7 +33,7 @@ struct trial {
 	struct envelope envelope;	/* of the frame that is walked */
 	struct message *reading;	/* NULL: none */
 	bool telling;			/* it is read */
-	size_t told;			/* of its events and lines */
+	size_t told;			/* of its events, lines and entries */
 	struct feed *sender;		/* of what is read */
 	const char *why_stranger;
 	struct arena arena;

@@ -1,4 +1,4 @@
-/* A message to JSON: visits, events, lines, refusals, acknowledgements. What is not said in the message is not said here. */
+/* A message to JSON: visits, events, lines, entries of a price list, refusals, acknowledgements. What is not said in the message is not said here. */
 #include "trial_text.h"
 
 #include <inttypes.h>
@@ -8,6 +8,8 @@
 #include "proto/money.h"
 #include "proto/timestamp.h"
 #include "proto/utf8.h"
+
+enum { SELF_PAY_DIGITS = 4 };
 
 /* "key":, with a comma where it is not the first of its object. */
 static void
@@ -62,6 +64,28 @@ put_time(struct text *t, const char *key, int64_t at, int offset)
 	put_text(t, key, view_of(timestamp_rfc3339(at, offset, buf)));
 }
 
+/* A day since 1970-01-01. */
+static void
+put_day(struct text *t, const char *key, int32_t day)
+{
+	char buf[TIMESTAMP_TEXT], date[16];
+
+	snprintf(date, sizeof(date), "%.10s", timestamp_rfc3339(day * TIMESTAMP_DAY, 0, buf));
+	put_text(t, key, view_of(date));
+}
+
+/* 01 to 14; 0 is not said. */
+static void
+put_category(struct text *t, int category)
+{
+	char buf[12];
+
+	if (category == 0)
+		return;
+	snprintf(buf, sizeof(buf), "%02d", category);
+	put_text(t, "category", view_of(buf));
+}
+
 /* A decimal without the zeros at its end, "2.5", of which `digits` stand behind the point. */
 static void
 put_decimal(struct text *t, const char *key, int64_t n, unsigned digits)
@@ -111,7 +135,6 @@ put_event(struct text *t, const struct intake *in, const struct visit_event *e, 
 		[EVENT_NONE] = "none", [EVENT_OPEN] = "open", [EVENT_UPDATE] = "update", [EVENT_DISCHARGE] = "discharge", [EVENT_CANCEL] = "cancel",
 		[EVENT_REOPEN] = "reopen", [EVENT_MERGE] = "merge", [EVENT_MOVE] = "move",
 	};
-	char date[16];
 
 	text_string(t, t->p[t->n - 1] == '[' ? "{" : ",{");
 	put_text(t, "kind", view_of(kinds[e->kind]));
@@ -119,11 +142,8 @@ put_event(struct text *t, const struct intake *in, const struct visit_event *e, 
 	put_visit(t, &in->visits[e->visit]);
 	put_text(t, "other_visit_no", e->other_visit_no);
 	put_text(t, "other_patient_no", e->other_patient_no);
-	if (e->has_birth_date) {
-		char buf[TIMESTAMP_TEXT];
-		snprintf(date, sizeof(date), "%.10s", timestamp_rfc3339(e->birth_date * TIMESTAMP_DAY, 0, buf));
-		put_text(t, "birth_date", view_of(date));
-	}
+	if (e->has_birth_date)
+		put_day(t, "birth_date", e->birth_date);
 	put_value(t, "sex", e->sex);
 	put_value(t, "department", e->department);
 	put_value(t, "location", e->location);
@@ -153,11 +173,7 @@ put_line(struct text *t, const struct charge_line *l, int offset)
 		char money[MONEY_TEXT];
 		put_text(t, "amount", view_of(money_format(l->amount, money)));
 	}
-	if (l->category > 0) {
-		char category[12];
-		snprintf(category, sizeof(category), "%02d", l->category);
-		put_text(t, "category", view_of(category));
-	}
+	put_category(t, l->category);
 	if (l->charged_at != 0)
 		put_time(t, "charged_at", l->charged_at, offset);
 	put_text(t, "department", l->department);
@@ -165,6 +181,30 @@ put_line(struct text *t, const struct charge_line *l, int offset)
 	put_text(t, "orderer", l->orderer);
 	put_text(t, "order_no", l->order_no);
 	put_refusal(t, &l->refused);
+	text_char(t, '}');
+}
+
+static void
+put_entry(struct text *t, const struct price_item *i)
+{
+	text_string(t, t->p[t->n - 1] == '[' ? "{" : ",{");
+	put_key(t, "entry");
+	text_number(t, i->ordinal);
+	put_text(t, "entry_id", i->entry_id);
+	put_text(t, "event", i->record_event);
+	put_text(t, "action", view_of(i->action == ITEM_END ? "end" : "put"));
+	put_day(t, "day", i->day);
+	put_text(t, "code", i->code);
+	put_text(t, "name", i->name);
+	put_text(t, "unit", i->unit);
+	put_text(t, "national_code", i->national_code);
+	if (i->has_price)
+		put_decimal(t, "unit_price", i->price, PRICE_DIGITS);
+	put_category(t, i->category);
+	put_text(t, "class", i->item_class);
+	if (i->has_self_pay)
+		put_decimal(t, "self_pay_ratio", i->self_pay, SELF_PAY_DIGITS);
+	put_refusal(t, &i->refused);
 	text_char(t, '}');
 }
 
@@ -218,15 +258,20 @@ bool
 trial_put_more(struct text *t, struct message *m, size_t *at, size_t n)
 {
 	const struct intake *in = &m->job.intake;
-	const size_t all = in->n_events + in->n_lines, until = all - *at < n ? all : *at + n;
+	const size_t lines = in->n_events + in->n_lines, all = lines + in->n_items, until = all - *at < n ? all : *at + n;
 	int offset = (int)m->settings->hospital.utc_offset;
 
 	for (; *at < until && *at < in->n_events; ++*at)
 		put_event(t, in, &in->events[*at], offset);
-	for (; *at < until; ++*at) {
+	for (; *at < until && *at < lines; ++*at) {
 		if (*at == in->n_events)
 			text_string(t, "],\"lines\":[");
 		put_line(t, &in->lines[*at - in->n_events], offset);
+	}
+	for (; *at < until; ++*at) {
+		if (*at == lines)
+			text_string(t, in->n_lines > 0 ? "],\"entries\":[" : "],\"lines\":[],\"entries\":[");
+		put_entry(t, &in->items[*at - lines]);
 	}
 	return *at == all;
 }
@@ -234,7 +279,7 @@ trial_put_more(struct text *t, struct message *m, size_t *at, size_t n)
 void
 trial_put_end(struct text *t, struct message *m)
 {
-	text_string(t, m->job.intake.n_lines > 0 ? "]" : "],\"lines\":[]");
+	text_string(t, m->job.intake.n_lines + m->job.intake.n_items > 0 ? "]" : "],\"lines\":[]");
 	put_refusal(t, &m->job.intake.refused);
 	put_key(t, "acknowledgements");
 	text_char(t, '[');

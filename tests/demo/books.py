@@ -9,12 +9,12 @@ import unicodedata
 
 from .api import Api
 from .catalogue import CATEGORIES
-from .lines import FEEDS, fen, yuan
+from .lines import FEEDS, VENDORS, fen, yuan
 
 _MONEY = ("bills.total", "outstanding", "unbilled", "credit", "unexplained")
 _MONEY_IN = ("balance", "collected", "revenue", "channel.paid_total")
 _CHANNELS = {"wechatpay": "微信支付", "cash": "现金", "elsewhere": "其他窗口"}
-_KINDS = {"bill": "账单", "supplement": "补充账单", "credit_note": "退费单", "void_note": "作废单"}
+_KINDS = {"interim": "中期账单", "bill": "账单", "supplement": "补充账单", "credit_note": "退费单", "void_note": "作废单"}
 
 
 class BooksError(Exception):
@@ -58,10 +58,10 @@ def figures(books):
 _IN_FLIGHT = 2000       # lines that two batches may have had at the database when its server was killed
 
 
-def _take_off_sent_twice(expected, found):
+def take_off_sent_twice(expected, found):
     """What was committed though nobody heard of it was sent to the database again, and counted there as a duplicate: so many at most as can have been
     in flight."""
-    for feed in FEEDS:
+    for feed in (*FEEDS, *VENDORS):
         names = [f"feed.{feed}.duplicate", f"feed.{feed}.received"]
         extra = found.get(names[0], 0) - expected.get(names[0], 0)
         if 0 < extra <= _IN_FLIGHT:
@@ -71,7 +71,7 @@ def _take_off_sent_twice(expected, found):
 
 def expected_of(day):
     """What the books and the channel must say of a day, by the oracle."""
-    by_phone = [pay.amount for a in day.payers() for d in a.documents for pay in d.pays if pay.channel == "wechatpay"]
+    by_phone = [pay.amount for a in day.oracle.accounts.values() for d in a.documents for pay in (*d.early, *d.pays) if pay.channel == "wechatpay"]
     return {**day.oracle.figures(), "channel.paid_count": len(by_phone), "channel.paid_total": sum(by_phone)}
 
 
@@ -88,7 +88,7 @@ def check(expected, env, books, progress, failover=False):
     """Every figure against the oracle, the channel's own sums, and the audit's findings. failover: a server was killed meanwhile."""
     found = figures(books)
     if failover:
-        _take_off_sent_twice(expected, found)
+        take_off_sent_twice(expected, found)
     channel = Api(env.sim).get("/sim/totals")
     for name in ("paid_count", "paid_total"):
         found[f"channel.{name}"] = channel[name]
@@ -114,8 +114,8 @@ def _row(label, *cells, first=38, other=17):
     return (label + " " * (first - width(label)) + "".join(" " * (other - width(cell)) + cell for cell in cells)).rstrip()
 
 
-def table(books):
-    """The books as lines of text, aligned."""
+def table(books, words=()):
+    """The books as lines of text, aligned; words: more lines before the last one."""
     lines = books["lines"]
     yield _row("LINES 收费明细", "received", "booked", "duplicate", "quarantined")
     for feed, counts in sorted(books["by_feed"].items()):
@@ -145,6 +145,7 @@ def table(books):
     yield ""
     yield from _trial_balance(books["trial_balance"])
     yield ""
+    yield from words
     yield f"unexplained {books['unexplained']}"
 
 

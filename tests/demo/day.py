@@ -1,18 +1,14 @@
 """The script of a hospital day, the same for one seed: who comes, what is charged, in which order it is sent.
 
-The day is a list of stages; within one, every connection of every feed plays its steps in order and nothing else matters, so
-that what must come out is certain (the oracle reads the script while it is written). A visit registers in one stage, is cared
-for in the next and discharged later, so all kinds of messages are on the wire at once. What is odd on purpose is in deviants.
+A visit registers in one stage, is cared for in the next and discharged later, so all kinds of messages are on the wire at once.
+What is odd on purpose is in deviants, what is told beside it in stories.
 """
 
 import random
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from . import care, deviants, people
-from .lines import CLINIC, FACILITY, LAB, ONE, PHARMACY, WARD, Line, Message, Step, price_amount
-from .oracle import Oracle
+from .lines import CLINIC, FACILITY, LAB, ONE, PHARMACY, WARD, Line, Message, price_amount
+from .script import Script, Stage, Visit
 
 CONNECTIONS = 4                 # of each feed
 SMALLEST = 60                   # visits; fewer have no room for every oddity
@@ -25,69 +21,20 @@ _BATCH = 30                     # lines in one request of the ward, about
 _LONGEST_DFT = 8
 
 
-@dataclass(eq=False)
-class Visit:
-    visit_no: str
-    kind: str
-    patient: people.Patient
-    department: str
-    doctor: people.Doctor
-    hour: int
-    connection: int
-    opened_at: int
-    facility: str = FACILITY
-    role: str = "plain"         # deviants.ROLES: how its life differs
-    oddities: list = field(default_factory=list)    # deviants.RATES: what is odd about its lines
-
-
-@dataclass
-class Stage:
-    name: str
-    steps: list = field(default_factory=list)
-    waits: list = field(default_factory=list)       # what must have happened before: Wait
-
-
-class Wait(NamedTuple):
-    """The daemon does something by itself: a visit has so many lines, or so many documents."""
-
-    visit_no: str
-    what: str                   # lines, bills
-    count: int
-
-
-class Pay(NamedTuple):
-    """One payment, as the payer makes it."""
-
-    channel: str                # wechatpay, cash
-    amount: int
-    notify: str = "normal"      # how the channel tells the daemon: normal, twice, late
-    watches: bool = False       # waits by server-sent events rather than by asking
-    repeats: bool = False       # sends the request twice with one key
-
-
-class Day:
+class Day(Script):
     """The whole script: stages of steps, what the oracle made of them, and who pays how."""
 
     def __init__(self, seed, visits, now, facility=FACILITY, connections=CONNECTIONS, payers=1.0):
         """payers: the share of those who owe that comes to pay; the others' bills stay as they are."""
-        self.rng = random.Random(seed)
-        self.facility = facility
+        super().__init__(random.Random(seed), now, facility)
         self.connections = connections
-        self.now = now
-        self.oracle = Oracle(now)
-        self.deviants = Counter()       # how many of each oddity there are
-        self.stages = []
-        self.showcase = None            # the visit whose bill is printed
-        self.charge_lines = 0           # sent, with every resend
-        self._serials = Counter()
         self._staff = people.staff(self.rng)
         self._opens = now - max(3600, (now + _OFFSET) % 86_400 - 7 * 3600)
         self.visits = [self._visit(i, visits) for i in range(visits)]
         self.by_no = {visit.visit_no: visit for visit in self.visits}
         deviants.deal(self)
         self._write(deviants.Deviants(self))
-        self.away = set()               # the accounts of those who don't come to pay
-        self._plan_payments(payers)
+        self.plan_payments(payers)
 
     # ---- who comes --------------------------------------------------------------------------------
 
@@ -103,14 +50,7 @@ class Day:
         return Visit(self.number(_PREFIX[kind], 6), kind, person, department, self.rng.choice(self._staff[department]),
                      i * _HOURS // visits, i % self.connections, opened_at, self.facility)
 
-    def number(self, prefix, digits=7):
-        self._serials[prefix] += 1
-        return f"{prefix}{self._serials[prefix]:0{digits}}"
-
     # ---- lines and messages -----------------------------------------------------------------------
-
-    def message(self, visit, feed, event, lines=(), **more):
-        return Message(feed, visit.connection, event, self.number(feed[0].upper() + "M"), visit, tuple(lines), **more)
 
     def charges(self, visit, feed, lines):
         """A message of these lines in the feed's own form; the ward's are put into batches later."""
@@ -168,27 +108,19 @@ class Day:
     # ---- the script -------------------------------------------------------------------------------
 
     def _write(self, odd):
-        plans = [[] for _ in range(_HOURS + 4)]
+        self.add(Stage("price list"), odd.stories.price_list())
+        plans = [[] for _ in range(_HOURS + 5)]
         for visit in self.visits:
             for offset, messages in odd.timeline(visit).items():
                 plans[visit.hour + offset].extend(messages)
         for hour, messages in enumerate(plans):
             if messages:
-                self._add(Stage(f"hour {hour + 1}"), messages)
-        self._add(Stage("evening", waits=self._lines_of("held")), odd.evening())
-        self._add(Stage("late lines", waits=self._bills_of("late_charge", "late_credit", "reopened")), odd.late())
-        self._add(Stage("last discharges", waits=self._bills_of("elsewhere")), odd.last())
+                self.add(Stage(f"hour {hour + 1}"), messages)
+        self.add(Stage("evening", waits=self.lines_of("held")), odd.evening())
+        self.add(Stage("late lines", waits=self.bills_of("late_charge", "late_credit", "reopened")), odd.late())
+        self.add(Stage("last discharges", waits=self.bills_of("elsewhere")), odd.last())
 
-    def _add(self, stage, messages):
-        """Ends a stage: batches for the ward, the oracle's word on each step, and what the daemon then does by itself."""
-        stage.steps = [Step(message) for message in self._batched(messages)]
-        for step in stage.steps:
-            step.expected = self.oracle.deliver(step.message)
-            self.charge_lines += len(step.message.lines)
-        self.oracle.close()
-        self.stages.append(stage)
-
-    def _batched(self, messages):
+    def arrange(self, messages):
         """The ward sends lines of many visits in one request, and one request in ten twice. Not one that holds a reversal before
         its original: whether the resend or the daemon's own replay books it is a matter of time."""
         result, batches = [], {}
@@ -207,57 +139,3 @@ class Day:
         again = self.rng.sample(requests, (len(requests) + 9) // 10)
         self.deviants["resend"] += len(again)
         return result + again
-
-    def _lines_of(self, role):
-        return [Wait(v.visit_no, "lines", len(self.oracle.accounts[v.visit_no].order)) for v in self.visits if v.role == role]
-
-    def _bills_of(self, *roles):
-        return [Wait(v.visit_no, "bills", len(self.oracle.accounts[v.visit_no].documents)) for v in self.visits if v.role in roles]
-
-    def forget_script(self):
-        """Lets go of what only feeds need; who pays how much for which bill stays."""
-        self.stages, self.visits, self.showcase = [], [], None
-        accounts = self.oracle.accounts
-        for visit_no in [no for no, account in accounts.items() if account in self.away or account.state not in ("billed", "settled")]:
-            del accounts[visit_no]
-        for account in accounts.values():
-            account.order, account.by_id = [], {}
-        self.by_no = {visit_no: self.by_no[visit_no] for visit_no in accounts}
-
-    # ---- paying -----------------------------------------------------------------------------------
-
-    def payers(self):
-        """The accounts that someone comes to pay, or at least to look at."""
-        return [a for a in self.oracle.accounts.values() if a.state in ("billed", "settled")]
-
-    def _plan_payments(self, share):
-        special = iter(("twice", "late", "twice"))      # how the first payments are notified
-        for account in self.payers():
-            if share < 1 and self.rng.random() >= share:
-                self.away.add(account)
-                continue
-            for document in account.documents:
-                if document.state != "open" or document.total <= 0:
-                    continue
-                document.pays = self._pays(document.outstanding, special)
-                for pay in document.pays:
-                    self.oracle.pay(account, document, pay.channel, pay.amount)
-                if self.showcase is None and self.by_no[account.visit_no].role == "plain" and 10 <= len(account.order) <= 18 \
-                        and [pay.channel for pay in document.pays] == ["wechatpay"]:
-                    self.showcase = account
-
-    def _pays(self, owed, special):
-        draw = self.rng.random()
-        part = owed // 200 * 100            # half, in whole yuan
-        if draw < 0.05:
-            self.deviants["owing"] += 1
-            return []
-        if draw < 0.07 and part:
-            self.deviants["owing_part"] += 1
-            return [Pay("wechatpay", part)]
-        if draw < 0.12 and part:
-            self.deviants["two_parts"] += 1
-            return [Pay("wechatpay", part), Pay(self.rng.choice(("wechatpay", "cash")), owed - part)]
-        if draw < 0.27:
-            return [Pay("cash", owed)]
-        return [Pay("wechatpay", owed, next(special, "normal"), self.rng.random() < 0.25, self.rng.random() < 0.02)]

@@ -1,4 +1,5 @@
-"""What goes wrong in a hospital day, on purpose: resends, reversals, late lines, merges, and lines that cannot be booked.
+"""What goes wrong in a hospital day, on purpose: resends, reversals, late lines, merges, and lines that cannot be booked. What is told
+beside it is in stories.
 
 A role changes the life of a visit and a visit has one; an oddity changes its lines. Each occurs at least once however small the
 day is. Nothing here says what becomes of them: that is the oracle's judgement.
@@ -6,6 +7,7 @@ day is. Nothing here says what becomes of them: that is the oracle's judgement.
 
 from .catalogue import BY_CATEGORY, DRUG, EXAMINATION, LABORATORY, MATERIAL, Item
 from .lines import CLINIC, FEEDS, LAB, ONE, PHARMACY, WARD, Line, price_amount
+from .stories import Stories
 
 ROLES = {
     "merged": 0.005,            # A42: this one and the next are one visit
@@ -16,6 +18,9 @@ ROLES = {
     "held": 0.01,               # a reversal before its original
     "early": 0.03,              # charges before their ADT
     "elsewhere": 0.01,          # pays at another system's window, once the bill is out
+    "settles": 0.02,            # pays at a kiosk while the visit is open
+    "chained": 0.004,           # A42 twice: registered three times
+    "priced": 0.01,             # of yesterday and today, when a price changed
 }
 RATES = {
     "resend": 0.08, "resent_lines": 0.03, "out_of_order": 0.05,
@@ -55,6 +60,7 @@ class Deviants:
         self.day = day
         self.rng = day.rng
         self.care = {}              # visit_no -> the messages of its care
+        self.stories = Stories(day, self)
 
     def timeline(self, visit):
         """Messages by stage, counted from the visit's hour. The plain ones: arrival, care, discharge."""
@@ -65,7 +71,9 @@ class Deviants:
         if visit.kind == "inpatient" and self.rng.random() < DEPOSIT:
             care.append(self._payment(visit, self.rng.choice((500, 1000, 2000)) * 100))
             self.day.deviants["deposit"] += 1
-        change = {"merged": self._merged, "cancelled": self._cancelled, "held": self._held, "early": self._early}.get(visit.role)
+        stories = self.stories
+        change = {"merged": self._merged, "cancelled": self._cancelled, "held": self._held, "early": self._early, "settles": stories.settles,
+                  "chained": stories.chained, "priced": stories.priced}.get(visit.role)
         return change(visit, plan) if change else plan
 
     # ---- the evening ------------------------------------------------------------------------------
@@ -78,13 +86,13 @@ class Deviants:
         result = []
         for visit in self._with_role("late_charge"):
             feed = self.rng.choice((PHARMACY, LAB, WARD))
-            result.append(self.day.charges(visit, feed, self._lines(visit, feed, self.rng.randint(1, 3))))
+            result.append(self.day.charges(visit, feed, self.lines(visit, feed, self.rng.randint(1, 3))))
         for visit in self._with_role("late_credit"):
-            feed, line = self._original(visit, PHARMACY)
-            result.append(self.day.charges(visit, feed, [self._reversal(feed, line)]))
+            feed, line = self.original(visit, PHARMACY)
+            result.append(self.day.charges(visit, feed, [self.reversal(feed, line)]))
         for visit in self._with_role("reopened"):
             result.append(self.day.message(visit, CLINIC, "ADT^A13"))
-            result.append(self.day.charges(visit, CLINIC, self._lines(visit, CLINIC, self.rng.randint(1, 3))))
+            result.append(self.day.charges(visit, CLINIC, self.lines(visit, CLINIC, self.rng.randint(1, 3))))
         return result
 
     def last(self):
@@ -101,28 +109,25 @@ class Deviants:
 
     def _merged(self, visit, plan):
         """Registered twice. The other number lives on in messages under way."""
-        day = self.day
-        other = type(visit)(day.number("MZ", 6), visit.kind, visit.patient._replace(patient_no=day.number("PX")), visit.department,
-                            visit.doctor, visit.hour, visit.connection, visit.opened_at, visit.facility)
-        day.by_no[other.visit_no] = other
-        care = [day.charges(other, LAB, self._lines(other, LAB, 4)), day.charges(other, CLINIC, self._lines(other, CLINIC, 2))]
-        care.append(day.charges(other, LAB, [self._reversal(LAB, care[0].lines[0])]))
+        day, other = self.day, self.twin(visit)
+        care = [day.charges(other, LAB, self.lines(other, LAB, 4)), day.charges(other, CLINIC, self.lines(other, CLINIC, 2))]
+        care.append(day.charges(other, LAB, [self.reversal(LAB, care[0].lines[0])]))
         plan[0].append(day.message(other, CLINIC, "ADT^A04"))
         plan[1] += care
-        plan[3] = [care[1], day.charges(other, LAB, [self._reversal(LAB, care[0].lines[1])] + self._lines(other, LAB, 2))]
+        plan[3] = [care[1], day.charges(other, LAB, [self.reversal(LAB, care[0].lines[1])] + self.lines(other, LAB, 2))]
         plan[4], plan[2] = plan[2], [day.message(other, CLINIC, "ADT^A42", into=visit)]
         return plan
 
     def _cancelled(self, visit, plan):
         """Leaves again without being seen: what was charged is taken back first. A test that was not stopped is charged later."""
-        charge = self.day.charges(visit, CLINIC, self._lines(visit, CLINIC, 2))
-        credit = self.day.charges(visit, CLINIC, [self._reversal(CLINIC, line) for line in charge.lines])
-        stray = self.day.charges(visit, LAB, self._lines(visit, LAB, 1))
+        charge = self.day.charges(visit, CLINIC, self.lines(visit, CLINIC, 2))
+        credit = self.day.charges(visit, CLINIC, [self.reversal(CLINIC, line) for line in charge.lines])
+        stray = self.day.charges(visit, LAB, self.lines(visit, LAB, 1))
         return {0: plan[0], 1: [charge, credit], 2: [self.day.message(visit, CLINIC, "ADT^A11")], 3: [stray]}
 
     def _held(self, visit, plan):
-        feed, line = self._original(visit)
-        plan[1].insert(0, self.day.charges(visit, feed, [self._reversal(feed, line)]))
+        feed, line = self.original(visit)
+        plan[1].insert(0, self.day.charges(visit, feed, [self.reversal(feed, line)]))
         return plan
 
     def _early(self, _visit, plan):
@@ -153,36 +158,36 @@ class Deviants:
             message.lines = message.lines[::-1]
 
     def _add_reversal_full(self, visit, messages):
-        feed, line = self._original(visit)
-        messages.append(self.day.charges(visit, feed, [self._reversal(feed, line)]))
+        feed, line = self.original(visit)
+        messages.append(self.day.charges(visit, feed, [self.reversal(feed, line)]))
 
     def _add_reversal_quantity(self, visit, messages):
-        feed, line = self._original(visit, PHARMACY)
-        messages.append(self.day.charges(visit, feed, [self._reversal(feed, line, quantity=line.quantity // 3)]))
+        feed, line = self.original(visit, PHARMACY)
+        messages.append(self.day.charges(visit, feed, [self.reversal(feed, line, quantity=line.quantity // 3)]))
 
     def _add_reversal_amount(self, visit, messages):
-        feed, line = self._original(visit, PHARMACY)
-        messages.append(self.day.charges(visit, feed, [self._reversal(feed, line, amount=line.amount // 4 + 1)]))
+        feed, line = self.original(visit, PHARMACY)
+        messages.append(self.day.charges(visit, feed, [self.reversal(feed, line, amount=line.amount // 4 + 1)]))
 
     def _add_reversal_in_parts(self, visit, messages):
         """Half, then all that is left."""
-        feed, line = self._original(visit, PHARMACY)
+        feed, line = self.original(visit, PHARMACY)
         for quantity in (line.quantity // 2, None):
-            messages.append(self.day.charges(visit, feed, [self._reversal(feed, line, quantity=quantity)]))
+            messages.append(self.day.charges(visit, feed, [self.reversal(feed, line, quantity=quantity)]))
 
     def _add_reversal_bare(self, visit, messages):
         """A CD under the id of its original; the daemon makes an id of it, the message and the set id."""
-        feed, line = self._original(visit, PHARMACY)
+        feed, line = self.original(visit, PHARMACY)
         message = self.day.charges(visit, feed, ())
-        message.lines = (self._reversal(feed, line)._replace(source=f"{line.source}/CD/{message.control}/1", bare=True),)
+        message.lines = (self.reversal(feed, line)._replace(source=f"{line.source}/CD/{message.control}/1", bare=True),)
         messages.append(message)
 
     def _add_over_reversal(self, visit, messages):
-        feed, line = self._original(visit, PHARMACY)
-        messages.append(self.day.charges(visit, feed, [self._reversal(feed, line, quantity=line.quantity + ONE)]))
+        feed, line = self.original(visit, PHARMACY)
+        messages.append(self.day.charges(visit, feed, [self.reversal(feed, line, quantity=line.quantity + ONE)]))
 
     def _add_conflict(self, visit, messages):
-        feed, line = self._original(visit)
+        feed, line = self.original(visit)
         messages.append(self.day.charges(visit, feed, [line._replace(quantity=(line.quantity or ONE) + ONE, amount=None)]))
 
     def _add_unlisted(self, visit, messages):
@@ -214,13 +219,21 @@ class Deviants:
 
     def _add_stranger(self, visit, messages):
         """The canteen's system posts to the same port, and nobody has heard of it."""
-        message = self.day.message(visit, CLINIC, "DFT^P03", self._lines(visit, CLINIC, 1))
+        message = self.day.message(visit, CLINIC, "DFT^P03", self.lines(visit, CLINIC, 1))
         message.feed = "canteen"
         messages.append(message)
 
     # ---- pieces -----------------------------------------------------------------------------------
 
-    def _lines(self, visit, feed, count):
+    def twin(self, visit):
+        """The same person under another visit number, and another patient number."""
+        day = self.day
+        other = type(visit)(day.number("MZ", 6), visit.kind, visit.patient._replace(patient_no=day.number("PX")), visit.department,
+                            visit.doctor, visit.hour, visit.connection, visit.opened_at, visit.facility)
+        day.by_no[other.visit_no] = other
+        return other
+
+    def lines(self, visit, feed, count):
         order_no = self.day.number("YZ")
         return [self.day.line(visit, feed, item, ONE, order_no) for item in self.rng.sample(BY_CATEGORY[_TYPICAL[feed]], count)]
 
@@ -228,7 +241,7 @@ class Deviants:
         """A line that says quantity, price and amount, as far as the item has a price."""
         quantity = 2 * ONE
         amount = None if item.price is None else price_amount(quantity, item.price)
-        model = self._lines(visit, feed, 1)[0]
+        model = self.lines(visit, feed, 1)[0]
         return model._replace(code=item.code, name=item.name, quantity=quantity, price=item.price, amount=amount, category=item.category)
 
     def _charges_of(self, messages, feeds):
@@ -237,12 +250,12 @@ class Deviants:
         feed = self.rng.choice([feed for feed in feeds if any(m.feed == feed for m in choice)])
         return self.rng.choice([m for m in choice if m.feed == feed])
 
-    def _original(self, visit, *feeds):
+    def original(self, visit, *feeds):
         """A charge of the visit's care, by one of these feeds or by any, and its feed."""
         message = self._charges_of(self.care[visit.visit_no], feeds or FEEDS)
         return message.feed, self.rng.choice(message.lines)
 
-    def _reversal(self, feed, line, quantity=None, amount=None):
+    def reversal(self, feed, line, quantity=None, amount=None):
         return line._replace(source=self.day.number("T" + feed[0].upper()), kind="CD", quantity=quantity, price=None, amount=amount,
                              category=None, reverses=line.source)
 

@@ -10,9 +10,10 @@ import itertools
 import time
 from collections import deque
 
-from . import wire
+from . import vendors, wire
 from .api import Api, ApiError
-from .lines import FEEDS, WARD, Expected, Message, Step
+from .kiosk import Kiosk
+from .lines import KIOSK, VENDORS, WARD, Expected, Message, Step
 
 WINDOW = 32
 _ANSWER_S = 90
@@ -29,13 +30,15 @@ class FeedError(Exception):
 async def play(day, env, progress, heartbeat_s=HEARTBEAT_S, wait_s=WAIT_S):
     """All stages, one after the other, with heartbeats beside them. env: the feed's token is that of the day's facility. wait_s: how long the daemon may
     take for what it does by itself."""
-    feeds, done = _Feeds(env, progress), asyncio.Event()
+    feeds, done = _Feeds(env, progress, day.feeds), asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_heartbeats(feeds, day.visits[0], done, heartbeat_s))
             for stage in day.stages:
+                if stage.before:
+                    await asyncio.to_thread(stage.before, env)
                 if stage.waits:
-                    await asyncio.to_thread(_await_all, Api(env.http, env.feed_token), day.facility, stage.waits, wait_s, progress)
+                    await asyncio.to_thread(_await_all, Api(env.http, env.desk_token), day.facility, stage.waits, wait_s, progress)
                 progress.phase = stage.name
                 await feeds.play(stage.steps)
             done.set()
@@ -55,9 +58,10 @@ def first_of(error):
 class _Feeds:
     """Every connection of every feed, opened when it is first needed."""
 
-    def __init__(self, env, progress):
+    def __init__(self, env, progress, names):
         self._env = env
         self._progress = progress
+        self.names = names
         self._connections = {}
 
     async def play(self, steps):
@@ -70,12 +74,14 @@ class _Feeds:
 
     async def connection(self, feed, number):
         connection = self._connections.get((feed, number))
-        if connection is not None and feed not in FEEDS:    # a stranger that is silent is not kept for long
+        if connection is not None and feed not in (*self.names, KIOSK):    # a stranger that is silent is not kept for long
             connection.close()
             connection = None
         if connection is None:
             if feed == WARD:
                 connection = _Json(Api(self._env.http, self._env.feed_token), self._progress)
+            elif feed == KIOSK:
+                connection = Kiosk(self._env, self._progress)
             else:
                 connection = await _Mllp.open(feed, self._env.mllp, self._progress)
             self._connections[feed, number] = connection
@@ -120,7 +126,7 @@ class _Mllp:
             await self._window.acquire()
             message = step.message
             if message.rendered is None:
-                message.rendered = wire.hl7(message, wire.now())
+                message.rendered = (vendors if self._feed in VENDORS else wire).hl7(message, wire.now())
             self._flying.append(step)
             self._writer.write(b"\x0b" + message.rendered + b"\x1c\r")
             await self._writer.drain()
@@ -139,11 +145,16 @@ class _Mllp:
         msa = next((s.split(b"|") for s in segments if s.startswith(b"MSA|")), [b"MSA", b"", b""])
         code, control = msa[1].decode(), msa[2].decode()
         reasons = [s.split(b"|")[5].decode() for s in segments if s.startswith(b"ERR|") and s.count(b"|") > 4]
+        if self._feed == vendors.OLDHIS and any(s.startswith(b"ERR|") for s in segments):
+            reasons = expected.reasons      # before 2.5 an ERR names none
         if control != message.control:
             raise FeedError(f"{self._feed}: {message.control} was sent and {control or 'nothing'} acknowledged in its place")
         if (code, reasons) != (expected.code, expected.reasons):
             self._progress.problem(f"{self._feed}: {message.event} {control}: expected {_verdict(expected.code, expected.reasons)},"
                                    f" found {_verdict(code, reasons)}")
+        told = "".join(s.split(b"|")[4].decode() for s in segments if s.startswith(b"MFA|"))
+        if told != expected.entries:
+            self._progress.problem(f"{self._feed}: {message.event} {control}: expected {expected.entries} in its MFA, found {told}")
         proof = next((s.decode().split("|")[2:5] for s in segments if s.startswith(b"ZBL|")), None)
         if proof and "held" not in expected.outcomes and not _is_proof(proof, expected, self._progress.failover):
             self._progress.problem(f"{self._feed}: {message.event} {control}: expected booked, duplicate, refused {_proof(expected)} in"
@@ -217,8 +228,8 @@ async def _heartbeats(feeds, visit, done, period_s):
     last ones go out after the script's end, for the last discharges."""
     for number in itertools.count(1):
         ended = done.is_set()
-        for feed in FEEDS:
-            event = "charges" if feed == WARD else "ADT^A31"
+        for feed in feeds.names:
+            event = "charges" if feed == WARD else vendors.PULSES.get(feed, "ADT^A31")
             connection = await feeds.connection(feed, _PULSE)
             await connection.play([Step(Message(feed, _PULSE, event, f"HB{feed[0].upper()}{number}", visit), Expected())])
         if ended:

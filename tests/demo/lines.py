@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 CLINIC, PHARMACY, LAB, WARD = FEEDS = ("clinic", "pharmacy", "lab", "ward")
 FACILITY = "H01"               # where a day is, unless it is another of a city's
+BRANCH = "H02"                  # and its branch, whose systems are of four vendors
+VENDORS = ("oldhis", "clinicsys", "wardsys", "newlab")
+KIOSK = "kiosk"                 # no feed: where a patient settles before the end
 UNKNOWN = "unknown"             # as the books call every sender that nobody configured
 ONE = 10_000                    # a quantity of 1
 
@@ -33,6 +36,16 @@ class Line(NamedTuple):
     currency: str = "CNY"
 
 
+class Pay(NamedTuple):
+    """One payment, as the payer makes it."""
+
+    channel: str                # wechatpay, cash
+    amount: int
+    notify: str = "normal"      # how the channel tells the daemon: normal, twice, late
+    watches: bool = False       # waits by server-sent events rather than by asking
+    repeats: bool = False       # sends the request twice with one key
+
+
 @dataclass(eq=False)
 class Message:
     """One message of one feed. A resend is the same object in another step: its bytes are rendered once."""
@@ -44,7 +57,21 @@ class Message:
     visit: object = None        # day.Visit; None for a ward's batch, whose lines name theirs
     lines: tuple = ()
     into: object = None         # the surviving visit of an A42
+    entries: tuple = ()         # Entry, of an MFN
+    pays: str = ""              # of a settle: how the interim bill is paid at once
     rendered: bytes = None
+
+
+class Entry(NamedTuple):
+    """An entry of a price list as its sender knows it; None is what is not said."""
+
+    event: str                  # MAD, MUP, MDC
+    code: str
+    day: int                    # from when on, days since 1970
+    name: str = None
+    unit: str = None
+    category: int = None
+    price: int = None
 
 
 @dataclass
@@ -53,6 +80,10 @@ class Expected:
 
     outcomes: list = field(default_factory=list)    # one per line
     reasons: list = field(default_factory=list)     # of the refused ones
+    entries: str = ""                               # S or U for each entry of a price list
+    bills: int = 0                                  # of a settle: how many the visit then has,
+    issued: object = None                           # (kind, total) of the new one, if there is one
+    pay: object = None                              # and day.Pay, if it is paid at once
 
     @property
     def code(self):

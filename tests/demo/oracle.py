@@ -1,14 +1,15 @@
 """The oracle: a small model of the books that reads the script as the daemon should, and says what must come out.
 
 It knows the rules of the house (once per id, a reversal never exceeds its original, every line on one bill, money applied to
-the oldest bill) and shares no code with the daemon. It does not know sockets, concurrency or time: the script is such that
-within a stage only the order on one connection matters.
+the oldest bill, the price of the day) and shares no code with the daemon. It does not know sockets, concurrency or time: the
+script is such that within a stage only the order on one connection matters. A visit's account and its bills are in accounts.
 """
 
 from collections import Counter
 
-from .catalogue import BY_CODE
-from .lines import FEEDS, ONE, UNKNOWN, Expected, price_amount, share
+from .accounts import Account, Booked
+from .lines import FEEDS, ONE, UNKNOWN, Expected, Pay, price_amount, share
+from .prices import Prices
 
 _ACCEPTED = {"posted", "late", "duplicate", "held"}
 _UPDATES = {"A02", "A08"}       # of a visit that is there; they open none
@@ -20,111 +21,15 @@ def _quantity(line):
     return ONE if line.quantity is None else line.quantity
 
 
-class Document:
-    """A bill, supplement, credit note or void note."""
-
-    def __init__(self, kind, subtotals):
-        self.kind = kind
-        self.subtotals = subtotals
-        self.total = sum(subtotals)
-        self.state = "settled" if self.total == 0 else "open"
-        self.paid = 0
-        self.credited = 0
-        self.pays = []              # day.Pay, as Day plans them
-
-    @property
-    def outstanding(self):
-        return 0 if self.state == "void" else self.total - self.paid - self.credited
-
-    def take(self, fen, is_credit=False):
-        if is_credit:
-            self.credited += fen
-        else:
-            self.paid += fen
-        if self.outstanding == 0:
-            self.state = "settled"
-
-
-class Booked:
-    """A line in the books, and what reversals have taken from it."""
-
-    def __init__(self, line, category, quantity, amount):
-        self.line = line
-        self.category = category
-        self.quantity = quantity
-        self.amount = amount
-        self.taken = 0
-        self.taken_quantity = 0
-
-
-class Account:
-    """What the books know of one visit."""
-
-    def __init__(self, visit_no):
-        self.visit_no = visit_no
-        self.state = "open"
-        self.by_id = {}             # (feed, source) -> Booked
-        self.order = []             # Booked, as they were booked
-        self.billed = 0             # how many of them are on a bill that stands
-        self.documents = []
-        self.captures = []          # money taken elsewhere: what of each is not applied yet
-        self.into = None            # the Account that a merged one went into
-
-    @property
-    def total(self):
-        return sum(booked.amount for booked in self.order)
-
-    def book(self, feed, line, category, quantity, amount):
-        booked = Booked(line, category, quantity, amount)
-        self.by_id[feed, line.source] = booked
-        self.order.append(booked)
-        return "late" if self.state in ("billed", "settled") else "posted"
-
-    def issue(self):
-        """A document over what is not billed yet, if there is anything."""
-        fresh = self.order[self.billed:]
-        if not fresh:
-            return
-        subtotals = [0] * 14
-        for booked in fresh:
-            subtotals[booked.category - 1] += booked.amount
-        kind = "credit_note" if sum(subtotals) < 0 else "supplement" if self.billed else "bill"
-        self.documents.append(Document(kind, subtotals))
-        self.billed = len(self.order)
-        self.apply_credit()
-
-    def apply_credit(self):
-        """Credit notes, then money taken elsewhere, to the oldest bills that are owed."""
-        for bill in self.documents:
-            for note in self.documents:
-                if bill.state == "open" and bill.total > 0 > note.outstanding:
-                    amount = min(-note.outstanding, bill.outstanding)
-                    bill.take(amount, is_credit=True)
-                    note.take(-amount, is_credit=True)
-            for i, rest in enumerate(self.captures):
-                if bill.state == "open" and bill.total > 0 < rest:
-                    amount = min(rest, bill.outstanding)
-                    bill.take(amount)
-                    self.captures[i] -= amount
-
-    def void(self):
-        for bill in [d for d in self.documents if d.state != "void"]:
-            note = Document("void_note", [-amount for amount in bill.subtotals])
-            note.state = bill.state = "void"
-            self.documents.append(note)
-        self.billed = 0
-
-    def settle(self):
-        owed = any(d.state == "open" and d.total > 0 for d in self.documents)
-        self.state = "billed" if owed else "settled"
-
-
 class Oracle:
-    def __init__(self, now):
+    def __init__(self, now, feeds=FEEDS):
         self.now = now
+        self.prices = Prices()
         self.accounts = {}          # visit_no -> Account
-        self.tally = {feed: Counter() for feed in (*FEEDS, UNKNOWN)}    # booked, duplicate
+        self.tally = {feed: Counter() for feed in (*feeds, UNKNOWN)}    # booked, duplicate
         self.parked = {}            # (MSH-10, nth line) -> (feed, reason), waiting in quarantine
+        self.kept = set()           # MSH-10 of price lists with an entry that can't be kept
+        self.ended = Counter()      # visits that a close rule ended: idle, daily
         self.resolved = 0           # held reversals whose original came
         self.collected = Counter()
         self.payments = 0           # each has a receipt
@@ -133,12 +38,16 @@ class Oracle:
     # ---- the feeds ------------------------------------------------------------------------------------
 
     def deliver(self, message):
+        if message.event == "settle":
+            return self._settle(self._account(message.visit.visit_no), message.pays)
         if message.feed not in self.tally:
             self.parked.update({(message.control, nth): (UNKNOWN, "feed_unknown") for nth in range(len(message.lines))})
             return Expected(["feed_unknown"] * len(message.lines), ["feed_unknown"])
         if message.event == "ADT^A28":          # a person, not a visit
             return Expected()
         event = message.event.partition("^")[2] or message.event
+        if event == "M04":
+            return self._keep(message)
         if event in _UPDATES and message.visit.visit_no not in self.accounts:
             return Expected([], ["visit_unknown"])
         if message.visit is not None:
@@ -158,6 +67,26 @@ class Oracle:
         elif event == "A42":
             self._merge(account, self._account(message.into.visit_no))
         return Expected()
+
+    def _keep(self, message):
+        """A price list: each entry by itself; the message waits in quarantine for those that can't be kept."""
+        reasons = [self.prices.keep(entry) for entry in message.entries]
+        refused = [reason for reason in reasons if reason]
+        if refused:
+            self.kept.add(message.control)
+        return Expected(reasons=refused, entries="".join("U" if reason else "S" for reason in reasons))
+
+    def _settle(self, account, channel):
+        """An interim bill over the lines so far; the visit stays open, and who is asked to pays at once."""
+        document = account.issue(interim=True)
+        expected = Expected(bills=len(account.documents))
+        if document is not None:
+            expected.issued = document.kind, document.total
+            if channel and document.outstanding > 0:
+                expected.pay = Pay(channel, document.outstanding)
+                document.early.append(expected.pay)
+                self.pay(account, document, channel, document.outstanding)
+        return expected
 
     def _deliver_line(self, message, nth):
         line, feed, key = message.lines[nth], message.feed, (message.control, nth)
@@ -188,13 +117,13 @@ class Oracle:
         reason = self._flaw(line)
         if reason:
             return reason
-        old = account.by_id.get((feed, line.source))
+        old = self._known(account, feed, line.visit_no, line.source, line)
         if old is not None:
-            return "duplicate" if old.line == line else "conflict"
+            return "duplicate" if old.line._replace(visit_no=line.visit_no) == line else "conflict"
         if account.state == "cancelled":
             return "visit_cancelled"
         if line.kind == "PY":
-            account.by_id[feed, line.source] = Booked(line, None, 0, 0)
+            account.by_id[feed, line.visit_no, line.source] = Booked(feed, line, None, 0, 0)
             account.captures.append(line.amount)
             self.collected["elsewhere"] += line.amount
             account.apply_credit()
@@ -203,7 +132,7 @@ class Oracle:
             return "posted"
         if line.reverses:
             return self._reverse(feed, account, line)
-        item = BY_CODE.get(line.code)
+        item = self.prices.on(line.code, line.at)
         quantity = _quantity(line)
         price = line.price if line.price is not None else item and item.price
         if line.amount is None and price is None:
@@ -216,7 +145,22 @@ class Oracle:
         account = self.accounts.get(visit_no)
         if account is None:
             account = self.accounts[visit_no] = Account(visit_no)
-        return account.into or account
+        while account.into is not None:
+            account = account.into
+        return account
+
+    def _known(self, account, feed, visit_no, source, line=None):
+        """The line of that id, sent under that number: its own, else one that came with a visit which went into it; a resend is known
+        by what it says, and what a reversal names where one line alone can be meant."""
+        found = account.by_id.get((feed, visit_no, source))
+        if found is not None or not account.absorbed:
+            return found
+        moved = [booked for (by, number, name), booked in account.by_id.items()
+                 if (by, name) == (feed, source) and number != account.visit_no
+                 and (visit_no == account.visit_no or self.accounts[number].went_through(visit_no))]
+        if line is not None:
+            moved = [booked for booked in moved if booked.line._replace(visit_no=visit_no) == line][:1]
+        return moved[0] if len(moved) == 1 else None
 
     def _flaw(self, line):
         """What is wrong with a line as it stands."""
@@ -230,9 +174,8 @@ class Oracle:
             return "amount_mismatch"
         return None
 
-    @staticmethod
-    def _reverse(feed, account, line):
-        original = account.by_id.get((feed, line.reverses))
+    def _reverse(self, feed, account, line):
+        original = self._known(account, feed, line.visit_no, line.reverses)
         if original is None:
             return "held"
         left, left_quantity = original.amount - original.taken, original.quantity - original.taken_quantity
@@ -249,9 +192,12 @@ class Oracle:
 
     @staticmethod
     def _merge(loser, survivor):
+        if loser is survivor:       # told before
+            return
         survivor.by_id.update(loser.by_id)
         survivor.order += loser.order
-        loser.order = loser.order + [Booked(b.line, b.category, b.quantity, -b.amount) for b in loser.order]
+        survivor.absorbed = True
+        loser.order = loser.order + [Booked(None, b.line, b.category, b.quantity, -b.amount) for b in loser.order]
         loser.issue()
         loser.state, loser.into = "merged", survivor
 
@@ -264,9 +210,15 @@ class Oracle:
                 account.issue()
                 account.settle()
 
+    def end(self, visit_no, rule):
+        """A close rule ends the visit: as a discharge would."""
+        self.accounts[visit_no].state = "discharged"
+        self.ended[rule] += 1
+
     def pay(self, account, document, channel, amount):
         document.take(amount)
-        account.settle()
+        if account.state in ("billed", "settled"):
+            account.settle()
         self.collected[channel] += amount
         self.payments += 1
 
@@ -300,7 +252,7 @@ class Oracle:
         for _, reason in self.parked.values():
             result[f"quarantined.{reason}"] += 1
         result["lines.resolved"] = self.resolved
-        result["messages_quarantined"] = 0      # nothing but lines is amiss in this script
+        result["messages_quarantined"] = len(self.kept)
 
     @staticmethod
     def _count_document(result, document):

@@ -65,6 +65,9 @@ class Payer:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         for api in (self._kiosk, self._desk, self._phone):
             api.close()
 
@@ -76,7 +79,7 @@ class Payer:
         for document, summary in zip(account.documents, found):
             self._compare(account, document, summary)
             for nth, pay in enumerate(document.pays):
-                self._pay(summary["bill"], nth, pay, show)
+                self.pay(summary["bill"], nth, pay, show)
         if any(document.pays for document in account.documents):
             after = self._kiosk.get(f"/v1/visits/{self._day.facility}/{account.visit_no}/bills")
             self._same(account, "state", account.state, after["state"])
@@ -119,7 +122,7 @@ class Payer:
 
     # ---- one payment ------------------------------------------------------------------------------
 
-    def _pay(self, bill, nth, pay, show):
+    def pay(self, bill, nth, pay, show=None):
         payment = self._order(bill, nth, pay)
         if pay.channel == "wechatpay":
             payment = self._await(payment, lambda p: p["code_url"])

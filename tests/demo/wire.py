@@ -26,7 +26,7 @@ def now():
 
 
 @lru_cache(maxsize=4096)
-def _local(seconds):
+def local(seconds):
     return (_EPOCH + timedelta(seconds=seconds)).astimezone(CHINA)
 
 
@@ -43,6 +43,8 @@ def escape(text):
 
 def hl7(message, moment):
     """The bytes of one message, without a frame."""
+    if message.entries:
+        return _encode(message.feed, [_msh(message, moment), "MFI|CDM^Charge description master^HL70175||UPD|||AL", *_price_list(message.entries)])
     segments = [_msh(message, moment), f"EVN||{_hl7_time(moment, message.feed, 17)}"]
     subject = message.into or message.visit
     segments.append(_pid(subject))
@@ -65,7 +67,7 @@ def _encode(feed, segments):
 
 def _msh(message, moment):
     facility = message.visit.facility
-    structure = {"ADT^A04": "^ADT_A01", "ADT^A42": "^ADT_A39", "DFT^P03": "^DFT_P03"}.get(message.event, "")
+    structure = {"ADT^A04": "^ADT_A01", "ADT^A42": "^ADT_A39", "DFT^P03": "^DFT_P03", "MFN^M04": "^MFN_M04"}.get(message.event, "")
     return (f"MSH|^~\\&|{message.feed.upper()}|{facility}|VISITBILL|{facility}|{_hl7_time(moment, message.feed, 17)}||"
             f"{message.event}{structure}|{message.control}|P|2.5.1||||||{_CHARSET.get(message.feed, '')}")
 
@@ -77,7 +79,7 @@ def _pid(visit):
 
 
 def _pv1(message, visit, moment):
-    admitted = _hl7_time(_local(visit.opened_at), message.feed)
+    admitted = _hl7_time(local(visit.opened_at), message.feed)
     discharged = _hl7_time(moment, message.feed, 17) if message.event in ("ADT^A03", "BAR^P06") else ""
     return (f"PV1|1|{_CLASS[visit.kind]}|{visit.department}^^^{visit.facility}||||{visit.doctor.code}^{visit.doctor.name}|||{visit.department}"
             f"|||||||||{visit.visit_no}{'|' * 25}{admitted}|{discharged}")
@@ -91,9 +93,20 @@ def _ft1(feed, nth, line):
     amount = "" if line.amount is None else yuan(line.amount) + currency
     price = "" if line.price is None else decimal_text(line.price, 6) + currency
     category = "" if line.category is None else f"{'|' * 18}{line.category:02}"
-    return (f"FT1|{nth}|{line.reverses if line.bare else line.source}||{_hl7_time(_local(line.at), feed)}||{line.kind}|"
+    return (f"FT1|{nth}|{line.reverses if line.bare else line.source}||{_hl7_time(local(line.at), feed)}||{line.kind}|"
             f"{line.code}^{escape(line.name)}^L|||{quantity}|{amount}|{price}|{line.department}|||||||"
             f"{line.performer.replace(' ', '^')}|||{line.order_no}{category}")
+
+
+def _price_list(entries):
+    for nth, entry in enumerate(entries, 1):
+        yield f"MFE|{entry.event}|{nth}|{_EPOCH + timedelta(days=entry.day):%Y%m%d}|{entry.code}|CWE"
+        if entry.name or entry.unit:
+            yield f"CDM|{entry.code}||{escape(entry.name)}"
+            yield f"ZCD|{entry.unit}"
+        if entry.price is not None:
+            category = "" if entry.category is None else f"{'|' * 9}{entry.category:02}"
+            yield f"PRC|{entry.code}||||{decimal_text(entry.price, 6)}&CNY{category}"
 
 
 # ---- the ward's JSON ------------------------------------------------------------------------------
@@ -109,7 +122,7 @@ def request(message, moment):
         return ("POST", f"/v1/visits/{visit.facility}/{visit.visit_no}/discharge", _encode_json({"discharged_at": as_of, "as_of": as_of}))
     return "POST", "/v1/visits", _encode_json({
         "facility": visit.facility, "visit_no": visit.visit_no, "class": visit.kind, "patient": visit.patient._asdict(),
-        "department": visit.department, "admitted_at": _local(visit.opened_at).isoformat(), "as_of": as_of,
+        "department": visit.department, "admitted_at": local(visit.opened_at).isoformat(), "as_of": as_of,
     })
 
 
@@ -120,7 +133,7 @@ def _encode_json(document):
 def _json_line(line):
     result = {
         "visit_no": line.visit_no, "source_line": line.source, "type": _JSON_TYPES[line.kind], "code": line.code, "name": line.name,
-        "charged_at": _local(line.at).isoformat(), "department": line.department, "performer": line.performer, "order_no": line.order_no,
+        "charged_at": local(line.at).isoformat(), "department": line.department, "performer": line.performer, "order_no": line.order_no,
     }
     if line.reverses:
         result["reverses"] = line.reverses

@@ -176,3 +176,6 @@ def test_a_day_with_a_failover(tmp_path):
                           timeout=300, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     assert "the primary was killed" in done.stdout and "every figure agrees with what was sent" in done.stdout
+    for word in ("settled at a kiosk", "registered three times", "entries by MFN^M04", "no message ended 10 visits", "oldhis", "clinicsys", "wardsys", "newlab"):
+        assert word in done.stdout, word
+    assert done.stdout.splitlines()[-1] == "unexplained 0.00"

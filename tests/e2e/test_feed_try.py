@@ -141,6 +141,47 @@ def test_a_large_body_holds_nobody_up(house, visit):
     assert len(one["lines"]) == 10000 and "|AA|" in one["acknowledgements"][0]
 
 
+PRICES = ("MFI|CDM||UPD||20260301|AL", "MFE|MAD|E1|20260101|{0}-1^普通床位费|CWE", "CDM|{0}-1|B1|普通床位费||||001109", "ZCD|日|A|0.1", "PRC|{0}-1||||45.5&CNY|||||||||01",
+          "MFE|MUP|E2||{0}-1|CWE", "PRC|{0}-1||||47", "MFE|MDC|E3|20260401|{0}-1|CWE", "MFE|MUP|E4|20260101|{0}-2|CWE", "PRC|{0}-2||||free", "MFE|XYZ|E5|20260101|{0}-3|CWE",
+          "PRC|{0}-3||||1&USD")
+
+
+def test_a_price_list_entry_by_entry(house, visit):
+    """What is told of each entry is what sending it keeps, and the acknowledgement is that of sending, entry by entry."""
+    message = house.clinic.message("MFN^M04^MFN_M04", *(segment.format(visit) for segment in PRICES))
+    items = "select code, valid_from::text, name, unit, national_code, unit_price_e6, category, class, self_pay_e4 from item where code like %s order by 1, 2"
+    before = state_of(house), house.rows(items, f"{visit}-%")
+    one, = read(house, message)["messages"]
+    assert before == (state_of(house), house.rows(items, f"{visit}-%")) and before[1] == [], "nothing was kept"
+    assert one["events"] == one["lines"] == [] and "refused" not in one
+    first, second, third, fourth, fifth = one["entries"]
+    assert first == {"entry": 1, "entry_id": "E1", "event": "MAD", "action": "put", "day": "2026-01-01", "code": f"{visit}-1", "name": "普通床位费", "unit": "日",
+                     "national_code": "001109", "unit_price": "45.5", "category": "01", "class": "A", "self_pay_ratio": "0.1"}
+    assert second == {"entry": 2, "entry_id": "E2", "event": "MUP", "action": "put", "day": "2026-03-01", "code": f"{visit}-1", "unit_price": "47"}, "MFI-5's day"
+    assert (third["action"], third["day"]) == ("end", "2026-04-01")
+    assert (fourth["refused"]["reason"], fourth["refused"]["location"]) == ("field_invalid", "PRC^3^5") and "unit_price" not in fourth
+    assert (fifth["refused"]["reason"], fifth["refused"]["location"]) == ("type_unknown", "MFE^5^1")
+    ack, = one["acknowledgements"]
+    told = [segment for segment in ack.split("\r") if segment[:3] in ("MSA", "ERR", "MFI", "MFA")]
+    assert [segment.split("|")[4] for segment in told if segment.startswith("MFA")] == ["S", "S", "S", "U", "U"]
+    sent = house.clinic.send(message)
+    assert [segment for segment in sent.text.split("\r") if segment[:3] in ("MSA", "ERR", "MFI", "MFA")] == told
+    rows = house.rows(items, f"{visit}-%")
+    assert rows[0] == (f"{visit}-1", "2026-01-01", "普通床位费", "日", "001109", 45_500_000, 1, "A", 1000) and rows[1][1:6:4] == ("2026-03-01", 47_000_000)
+    done = ctl(house, "-", data=message.encode())
+    out = done.stdout.decode()
+    assert done.returncode == 1 and "0 of 1 would be accepted" in out and "REFUSED field_invalid at PRC^3^5" in out and "    MFA|MUP|E4||U|" in out
+    assert re.search(r"1 +E1 +MAD +in the list from +2026-01-01 +\S+-1 +普通床位费 +日 +45\.5 +01 +A +0\.1 +001109", out), out
+    assert re.search(r"3 +E3 +MDC +no longer from +2026-04-01", out), out
+
+
+def test_a_large_price_list_holds_nobody_up(house, visit):
+    entries = "\r".join(f"MFE|MAD|{n}|20260101|{visit}-{n}|CWE\rCDM|{visit}-{n}||item\rPRC|{visit}-{n}||||{n}|||||||||05" for n in range(10000))
+    one, = read(house, house.clinic.message("MFN^M04^MFN_M04", "MFI|CDM||UPD|||AL", entries))["messages"]
+    assert [entry["entry"] for entry in one["entries"]] == list(range(1, 10001)) and one["acknowledgements"][0].count("\rMFA|MAD|") == 10000
+    assert house.rows("select 1 from item where code like %s", f"{visit}-%") == []
+
+
 @pytest.mark.parametrize("name", sorted(TABLE))
 def test_every_vector_is_told_as_it_is_answered(house, name):
     """By the table of the vectors: what is told is what is sent, but for what the database alone refuses."""
