@@ -160,7 +160,7 @@ on_drain_poll(evutil_socket_t fd, short events, void *arg)
 		api_drain(d->api);
 		return;
 	}
-	if (work == 0 && jobs_flush_marks(d->jobs))
+	if (work == 0 && jobs_flush(d->jobs))
 		work = 1;
 	if (work > 0 && !late)
 		return;

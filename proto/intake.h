@@ -4,7 +4,9 @@
 #ifndef VB_PROTO_INTAKE_H
 #define VB_PROTO_INTAKE_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "arena.h"
 #include "outcome.h"
@@ -21,12 +23,31 @@ struct visit_ref {
 	struct view facility;		/* the sender's code */
 	int facility_id;		/* filled in once the feed is known */
 	struct view visit_no;		/* empty only for events of a patient */
-	const char *number_kind;	/* what visit_no is: account, alternate; NULL: the visit's own number */
+	const char *number_kind;	/* what visit_no is: account, alternate; NULL: the visit's own number; of lines also PATIENT_KIND */
+	int open_visits;		/* of a PATIENT_KIND: how many there are, once it was looked for and is not one */
 	struct view account_no, alternate_no;	/* further numbers of the visit, which an event tells of */
 	struct value patient_no, patient_name;
 	const char *visit_class;	/* outpatient, emergency, inpatient; NULL not said */
 	const char *location;		/* where its number stands, as in a refusal; NULL: not said */
 };
+
+/* A number_kind that begins so: visit_no is a patient's number, and means his one open visit; behind a slash the class that it has to be of. */
+#define PATIENT_KIND "patient"
+
+static inline bool
+visit_is_by_patient(const struct visit_ref *v)
+{
+	return v->number_kind != NULL && strncmp(v->number_kind, PATIENT_KIND, strlen(PATIENT_KIND)) == 0;
+}
+
+/* The class that the feed's setting names; NULL: any. */
+static inline const char *
+visit_class_by_patient(const struct visit_ref *v)
+{
+	const char *slash = strchr(v->number_kind, '/');
+
+	return slash != NULL ? slash + 1 : NULL;
+}
 
 enum line_kind { LINE_CHARGE, LINE_CREDIT, LINE_ADJUSTMENT, LINE_PAYMENT };
 
@@ -52,6 +73,7 @@ struct charge_line {
 	unsigned char digest[16];	/* over the content */
 	struct refusal refused;		/* set by the parser, or from the outcome */
 	enum outcome outcome;		/* what the database said */
+	enum line_warning { WARN_NONE, WARN_UNLISTED, WARN_PRICE_DIFFERS } warning;	/* of a booked one */
 	int64_t visit_total;		/* fen, after the batch, where outcome is set */
 	const char *visit_state;	/* a constant; NULL: nothing is known of the visit */
 };

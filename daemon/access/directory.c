@@ -86,6 +86,7 @@ directory_free(struct directory *d)
 	while (d->feeds != NULL) {
 		struct feed *f = d->feeds;
 		d->feeds = f->next;
+		free(f->counts);
 		free(f);
 	}
 	while (d->texts != NULL) {

@@ -9,6 +9,8 @@
 #include "proto/hl7/profile.h"
 #include "proto/view.h"
 
+struct feed_counts;
+
 struct feed {
 	struct feed *next;
 	int feed_id, facility_id;
@@ -19,6 +21,7 @@ struct feed {
 	int64_t line_quantity, line_amount;	/* of its facility: pieces, fen */
 	int64_t mark;		/* newest MSH-7 or as_of of which everything before is durable; 0 none */
 	int64_t seen;		/* when the newest message came that is durable; monotonic */
+	struct feed_counts *counts;	/* of its messages, since they were last written (intake/counts.h); NULL: none yet. One piece of memory */
 	bool mark_moved;	/* one of the two, since they were last written */
 	struct metric_series *messages_ok, *messages_error, *messages_ignored, *lines_posted;
 };

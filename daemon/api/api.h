@@ -67,6 +67,9 @@ struct pg_param api_text(struct view v);		/* null when empty */
 struct pg_param api_facilities(const struct call *c);
 /* ?name=value, decoded; empty where absent. */
 struct view api_query(struct call *c, const char *name);
+/* A number of the query, `fallback` where it is not said; -1 where it is none. */
+int64_t api_query_number(struct call *c, const char *name, int64_t fallback);
+struct pg_param api_number(struct call *c, int64_t n);
 /* The Idempotency-Key as text of the arena; false, and answered, when it is none that can be kept. Empty where absent. */
 bool api_idempotency_key(struct call *c, struct view *ret);
 /* True, or answered with 415: a body must say application/json. */
@@ -95,6 +98,7 @@ void api_get_quarantine(struct call *c);
 void api_post_replay(struct call *c);
 void api_post_replays(struct call *c);
 void api_post_dismissals(struct call *c);
+void api_get_feed(struct call *c);
 void api_post_feed_try(struct call *c);
 void api_post_wechatpay_notification(struct call *c);
 void api_get_healthz(struct call *c);

@@ -1,6 +1,23 @@
-/* POST /v1/feeds/{feed}/try: how messages would be read. */
+/* Feeds for people: what one sent, and how messages of one would be read. */
 #include "api/api.h"
 #include "intake/trial.h"
+
+enum { DAYS = 7, DAYS_MOST = 31 };
+
+void
+api_get_feed(struct call *c)
+{
+	int64_t days = api_query_number(c, "days", DAYS);
+
+	if (days < 1 || days > DAYS_MOST) {
+		api_problem(c, "field_invalid", "days is 1 to 31", "?days");
+		return;
+	}
+	struct pg_param params[] = {api_text(c->params[0]), api_number(c, days), api_facilities(c)};
+	api_reply_sql(c, SQL_FEED_DOC, params, 3, 200, "not_found");
+}
+
+/* ------- trials */
 
 struct trial_call {
 	struct call *call;

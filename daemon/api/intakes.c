@@ -2,6 +2,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "intake/booking.h"
+#include "intake/counts.h"
 #include "intake/marks.h"
 #include "intake/settle.h"
 #include "proto/json/requests.h"
@@ -14,6 +15,7 @@ enum { STEP = 8192 };
 struct intake_call {
 	struct booking_job job;		/* first */
 	struct call *call;
+	const char *type;		/* what it is counted as */
 	struct api_charges *reading;
 	struct turn_task again;		/* goes on with it in another turn */
 };
@@ -27,7 +29,7 @@ context_of(struct call *c)
 
 /* An intake with an arena of its own: the request's is not its to free. NULL, and answered, where the request cannot be one. */
 static struct intake_call *
-intake_begin(struct call *c, void (*done)(struct booking_job *job, enum booking_result result))
+intake_begin(struct call *c, const char *type, void (*done)(struct booking_job *job, enum booking_result result))
 {
 	struct http_request *r = c->request;
 	struct view key;
@@ -36,6 +38,7 @@ intake_begin(struct call *c, void (*done)(struct booking_job *job, enum booking_
 		return NULL;
 	struct intake_call *ic = arena_alloc(c->arena, sizeof(*ic));
 	ic->call = c;
+	ic->type = type;
 	ic->job.done = done;
 	ic->job.feed = c->who.feed;
 	ic->job.content_type = "json";
@@ -67,6 +70,7 @@ refused(struct intake_call *ic, enum booking_result result)
 {
 	struct booking_job *job = &ic->job;
 
+	counts_note_request(job, ic->type, result);
 	if (result == BOOKING_UNAVAILABLE) {
 		api_problem(ic->call, "unavailable", NULL, NULL);
 		return true;
@@ -185,7 +189,7 @@ api_post_charges(struct call *c)
 		api_problem(c, booking_is_available(c->core->booking) ? "busy" : "unavailable", NULL, NULL);
 		return;
 	}
-	struct intake_call *ic = intake_begin(c, charges_done);
+	struct intake_call *ic = intake_begin(c, "POST /v1/charges", charges_done);
 	if (ic == NULL)
 		return;
 	ic->reading = api_charges_begin(c->request->body, &context, &ic->job.intake);
@@ -224,7 +228,7 @@ api_post_visit(struct call *c)
 {
 	struct api_context context = context_of(c);
 
-	struct intake_call *ic = intake_begin(c, event_done);
+	struct intake_call *ic = intake_begin(c, "POST /v1/visits", event_done);
 	if (ic == NULL)
 		return;
 	api_visit_parse(c->request->body, &context, &ic->job.intake);
@@ -236,7 +240,7 @@ discharge(struct call *c, enum event_kind kind)
 {
 	struct api_context context = context_of(c);
 
-	struct intake_call *ic = intake_begin(c, event_done);
+	struct intake_call *ic = intake_begin(c, kind == EVENT_DISCHARGE ? "POST discharge" : "DELETE discharge", event_done);
 	if (ic == NULL)
 		return;
 	api_discharge_parse(c->request->body, &context, kind, c->params[0], c->params[1], &ic->job.intake);

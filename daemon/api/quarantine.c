@@ -4,25 +4,7 @@
 #include "api/api.h"
 #include "proto/json/quarantine.h"
 
-enum { LIMIT = 100, LIMIT_MOST = 10000, ID_DIGITS = 18 };
-
-/* A number of the query, `fallback` where it is not said; -1 where it is none. */
-static int64_t
-number_of(struct call *c, const char *name, int64_t fallback)
-{
-	struct view v = api_query(c, name);
-
-	for (size_t i = 0; i < v.n; i++)
-		if (v.p[i] < '0' || v.p[i] > '9')
-			return -1;
-	return v.n == 0 ? fallback : v.n > ID_DIGITS ? -1 : strtoll(arena_printf(c->arena, "%.*s", (int)v.n, v.p), NULL, 10);
-}
-
-static struct pg_param
-number_param(struct call *c, int64_t n)
-{
-	return (struct pg_param){view_of(arena_printf(c->arena, "%lld", (long long)n)), false};
-}
+enum { LIMIT = 100, LIMIT_MOST = 10000 };
 
 void
 api_get_quarantine(struct call *c)
@@ -30,7 +12,7 @@ api_get_quarantine(struct call *c)
 	struct quarantine_filter f = {0};
 	struct view filter;
 	const char *member, *complaint;
-	int64_t limit = number_of(c, "limit", LIMIT), after = number_of(c, "after", 0);
+	int64_t limit = api_query_number(c, "limit", LIMIT), after = api_query_number(c, "after", 0);
 
 	for (size_t i = 0; i < quarantine_n_members; i++) {
 		struct view v = api_query(c, quarantine_members[i].name);
@@ -43,7 +25,7 @@ api_get_quarantine(struct call *c)
 	} else if (after < 0) {
 		api_problem(c, "field_invalid", "after is the id of an entry", "?after");
 	} else {
-		struct pg_param params[] = {{filter, false}, number_param(c, limit), number_param(c, after), api_facilities(c)};
+		struct pg_param params[] = {{filter, false}, api_number(c, limit), api_number(c, after), api_facilities(c)};
 		api_reply_sql(c, SQL_QUARANTINE_LIST, params, 4, 200, "not_found");
 	}
 }
@@ -63,7 +45,7 @@ api_quarantine_request(struct call *c, struct quarantine_request *ret)
 		ret->limit = LIMIT;
 	if (!ret->dry_run)
 		return true;
-	struct pg_param params[] = {{ret->filter, false}, number_param(c, ret->after), api_facilities(c)};
+	struct pg_param params[] = {{ret->filter, false}, api_number(c, ret->after), api_facilities(c)};
 	api_reply_sql(c, SQL_QUARANTINE_SUMMARY, params, 3, 200, "not_found");
 	return false;
 }
@@ -79,7 +61,7 @@ api_post_dismissals(struct call *c)
 		api_problem(c, "field_missing", "why it needs no booking stays in the books", "/why");
 		return;
 	}
-	struct pg_param params[] = {{q.filter, false}, number_param(c, q.limit), number_param(c, q.after), api_text(view_of(c->who.name)), {q.why, false},
+	struct pg_param params[] = {{q.filter, false}, api_number(c, q.limit), api_number(c, q.after), api_text(view_of(c->who.name)), {q.why, false},
 	    api_facilities(c)};
 	api_reply_sql(c, SQL_QUARANTINE_DISMISS, params, 6, 200, "not_found");
 }

@@ -14,14 +14,15 @@ static const struct row rows[STATEMENTS] = {
 	[SQL_BEAT] = OWN("select standbys, lag_us from beat()"),
 	[SQL_SETUP_APPLY] = OWN("select setup_apply($1) as doc"),
 	[SQL_FEED_MARKS] = OWN("select feed_marks($1, $2, $3)"),
+	[SQL_FEED_COUNTS] = OWN("select feed_counts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"),
 	[SQL_PARTITIONS_AHEAD] = OWN("select partitions_ahead()"),
 	[SQL_RELOAD_ORPHANS] = OWN("select kind, name, live from reload_orphans($1, $2)"),
 	[SQL_TOKENS_CHANGED] = OWN("select token_id, name, sha256, role, facilities, feed, expires_us, revoked, changed from tokens_changed($1)"),
 	[SQL_TOKENS_USED] = OWN("select tokens_used($1, $2, $3)"),
 	[SQL_VISITS_HOLD] = OWN("select visits_hold($1, $2, $3, $4)"),
-	[SQL_CHARGES_POST] = OWN("select outcomes, totals, states from charges_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
+	[SQL_CHARGES_POST] = OWN("select outcomes, totals, states, prices, numbers from charges_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
 	    " $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)"),
-	[SQL_CHARGES_POST_ONE] = OWN("select outcomes, totals, states from charges_post_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
+	[SQL_CHARGES_POST_ONE] = OWN("select outcomes, totals, states, prices from charges_post_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
 	    " $16, $17, $18, $19, $20, $21, $22, $23)"),
 	[SQL_VISIT_EVENTS] = OWN("select visit_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
 	    " $20, $21, $22, $23) as outcomes"),
@@ -47,6 +48,7 @@ static const struct row rows[STATEMENTS] = {
 	[SQL_RECEIPT_GET] = SCOPED(2, "select outcome, doc from receipt_get($1, $2)"),
 	[SQL_BILLS_WATCH] = SCOPED(3, "select ord, version, doc from bills_watch($1, $2, $3)"),
 	[SQL_STATUS_DOC] = OWN("select status_doc() as doc"),
+	[SQL_FEED_DOC] = SCOPED(3, "select outcome, doc from feed_doc($1, $2, $3)"),
 	[SQL_PAYMENT_CREATE] = SCOPED(10, "select outcome, doc, payment_id, out_trade_no, description"
 	    " from payment_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"),
 	[SQL_PAYMENT_PENDING] = OWN("select outcome, doc from payment_pending($1, $2)"),

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "intake/booking.h"
+#include "intake/counts.h"
 #include "proto/hl7/segments.h"
 
 enum { MAGIC = 0x73657373, LAST_FRAME_MS = 500 };
@@ -72,10 +73,12 @@ session_reply_to(struct session *s, struct message *m, bool brief)
 
 	if (message_is_ack(m))
 		return reply;
-	if (m->job.feed == NULL)
+	if (m->job.feed == NULL) {
 		metric_add(s->server->strangers, 1);
-	else
+	} else {
+		counts_note_message(m);
 		metric_add(reply.verdict != ACK_ACCEPT ? m->job.feed->messages_error : m->ignored ? m->job.feed->messages_ignored : m->job.feed->messages_ok, 1);
+	}
 	if (reply.verdict != ACK_ACCEPT && peer != NULL)
 		peer_log(peer, "feed.refused", "peer=%s feed=%s message=%.*s reason=%s", s->peer, m->job.feed != NULL ? m->job.feed->name : "unknown",
 		    (int)m->header.control_id.n, m->header.control_id.p, m->result == BOOKING_UNAVAILABLE ? "unavailable"

@@ -101,7 +101,8 @@ mark_of(struct batch *b, const struct visit_ref *v, uint64_t hash)
 			m->hash = hash;
 			return m;
 		}
-		if (m->hash == hash && m->visit->facility_id == v->facility_id && view_equal(m->visit->visit_no, v->visit_no) && is_same_kind(m->visit, v))
+		if (m->hash == hash && m->visit->facility_id == v->facility_id && view_equal(m->visit->visit_no, v->visit_no) && is_same_kind(m->visit, v)
+		    && (m->visit == v || !visit_is_by_patient(v)))	/* a patient's visit is asked for message by message */
 			return m;
 	}
 }
@@ -137,7 +138,7 @@ static void
 add_lines(struct batch *b, const struct posting *p)
 {
 	struct intake *in = &p->job->intake;
-	const struct visit_ref *v = &in->visits[in->lines[p->first].visit];
+	struct visit_ref *v = &in->visits[in->lines[p->first].visit];
 	struct visit_mark *m = mark_of(b, v, p->hash);
 
 	for (size_t i = p->first; i < p->first + p->n; i++) {

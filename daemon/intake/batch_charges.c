@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "db/column.h"
 #include "db/words.h"
+#include "intake/patient_visits.h"
+#include "proto/money.h"
 
 enum visit_column { V_FACILITY, V_NO, V_CLASS, V_PATIENT_NO, V_PATIENT_NAME, V_KIND, V_COLUMNS };
 enum item_column { I_FACILITY, I_CODE, I_DAY, I_COLUMNS };
@@ -24,6 +26,7 @@ static const enum pg_type line_types[L_COLUMNS] = {
 struct line_slot {
 	struct charge_line *line;
 	uint32_t visit;			/* position in the step's visits, from 0 */
+	uint32_t item;			/* in its items, from 1; 0: none */
 };
 
 struct charge_step {
@@ -32,6 +35,7 @@ struct charge_step {
 	size_t n, room;
 	uint32_t n_visits, n_items;
 	bool has_reversals, has_kinds;	/* not all numbers are visit numbers */
+	struct patient_visits by_patient;
 	unsigned number;		/* which step of its batch it is */
 	struct item_table *table;		/* of items, the batch's */
 	int utc_offset;			/* seconds east: a charge's day begins there */
@@ -60,6 +64,7 @@ charge_step_free(struct charge_step *s)
 	for (unsigned i = 0; i < L_COLUMNS; i++)
 		column_free(&s->lines[i]);
 	free(s->slots);
+	patient_visits_free(&s->by_patient);
 	free(s);
 }
 
@@ -74,6 +79,7 @@ charge_step_reset(struct charge_step *s)
 		column_reset(&s->lines[i]);
 	s->n = 0;
 	s->n_visits = s->n_items = 0;
+	s->by_patient.n = 0;
 	s->has_reversals = s->has_kinds = false;
 }
 
@@ -84,7 +90,7 @@ charge_step_is_empty(const struct charge_step *s)
 }
 
 static uint32_t
-charge_step_visit(struct charge_step *s, struct visit_mark *m, const struct visit_ref *v)
+charge_step_visit(struct charge_step *s, struct visit_mark *m, struct visit_ref *v, struct arena *arena)
 {
 	if (m->charge_step == s->number + 1)
 		return m->position;
@@ -94,7 +100,11 @@ charge_step_visit(struct charge_step *s, struct visit_mark *m, const struct visi
 	column_text_or_null(&s->visits[V_PATIENT_NO], v->patient_no.text);
 	column_text_or_null(&s->visits[V_PATIENT_NAME], v->patient_name.text);
 	column_text_or_null(&s->visits[V_KIND], view_of(v->number_kind));
-	s->has_kinds |= v->number_kind != NULL;
+	if (v->number_kind != NULL) {
+		s->has_kinds = true;
+		if (visit_is_by_patient(v))
+			patient_visits_add(&s->by_patient, v, arena, s->n_visits);
+	}
 	m->charge_step = s->number + 1;
 	m->position = s->n_visits;
 	m->charges = 0;
@@ -129,17 +139,17 @@ number_or_null(struct column *c, bool has, int64_t v)
 }
 
 void
-charge_step_add(struct charge_step *s, struct visit_mark *m, const struct booking_job *job, const struct visit_ref *v, struct charge_line *l)
+charge_step_add(struct charge_step *s, struct visit_mark *m, struct booking_job *job, struct visit_ref *v, struct charge_line *l)
 {
 	static const struct view kinds[] = {{"CG", 2}, {"CD", 2}, {"AJ", 2}, {"PY", 2}};
 	struct column *c = s->lines;
-	uint32_t visit = charge_step_visit(s, m, v), item = charge_step_item(s, v, l);
+	uint32_t visit = charge_step_visit(s, m, v, &job->intake.arena), item = charge_step_item(s, v, l);
 
 	if (s->n == s->room) {
 		s->room = s->room > 0 ? s->room * 2 : 256;
 		s->slots = memory_resize(s->slots, s->room * sizeof(*s->slots));
 	}
-	s->slots[s->n++] = (struct line_slot){l, visit};
+	s->slots[s->n++] = (struct line_slot){l, visit, item};
 	column_int4(&c[L_VISIT], (int32_t)visit + 1);
 	if (item > 0)
 		column_int4(&c[L_ITEM], (int32_t)item);
@@ -185,6 +195,44 @@ state_name(struct view word)
 	return NULL;
 }
 
+/* What a person should look at, by the price of its item in the list: as line_warning of sql/functions/20_charges.sql, which is kept with the line. Here it is
+ * only counted. */
+static enum line_warning
+warning_of(const struct charge_line *l, bool in_list, int64_t listed)
+{
+	const int64_t quantity = l->has_quantity ? l->quantity : 10000;
+	int64_t by_list, amount = l->amount;
+
+	if (l->reverses.n > 0)
+		return WARN_NONE;
+	if (!in_list)
+		return l->category == 0 ? WARN_UNLISTED : WARN_NONE;
+	if (l->kind != LINE_CHARGE || (!l->has_amount && !l->has_price) || money_multiply(quantity, listed, &by_list) != 0
+	    || (!l->has_amount && money_multiply(quantity, l->price, &amount) != 0))
+		return WARN_NONE;
+	return llabs(by_list - amount) > 1 ? WARN_PRICE_DIFFERS : WARN_NONE;
+}
+
+/* prices: of the step's items, NULL where the list has none; of a line alone its item's. */
+static void
+charge_step_warn(struct charge_step *s, struct words prices)
+{
+	struct { bool in_list; int64_t price; } *items = memory_new((s->n_items + 1) * sizeof(*items));
+	struct view price;
+
+	for (uint32_t i = 1; i <= s->n_items && words_next(&prices, &price); i++)
+		if (price.n > 0 && price.p[0] != 'N') {
+			items[i].in_list = true;
+			items[i].price = strtoll(price.p, NULL, 10);
+		}
+	for (size_t i = 0; i < s->n; i++) {
+		struct charge_line *l = s->slots[i].line;
+		if (l->outcome == OUTCOME_POSTED || l->outcome == OUTCOME_LATE)
+			l->warning = warning_of(l, items[s->slots[i].item].in_list, items[s->slots[i].item].price);
+	}
+	free(items);
+}
+
 static void
 charge_step_result(void *arg, const PGresult *result)
 {
@@ -207,6 +255,9 @@ charge_step_result(void *arg, const PGresult *result)
 		slot->line->visit_state = visits[slot->visit].state;
 	}
 	free(visits);
+	charge_step_warn(s, words_of(result, "prices"));
+	if (s->by_patient.n > 0)
+		patient_visits_found(&s->by_patient, words_of(result, "numbers").at);
 }
 
 /* The same for a line that is alone in its step, takes nothing back and names its visit by visit number: its values instead of arrays of one. */

@@ -21,8 +21,8 @@ struct charge_step;
 struct charge_step *charge_step_new(unsigned number, struct item_table *items, int utc_offset);
 void charge_step_free(struct charge_step *s);
 void charge_step_reset(struct charge_step *s);
-/* The line lives until the step is sent and its result has come. */
-void charge_step_add(struct charge_step *s, struct visit_mark *m, const struct booking_job *job, const struct visit_ref *v, struct charge_line *l);
+/* Line and visit live until the step is sent and its result has come. */
+void charge_step_add(struct charge_step *s, struct visit_mark *m, struct booking_job *job, struct visit_ref *v, struct charge_line *l);
 bool charge_step_is_empty(const struct charge_step *s);
 /* Sends the call, if there is anything in the step. 0, or -1 when the connection takes nothing. */
 int charge_step_send(struct charge_step *s, struct pg *pg) __attribute__((warn_unused_result));

@@ -167,7 +167,7 @@ park_row(struct column *c, int ordinal, const struct refusal *r, const struct vi
 	column_text(&c[Q_DETAIL], utf8_is_valid(detail) ? detail : view_of(reason_of(r->reason)->title));
 	column_text_or_null(&c[Q_LOCATION], view_of(r->location));
 	column_text_or_null(&c[Q_FACILITY], v != NULL ? v->facility : VIEW_NONE);
-	column_text_or_null(&c[Q_VISIT_NO], v != NULL ? v->visit_no : VIEW_NONE);
+	column_text_or_null(&c[Q_VISIT_NO], v != NULL && !visit_is_by_patient(v) ? v->visit_no : VIEW_NONE);
 	column_text_or_null(&c[Q_SOURCE], l != NULL ? l->source_line : VIEW_NONE);
 	column_text_or_null(&c[Q_AWAITS], held ? l->reverses : VIEW_NONE);
 }

@@ -29,7 +29,10 @@ batch_hold_visits(const struct lane_list *postings, struct pg *pg)
 		const struct intake *in = &p->job->intake;
 		if (p->kind == POSTING_LINES) {
 			const struct visit_ref *v = &in->visits[in->lines[p->first].visit];
-			add(c, v->facility_id, v->visit_no, VIEW_NONE, VIEW_NONE);
+			if (visit_is_by_patient(v))
+				add(c, v->facility_id, VIEW_NONE, VIEW_NONE, v->visit_no);
+			else
+				add(c, v->facility_id, v->visit_no, VIEW_NONE, VIEW_NONE);
 		} else if (p->kind == POSTING_EVENT) {
 			const struct visit_event *e = &in->events[p->first];
 			const struct visit_ref *v = &in->visits[e->visit];

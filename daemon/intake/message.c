@@ -307,7 +307,8 @@ zbl_segment(struct message *m)
 	const size_t counts[] = {booked, duplicate, refused};
 	text_string(&t, "ZBL");
 	text_char(&t, d);
-	text_put(&t, in->visits[0].visit_no);
+	if (!visit_is_by_patient(&in->visits[0]))	/* else it was not found */
+		text_put(&t, in->visits[0].visit_no);
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		text_char(&t, d);
 		text_number(&t, (int64_t)counts[i]);

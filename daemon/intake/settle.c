@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "intake/batch.h"
+#include "intake/patient_visits.h"
 
 bool
 charge_line_is_fine(const struct charge_line *l)
@@ -14,7 +15,7 @@ charge_line_is_fine(const struct charge_line *l)
 
 /* An outcome that is not a booking becomes the line's refusal. The database says one of each line: of which it said nothing, nothing is promised. */
 static void
-line_settle(struct charge_line *l, struct arena *a)
+line_settle(struct charge_line *l, const struct visit_ref *v, struct arena *a)
 {
 	if (l->refused.reason != NULL)
 		return;
@@ -22,6 +23,10 @@ line_settle(struct charge_line *l, struct arena *a)
 		l->outcome = OUTCOME_INTERNAL;
 	if (outcome_is_fine(l->outcome))
 		return;
+	if (visit_is_by_patient(v) && l->outcome != OUTCOME_INTERNAL) {	/* none was found */
+		l->refused = patient_visit_refusal(v, a);
+		return;
+	}
 	l->refused = (struct refusal){outcome_name(l->outcome), outcome_reason(l->outcome)->title, NULL};
 	if (l->outcome == OUTCOME_PRICE_UNKNOWN && l->code.n > 0)
 		l->refused.detail = arena_printf(a, "no amount, no unit price, and %.*s is not in the price list on that day", (int)l->code.n, l->code.p);
@@ -45,7 +50,7 @@ settle_posting(struct posting *p)
 
 	if (p->kind == POSTING_LINES)
 		for (size_t i = 0; i < p->n; i++)
-			line_settle(&in->lines[p->first + i], &in->arena);
+			line_settle(&in->lines[p->first + i], &in->visits[in->lines[p->first + i].visit], &in->arena);
 	else if (p->kind == POSTING_EVENT)
 		event_settle(in, &in->events[p->first]);
 }

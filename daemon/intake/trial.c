@@ -21,7 +21,8 @@ enum {
 };
 
 static const char unsaid[] = "what the database alone knows: whether a line was booked before, or with other content; whether the visit is there, open, and of this"
-    " patient; the price of an item without amount and price; what a credit takes back; a running total; whether the price list has the item of an entry that leaves something blank, or ends it";
+    " patient, and whether he has one alone; the price of an item without amount and price; what a credit takes back; a running total; whether the price list has"
+    " the item of an entry that leaves something blank, or ends it";
 
 struct trial {
 	struct core *core;

@@ -118,9 +118,14 @@ put_refusal(struct text *t, const struct refusal *r)
 static void
 put_visit(struct text *t, const struct visit_ref *v)
 {
-	put_text(t, "visit_no", v->visit_no);
-	if (v->visit_no.n > 0)
+	if (visit_is_by_patient(v)) {
+		const char *class = visit_class_by_patient(v);
+		put_text(t, "open_visit", view_of(class != NULL ? class : "any"));
 		put_text(t, "visit_no_from", view_of(v->location));
+	} else if (v->visit_no.n > 0) {
+		put_text(t, "visit_no", v->visit_no);
+		put_text(t, "visit_no_from", view_of(v->location));
+	}
 	put_text(t, "account_no", v->account_no);
 	put_text(t, "alternate_no", v->alternate_no);
 	put_value(t, "patient_no", v->patient_no);

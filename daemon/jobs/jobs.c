@@ -6,12 +6,13 @@
 
 #include "access/token_sync.h"
 #include "base/memory.h"
+#include "intake/counts.h"
 #include "intake/marks.h"
 #include "core/payments_due.h"
 #include "core/upkeep.h"
 #include "intake/replay_ready.h"
 
-enum { HOUR_MS = 3600000, OVERDUE_MS = 30000, MEMORY_MS = 30000, MARKS_MS = 100, TOKENS_MS = 500, USED_MS = 10000 };
+enum { HOUR_MS = 3600000, OVERDUE_MS = 30000, MEMORY_MS = 30000, MARKS_MS = 100, COUNTS_MS = 1000, TOKENS_MS = 500, USED_MS = 10000 };
 
 struct job {
 	struct jobs *jobs;
@@ -19,7 +20,7 @@ struct job {
 	bool running;
 };
 
-enum job_name { JOB_MARKS, JOB_ENDING, JOB_CLOSE, JOB_REPLAY, JOB_PAYMENTS, JOB_OVERDUE, JOB_PARTITIONS, JOB_TOKENS, JOB_TOKENS_USED, JOB_MEMORY, JOBS };
+enum job_name { JOB_MARKS, JOB_COUNTS, JOB_ENDING, JOB_CLOSE, JOB_REPLAY, JOB_PAYMENTS, JOB_OVERDUE, JOB_PARTITIONS, JOB_TOKENS, JOB_TOKENS_USED, JOB_MEMORY, JOBS };
 
 struct jobs {
 	struct core *core;
@@ -48,6 +49,7 @@ run_memory(struct core *core, job_over_fn over, void *job)
 }
 
 static int64_t every_mark(const struct config *c) { (void)c; return MARKS_MS; }
+static int64_t every_count(const struct config *c) { (void)c; return COUNTS_MS; }
 static int64_t every_close(const struct config *c) { return c->jobs.close_ms; }
 static int64_t every_replay(const struct config *c) { return c->jobs.replay_ms; }
 static int64_t every_payment(const struct config *c) { return c->jobs.payments_ms; }
@@ -61,7 +63,7 @@ static const struct {
 	int64_t (*interval)(const struct config *c);	/* milliseconds */
 	void (*run)(struct core *core, job_over_fn over, void *job);
 } table[JOBS] = {
-	[JOB_MARKS] = {every_mark, marks_run}, [JOB_ENDING] = {every_close, upkeep_ending}, [JOB_CLOSE] = {every_close, upkeep_close},
+	[JOB_MARKS] = {every_mark, marks_run}, [JOB_COUNTS] = {every_count, counts_run}, [JOB_ENDING] = {every_close, upkeep_ending}, [JOB_CLOSE] = {every_close, upkeep_close},
 	[JOB_REPLAY] = {every_replay, replay_ready_run}, [JOB_PAYMENTS] = {every_payment, payments_due_run},
 	[JOB_OVERDUE] = {every_overdue, upkeep_overdue}, [JOB_PARTITIONS] = {every_hour, upkeep_partitions},
 	[JOB_TOKENS] = {every_tokens, run_tokens}, [JOB_TOKENS_USED] = {every_use, run_tokens_used},
@@ -137,13 +139,15 @@ jobs_free(struct jobs *jobs)
 }
 
 bool
-jobs_flush_marks(struct jobs *jobs)
+jobs_flush(struct jobs *jobs)
 {
-	struct job *job = &jobs->list[JOB_MARKS];
+	struct job *marks = &jobs->list[JOB_MARKS], *counts = &jobs->list[JOB_COUNTS];
 
-	if (!job->running && marks_pending(jobs->core))
-		job_run(job);
-	return job->running;
+	if (!marks->running && marks_pending(jobs->core))
+		job_run(marks);
+	if (!counts->running && counts_pending(jobs->core))
+		job_run(counts);
+	return marks->running || counts->running;
 }
 
 void

@@ -10,8 +10,8 @@ struct jobs;
 struct jobs *jobs_new(struct core *core);
 void jobs_free(struct jobs *jobs);
 
-/* Writes the watermarks that moved; true when there was something to write. */
-bool jobs_flush_marks(struct jobs *jobs);
+/* Writes the watermarks that moved and what of feeds was counted; true when there was something to write. */
+bool jobs_flush(struct jobs *jobs);
 /* No new work is begun. */
 void jobs_stop(struct jobs *jobs);
 

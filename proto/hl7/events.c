@@ -97,6 +97,21 @@ visit_of(struct reader *r, enum subject subject, const struct group_fields *g, c
 	}
 }
 
+/* Lines without a visit's number are the patient's one open visit's, where the feed's setting says so. */
+static void
+by_patient(struct hl7_events *e, struct visit_ref *v)
+{
+	const char *kind = e->reader.profile->patient_kind;
+
+	if (kind == NULL || v->visit_no.n > 0)
+		return;
+	v->location = arena_printf(e->reader.a, "PID^%u^3", e->groups.first.n_pid > 0 ? e->groups.first.n_pid : 1);
+	if (v->patient_no.text.n == 0)
+		return;
+	v->visit_no = v->patient_no.text;
+	v->number_kind = kind;
+}
+
 /* What else the visit is called, where an event tells of it: that finds it from now on. */
 static void
 further_numbers(struct reader *r, const struct group_fields *g, struct visit_ref *v)
@@ -282,6 +297,7 @@ body_read(struct hl7_events *e)
 	in->n_visits = e->groups.n;
 	if (is_dft(e->row)) {
 		group_read(e, g, &in->visits[0], NULL);
+		by_patient(e, &in->visits[0]);
 		lines_begin(e);
 		return;
 	}
@@ -297,6 +313,16 @@ body_read(struct hl7_events *e)
 	}
 }
 
+/* Money is a visit's by its number: there is no telling a resend from more of it, once the patient has another visit. */
+static void
+refuse_payments(struct intake *in)
+{
+	for (size_t i = 0; i < in->n_lines; i++)
+		if (in->lines[i].kind == LINE_PAYMENT && in->lines[i].refused.reason == NULL)
+			in->lines[i].refused = (struct refusal){"visit_missing", "a payment needs the visit's number; charges alone go by the patient",
+			    arena_printf(&in->arena, "FT1^%d^6", in->lines[i].ordinal)};
+}
+
 /* What is wrong with the message as a whole. */
 static void
 judge(struct hl7_events *e)
@@ -310,11 +336,14 @@ judge(struct hl7_events *e)
 	if (in->refused.reason == NULL && e->groups.n_msh > 1)	/* frames are taken apart before: nobody pays for the next patient */
 		in->refused = (struct refusal){"segment_order", "a second MSH in one message", "MSH^2"};
 	if (in->refused.reason == NULL && is_dft(e->row) && in->visits[0].visit_no.n == 0)
-		in->refused = (struct refusal){"visit_missing", e->reader.profile->visit_missing, in->visits[0].location};
+		in->refused = (struct refusal){"visit_missing", e->reader.profile->patient_kind != NULL ? "neither a visit number nor a patient's in PID-3"
+		    : e->reader.profile->visit_missing, in->visits[0].location};
 	for (size_t i = 0; i < in->n_events && in->refused.reason == NULL; i++)
 		in->refused = in->events[i].refused;
 	for (size_t i = 0; in->refused.reason != NULL && i < in->n_lines; i++)
 		in->lines[i].refused = in->refused;
+	if (in->n_lines > 0 && visit_is_by_patient(&in->visits[0]))
+		refuse_payments(in);
 }
 
 static void

@@ -52,11 +52,37 @@ read_choices(struct view text, const char *const *names, size_t n_names, unsigne
 
 static const char *const visit_fields[VISIT_FIELDS] = {[VISIT_PV1_19] = "PV1-19", [VISIT_PID_18] = "PID-18", [VISIT_PV1_50] = "PV1-50"};
 
+/* "patient", or "patient CLASS", at the end; the text before it. */
+static bool
+read_patient_kind(struct hl7_profile *p, struct view *text)
+{
+	static const struct { const char *class, *kind; } kinds[] = {
+		{"", PATIENT_KIND}, {"outpatient", PATIENT_KIND "/outpatient"}, {"emergency", PATIENT_KIND "/emergency"}, {"inpatient", PATIENT_KIND "/inpatient"},
+	};
+	struct view rest = *text, word;
+
+	while ((word = next_word(&rest)).n > 0 && !view_is(word, "patient"))
+		;
+	if (word.n == 0)
+		return true;
+	struct view class = next_word(&rest);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && p->patient_kind == NULL; i++)
+		if (view_is(class, kinds[i].class))
+			p->patient_kind = kinds[i].kind;
+	text->n = (size_t)(word.p - text->p);
+	return p->patient_kind != NULL && next_word(&rest).n == 0;
+}
+
 static bool
 read_visit_no(struct hl7_profile *p, struct view text)
 {
 	unsigned which[VISIT_FIELDS];
 
+	if (!read_patient_kind(p, &text))
+		return false;
+	p->visit_missing = "no visit number; lines alone go by the patient";
+	if (p->patient_kind != NULL && count_words(text) == 0)
+		return true;
 	p->n_visit_no = read_choices(text, visit_fields, VISIT_FIELDS, which);
 	for (size_t i = 0; i < p->n_visit_no; i++) {
 		p->visit_no[i] = (enum hl7_visit_field)which[i];
@@ -241,7 +267,7 @@ static const struct {
 	bool (*read)(struct hl7_profile *p, struct view text);
 	const char *complaint;
 } keys[PROFILE_KEYS] = {
-	[PROFILE_VISIT_NO] = {"visit_no", read_visit_no, "has to be some of PV1-19, PID-18 and PV1-50, in the order in which they are looked at"},
+	[PROFILE_VISIT_NO] = {"visit_no", read_visit_no, "has to be some of PV1-19, PID-18 and PV1-50, in the order in which they are looked at, then perhaps patient, or patient and a class"},
 	[PROFILE_PATIENT_NO] = {"patient_no", read_patient_no, "has to be first, type and an identifier type, or authority and an assigning authority"},
 	[PROFILE_LINE_ID] = {"line_id", read_line_id, "has to be FT1-2, FT1-23 or MSH-10/FT1-1, or some of them in order, MSH-10/FT1-1 last"},
 	[PROFILE_CODE] = {"code", read_code, "has to be FT1-7, FT1-25, or both in order"},

@@ -40,6 +40,7 @@ struct hl7_profile {
 	struct arena arena;		/* of everything below; empty where it is all static */
 	enum hl7_visit_field visit_no[VISIT_FIELDS];	/* the first that is there */
 	size_t n_visit_no;
+	const char *patient_kind;	/* lines without a number go to the patient's one open visit: a number_kind of intake.h; NULL: they do not */
 	const char *visit_missing;	/* "no visit number in PV1-19 nor in PID-18" */
 	enum hl7_patient_by patient_by;
 	struct view patient_word;

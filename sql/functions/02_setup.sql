@@ -34,6 +34,9 @@ begin
     on conflict (name) do update
        set facility_id = excluded.facility_id, application = excluded.application, waits = excluded.waits,
            active = true;
+    insert into feed_again (feed_id, place)
+    select feed_id, place from feed f, generate_series(1, 10) place
+     where feed_id > 0 and not exists (select from feed_again a where a.feed_id = f.feed_id);
     update feed set active = false
      where feed_id > 0 and active
        and name not in (select f ->> 'name' from json_array_elements(p -> 'feeds') f);

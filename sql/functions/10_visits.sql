@@ -72,6 +72,44 @@ begin
     return v_named;
 end $$;
 
+-- Of visits that lines name by a patient (p_kind patient, or patient/CLASS) the own numbers, in their order; of the others null. A line that this feed has
+-- booked for the patient before, or whose original it has, says which visit it is, however that stands now: what comes again never goes to the next visit. (A
+-- hundred of a message's lines and of the patient's newest visits are looked at.) Else it is the one open visit, of the class that p_kind and p_class say.
+-- refusals: visit_unknown where there is none, visit_ambiguous where there are several; the number is '' then, and opened says how many.
+create or replace function visits_of_patients(p_facility int[], p_number text[], p_kind text[], p_class text[], p_visit int[], p_feed int[], p_source_line text[],
+    p_digest uuid[], p_reverses text[], out numbers text[], out refusals text[], out opened int[])
+language plpgsql stable as $$
+declare
+    x int;
+    v_class text;
+    v_known text[];
+    v_open text[];
+begin
+    numbers := array_fill(null::text, array[cardinality(p_number)]);
+    refusals := numbers;
+    for x in select k from generate_subscripts(p_kind, 1) k where p_kind[k] like 'patient%' loop
+        v_class := nullif(split_part(p_kind[x], '/', 2), '');
+        v_known := array[p_number[x]] || array(select into_no from patient_link where facility_id = p_facility[x] and patient_no = p_number[x]);
+        numbers[x] := (
+            select v.visit_no
+              from (select visit_id, visit_no from visit where facility_id = p_facility[x] and patient_no = any (v_known) order by visit_id desc limit 100) v
+             where exists (select from (select l.* from unnest(p_visit, p_feed, p_source_line, p_digest, coalesce(p_reverses, array_fill(null::text, array[cardinality(p_visit)])))
+                                                        l (visit, feed, source, digest, reverses)
+                                         where l.visit = x limit 100) l
+                            where exists (select from charge c where c.visit_id = v.visit_id and c.feed_id = l.feed and c.source_line = l.source and c.digest = l.digest)
+                               or (l.reverses is not null
+                                   and exists (select from charge c where c.visit_id = v.visit_id and c.feed_id = l.feed and c.source_line = l.reverses)))
+             order by v.visit_id desc limit 1);
+        continue when numbers[x] is not null;
+        v_open := array(select visit_no from visit
+                         where facility_id = p_facility[x] and patient_no = any (v_known) and state = 'open'
+                           and (v_class is null or class = v_class) and (p_class[x] is null or class = p_class[x]));
+        numbers[x] := case when cardinality(v_open) = 1 then v_open[1] else '' end;
+        refusals[x] := case when cardinality(v_open) = 0 then 'visit_unknown' when cardinality(v_open) > 1 then 'visit_ambiguous' end;
+        opened[x] := cardinality(v_open);
+    end loop;
+end $$;
+
 -- The visits of the numbers given (see visits_open), each locked, in visit_id order; a merged visit stands for the
 -- one that it went into. The ids, and the own numbers that the visits were found by, come in the order of the input: null and '' where a number is several visits'. merged: one of them has lines that
 -- were sent under a number that was merged into it. An unknown facility is an error.

@@ -51,15 +51,17 @@ $$;
 
 -- Books a batch of lines.
 --   p_facility..p_patient_name: the visits of the batch, each once, and each with a line.
---   p_number_kind: of each visit's number; null instead of the array when all are visit numbers. The others are looked up first.
+--   p_number_kind: of each visit's number; null instead of the array when all are visit numbers. The others are looked up first. patient and patient/CLASS:
+--   the number is a patient's (visits_of_patients); such a visit may be there more than once.
 --   p_item_facility..p_item_day: the items of the batch, each once: a code on a day (of the hospital's zone) at a facility.
 --   p_visit, p_item: for each line the positions of its visit and its item in those arrays, from 1; no code, no item. p_kind: CG, CD or AJ.
 --   p_place: which line of its visit in this batch, from 1, those that reverse one not counted (null).
 --   p_quantity: 4 decimals; p_price: 6 decimals, both as integers, null where not given; p_amount: fen, null where not given.
 --   p_category: 1 to 14 or null. p_reverses: the source_line that the line takes back, or null; null instead of the array when none does.
 -- Returns an outcome a line (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled, amount_too_large, total_negative,
--- patient_mismatch, visit_ambiguous);
--- null instead of the array when all are posted; and the running total and the state of each visit afterwards.
+-- patient_mismatch, visit_ambiguous; of a patient's visit also visit_unknown);
+-- null instead of the array when all are posted; and the running total and the state of each visit afterwards. numbers: where some are patients', the own
+-- number of each of those visits, a line each, or behind a tab how many open ones there are; else an empty line. prices: of the items in the list, null where it has none.
 -- Its settings hold for the functions it calls: plans are kept, and outlive the empty tables of the first day. Without hash and merge joins
 -- the visits are looked up one by one whatever the statistics say.
 -- Locks: the visits in visit_id order, first. They are held to the end, so no one else adds or closes lines meanwhile.
@@ -70,14 +72,13 @@ create or replace function charges_post(
     p_quantity bigint[], p_price bigint[], p_amount bigint[], p_category smallint[], p_name text[],
     p_national_code text[], p_department text[], p_performer text[], p_orderer text[], p_order_no text[],
     p_reverses text[], p_message text[], p_number_kind text[] default null,
-    out outcomes text[], out totals bigint[], out states text[])
+    out outcomes text[], out totals bigint[], out states text[], out numbers text, out prices bigint[])
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_reversals boolean := coalesce(array_length(array_remove(p_reverses, null), 1), 0) > 0;
     i_category smallint[];  -- what the price list says of the items, null where it has none
     i_self_pay int[];
-    i_price bigint[];
     i_name text[];
     i_national text[];
     i_class text[];
@@ -93,15 +94,25 @@ declare
     v_reverses_as text[];
     v_code text[];
     v_back text[];
+    v_of_patients text[];
+    v_refusals text[];
+    v_opened int[];
 begin
     -- in the order of the input: a nested loop keeps it
     select array_agg(i.category), array_agg(i.self_pay_e4), array_agg(i.unit_price_e6), array_agg(i.name),
            array_agg(i.national_code), array_agg(i.class), array_agg(i.unit)
-      into i_category, i_self_pay, i_price, i_name, i_national, i_class, i_unit
+      into i_category, i_self_pay, prices, i_name, i_national, i_class, i_unit
       from generate_series(1, cardinality(p_item_code)) k
       left join lateral item_on(p_item_facility[k], p_item_code[k], p_item_day[k]) i on true;
 
     if p_number_kind is not null then
+        if exists (select from unnest(p_number_kind) k where k like 'patient%') then
+            select p.numbers, p.refusals, p.opened into v_of_patients, v_refusals, v_opened
+              from visits_of_patients(p_facility, p_visit_no, p_number_kind, p_class, p_visit, p_feed, p_source_line, p_digest, p_reverses) p;
+            select array_agg(coalesce(v_of_patients[x], p_visit_no[x]) order by x), array_agg(case when v_of_patients[x] is null then p_number_kind[x] end order by x),
+                   string_agg(coalesce(nullif(v_of_patients[x], ''), chr(9) || v_opened[x], ''), chr(10) order by x)
+              into p_visit_no, p_number_kind, numbers from generate_subscripts(p_visit_no, 1) x;
+        end if;
         p_visit_no := visits_open(p_facility, p_visit_no, p_number_kind, p_class, p_patient_no, p_patient_name);
         v_alone := (select count(distinct (f, nullif(n, ''))) filter (where n <> '') = count(*) from unnest(p_facility, p_visit_no) k (f, n));
     end if;
@@ -122,7 +133,7 @@ begin
                           from (select l.visit, (count(*) filter (where l.charge))::int as lines,
                                        coalesce(sum(line_amount(l.quantity, l.amount, l.price_or_listed)) filter (where l.charge), 0)::bigint as amount
                                   from (select p_visit[x] as visit, coalesce(p_quantity[x], 10000) as quantity, p_amount[x] as amount,
-                                               coalesce(p_price[x], i_price[p_item[x]]) as price_or_listed, p_reverses[x] is null as charge
+                                               coalesce(p_price[x], prices[p_item[x]]) as price_or_listed, p_reverses[x] is null as charge
                                           from generate_series(1, cardinality(p_visit)) x offset 0) l
                                  group by l.visit) s
                           join visit w on w.facility_id = p_facility[s.visit] and w.visit_no = p_visit_no[s.visit]
@@ -147,7 +158,7 @@ begin
                        select l.*, line_amount(l.quantity, l.sent, coalesce(l.price, l.listed)) as amount
                          from (select x, p_visit[x] as visit, p_item[x] as item, p_kind[x] as kind, p_category[x] as category,
                                       coalesce(p_quantity[x], 10000) as quantity, p_price[x] as price, p_amount[x] as sent,
-                                      i_price[p_item[x]] as listed, i_category[p_item[x]] is not null as in_list
+                                      prices[p_item[x]] as listed, i_category[p_item[x]] is not null as in_list
                                  from generate_series(1, cardinality(p_visit)) x where p_reverses[x] is null offset 0) l offset 0) l
                  where v.complete and not v.odd
             ), counted as (
@@ -180,7 +191,7 @@ begin
                          order by x)
           into outcomes from generate_series(1, cardinality(p_visit)) x;
     else
-        select ids, numbers, merged into v_ids, p_visit_no, v_merged from visits_take(p_facility, p_visit_no, null, p_class, p_patient_no, p_patient_name);
+        select t.ids, t.numbers, t.merged into v_ids, p_visit_no, v_merged from visits_take(p_facility, p_visit_no, null, p_class, p_patient_no, p_patient_name) t;
         if v_merged then
             select array_agg(line_known_as(v.visit_id, l.feed, l.source, case when n.number = v.visit_no then '' else n.number end, l.digest) order by l.ord),
                    array_agg(line_known_as(v.visit_id, l.feed, l.reverses, case when n.number = v.visit_no then '' else n.number end, null) order by l.ord)
@@ -202,6 +213,12 @@ begin
         outcomes := (select array_agg(coalesce(o.booked, o.back, 'visit_ambiguous') order by o.ord)
                        from unnest(outcomes, v_back) with ordinality o (booked, back, ord));
     end if;
+    if v_refusals is not null then
+        outcomes := (select array_agg(coalesce(v_refusals[p_visit[x]], outcomes[x]) order by x) from generate_subscripts(outcomes, 1) x);
+    end if;
+    if outcomes && array['duplicate', 'conflict'] then
+        perform lines_again(v_ids, p_visit, p_feed, p_source_line, p_message, v_sent_as, outcomes);
+    end if;
     select array_agg(v.total order by i.ord), array_agg(v.state order by i.ord) into totals, states
       from unnest(v_ids) with ordinality i (visit_id, ord) left join visit v using (visit_id);
 end $$;
@@ -219,4 +236,32 @@ begin
      order by feed_id
     on conflict (feed_id, day, shard) do update
        set booked = t.booked + excluded.booked, duplicate = t.duplicate + excluded.duplicate;
+end $$;
+
+-- Of lines whose id was booked before (outcome duplicate or conflict) those that the first time came in another message: sent again under another MSH-10, or by a
+-- feed that uses an id twice. They are counted, and the newest three kept as examples: in the places that were written longest ago, and never in one that
+-- another transaction writes, so that nobody waits. p_sent_as: see line_known_as. The caller has locked the visits.
+create or replace function lines_again(p_ids bigint[], p_visit int[], p_feed int[], p_source_line text[], p_message text[], p_sent_as text[], p_outcome text[])
+returns void language plpgsql as $$
+declare
+    r record;
+    e feed_again;
+begin
+    for r in select c.feed_id, count(*) filter (where l.outcome = 'duplicate') as same, count(*) filter (where l.outcome = 'conflict') as other,
+                    array_agg((c.feed_id, 0, now(), c.visit_id, c.source_line, l.message, c.message_id, l.outcome = 'duplicate')::feed_again order by l.ord desc) as lines
+               from unnest(p_visit, p_feed, p_source_line, p_message, p_sent_as, p_outcome)
+                    with ordinality l (visit, feed_id, source_line, message, sent_as, outcome, ord)
+               join charge c on c.visit_id = p_ids[l.visit] and c.feed_id = l.feed_id and c.source_line = l.source_line and c.sent_as = coalesce(l.sent_as, '')
+              where l.outcome in ('duplicate', 'conflict') and c.message_id is distinct from l.message
+              group by c.feed_id order by c.feed_id loop
+        insert into feed_lines as t (feed_id, day, shard, again, again_other) values (r.feed_id, current_date, pg_backend_pid() % 32, r.same, r.other)
+        on conflict (feed_id, day, shard) do update set again = t.again + excluded.again, again_other = t.again_other + excluded.again_other;
+        foreach e in array r.lines[1:3] loop
+            update feed_again
+               set at = e.at, visit_id = e.visit_id, source_line = e.source_line, message_id = e.message_id, first_message_id = e.first_message_id,
+                   same_content = e.same_content
+             where feed_id = r.feed_id
+               and place = (select place from feed_again where feed_id = r.feed_id order by at nulls first, place limit 1 for update skip locked);
+        end loop;
+    end loop;
 end $$;

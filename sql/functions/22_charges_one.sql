@@ -9,7 +9,7 @@ create or replace function charges_post_one(
     p_feed int, p_kind text, p_source_line text, p_digest uuid, p_charged_at timestamptz,
     p_quantity bigint, p_price bigint, p_amount bigint, p_category smallint, p_name text,
     p_national_code text, p_department text, p_performer text, p_orderer text, p_order_no text, p_message text,
-    out outcomes text[], out totals bigint[], out states text[])
+    out outcomes text[], out totals bigint[], out states text[], out prices bigint)
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     i item;
@@ -24,6 +24,7 @@ declare
 begin
     if p_code is not null then
         select * into i from item_on(p_facility, p_code, p_day);
+        prices := i.unit_price_e6;
     end if;
     begin
         if p_price is null or p_amount is null then
@@ -53,7 +54,7 @@ begin
     exception
         when unique_violation or not_null_violation or check_violation or numeric_value_out_of_range then null;
     end;
-    select c.outcomes, c.totals, c.states into outcomes, totals, states
+    select c.outcomes, c.totals, c.states, c.prices[1] into outcomes, totals, states, prices
       from charges_post(array[p_facility], array[p_visit_no], array[p_class], array[p_patient_no], array[p_patient_name],
                         array_remove(array[case when p_code is not null then p_facility end], null), array_remove(array[p_code], null),
                         array_remove(array[case when p_code is not null then p_day end], null),

@@ -79,6 +79,7 @@ def adjustment(visit, id, amount, **more):
 class Outcomes(list):
     totals = {}
     states = {}
+    prices = None
 
 
 @dataclass
@@ -178,14 +179,15 @@ class Ledger:
         of_items, item_marks = arrays([(self.facilities[code], *rest) for code, *rest in items], ITEM_TYPES)
         of_lines, line_marks = arrays(rows, LINE_TYPES)
         if len(lines) == 1 and lines[0].of is None and number_kind is None and not self.by_arrays:
-            outcomes, totals, states = self.row(f"select outcomes, totals, states from charges_post_one(%s, %s, %s, %s, %s, {ONE_MARKS})",
+            outcomes, totals, states, prices = self.row(f"select outcomes, totals, states, prices from charges_post_one(%s, %s, %s, %s, %s, {ONE_MARKS})",
                                                 *[column[0] for column in of_visits], *[column[0] if column else None for column in of_items[1:]],
                                                 *[column[0] for place, column in enumerate(of_lines) if place > 2 and place != REVERSES])
         else:
-            outcomes, totals, states = self.row(
-                f"select outcomes, totals, states from charges_post({visit_marks}, {item_marks}, {line_marks}, %s)",
+            outcomes, totals, states, prices = self.row(
+                f"select outcomes, totals, states, prices from charges_post({visit_marks}, {item_marks}, {line_marks}, %s)",
                 *of_visits, *of_items, *of_lines, [number_kind] * len(visits) if number_kind else None)
         result = Outcomes(outcomes if outcomes is not None else ["posted"] * len(lines))
+        result.prices = prices
         result.totals = dict(zip((number for _, number in visits), totals or []))
         result.states = dict(zip((number for _, number in visits), states or []))
         return result

@@ -9,11 +9,11 @@ from .ledger import charge, fresh_number
 
 HEADS = {"facility", "feed", "feed_watermark", "intake_tally", "item", "category", "visit", "bill_state", "account", "payment",
          "receipt_counter", "beat", "patient_link", "bill_due", "kept_change", "kept_count", "quarantine_waiting", "api_token", "token_use", "schema_version", "schema_functions",
-         "close_rule", "visit_ending", "visit_number"}
+         "close_rule", "visit_ending", "visit_number", "feed_message", "feed_lines", "feed_sequence", "feed_gap", "feed_again"}
 APPEND_ONLY = {"charge", "quarantine_message", "quarantine", "quarantine_resolution", "event", "bill", "journal", "capture",
                "application", "receipt", "quarantine_bytes", "quarantine_bytes_again", "archive", "archive_account"}
 
-GRANTED = set("""setup_apply feed_marks items_import items_keep partitions_ahead visit_events charges_post charges_post_one quarantine_put quarantine_resolve quarantine_supersede
+GRANTED = set("""setup_apply feed_marks feed_counts feed_doc items_import items_keep partitions_ahead visit_events charges_post charges_post_one quarantine_put quarantine_resolve quarantine_supersede
     quarantine_replayed quarantine_replayable quarantine_ready quarantine_bytes quarantine_list quarantine_summary quarantine_dismiss visits_close visits_end visit_settle visit_statement visits_overdue payment_create payment_pending payment_unknown
     payment_end payment_captures payments_due payment_cancel visit_doc visit_bills bill_doc payment_get receipt_get bills_watch audit
     audit_visits audit_totals books status_doc reload_orphans tokens_changed tokens_used token_list yuan decimal_text iso_time lock_briefly beat visits_hold""".split())

@@ -11,6 +11,7 @@ CALLS = {
     "what waits of a feed": """select outcome from quarantine_list('{"feed": "clinic", "reason": "held", "text": "no such"}', 100, 0, '{*}')""",
     "what was resolved": """select outcome from quarantine_list('{"state": "resolved", "feed": "clinic", "order": "newest"}', 10, 0, '{*}')""",
     "what a replay would be of": """select outcome from quarantine_summary('{"reason": "held"}', 0, '{*}')""",
+    "a feed that is shown": "select outcome from feed_doc('clinic', 7, '{*}')",
     "a reload's orphans": "select count(*) from reload_orphans('{}', '{}')",
 }
 

@@ -173,8 +173,8 @@ answer(const struct fake_call *c)
 		}
 		strcat(totals, "}");
 		strcat(states, "}");
-		const char *row[] = {"outcomes", differs ? outcomes : NULL, "totals", totals, "states", states};
-		return fake_row(row, 3);
+		const char *row[] = {"outcomes", differs ? outcomes : NULL, "totals", totals, "states", states, "prices", NULL};
+		return fake_row(row, 4);
 	}
 	if (c->statement == SQL_VISIT_EVENTS) {
 		judge_words(outcomes, fake_text(c, 3), "done");

@@ -8,6 +8,9 @@
 static const struct { enum hl7_profile_key key; const char *text; bool fine; } texts[] = {
 	{PROFILE_VISIT_NO, "PV1-19 PID-18", true}, {PROFILE_VISIT_NO, "PV1-50", true}, {PROFILE_VISIT_NO, "  PID-18\tPV1-50  PV1-19 ", true},
 	{PROFILE_VISIT_NO, "", false}, {PROFILE_VISIT_NO, "PV1-19 PV1-19", false}, {PROFILE_VISIT_NO, "pv1-19", false}, {PROFILE_VISIT_NO, "PV1-19, PID-18", false},
+	{PROFILE_VISIT_NO, "patient", true}, {PROFILE_VISIT_NO, " patient  inpatient ", true}, {PROFILE_VISIT_NO, "PV1-19 PID-18 patient emergency", true},
+	{PROFILE_VISIT_NO, "patient PV1-19", false}, {PROFILE_VISIT_NO, "patient I", false}, {PROFILE_VISIT_NO, "inpatient", false},
+	{PROFILE_VISIT_NO, "patient inpatient outpatient", false}, {PROFILE_VISIT_NO, "patient patient", false}, {PROFILE_VISIT_NO, "PV1-18 patient", false},
 	{PROFILE_VISIT_NO, "PV1-1", false}, {PROFILE_VISIT_NO, "PV1-19 PID-18 PV1-50 PV1-19", false},
 	{PROFILE_PATIENT_NO, "first", true}, {PROFILE_PATIENT_NO, "type MR", true}, {PROFILE_PATIENT_NO, "authority 医院", true},
 	{PROFILE_PATIENT_NO, "", false}, {PROFILE_PATIENT_NO, "type", false}, {PROFILE_PATIENT_NO, "first MR", false}, {PROFILE_PATIENT_NO, "type MR PI", false},
@@ -101,6 +104,59 @@ START_TEST(a_visit_is_numbered_by_the_first_field_that_is_there)
 		ck_assert_str_eq(m.in.visits[0].location, numbers[_i].place);
 		if (numbers[_i].detail != NULL)
 			ck_assert_str_eq(m.in.refused.detail, numbers[_i].detail);
+		check_drop(&m);
+	}
+	hl7_profile_free(p);
+}
+END_TEST
+
+#define OF_PATIENT "PID|1||P1\rPV1|1|I\r"
+
+static const struct { const char *visit_no, *segments, *number, *kind, *place, *detail; } by_patient[] = {
+	{"patient", OF_PATIENT, "P1", "patient", "PID^1^3", NULL},
+	{"patient inpatient", OF_PATIENT, "P1", "patient/inpatient", "PID^1^3", NULL},
+	{"PV1-19 patient", NUMBERS, "V7", NULL, "PV1^1^19", NULL},
+	{"PV1-50 PID-18 patient outpatient", OF_PATIENT, "P1", "patient/outpatient", "PID^1^3", NULL},
+	{"PID-18 patient", NUMBERS, "A7", "account", "PID^1^18", NULL},
+	{"patient", NUMBERS, "P1", "patient", "PID^1^3", NULL},
+	{"patient", "PID|1||\rPV1|1|I\r", "", NULL, "PID^1^3", "neither a visit number nor a patient's in PID-3"},
+	{"PV1-19 patient", "PV1|1|I\r", "", NULL, "PID^1^3", "neither a visit number nor a patient's in PID-3"},
+};
+
+START_TEST(lines_without_a_number_are_the_patients_visit)
+{
+	struct hl7_profile *p = check_profile_new(&(struct check_setting){PROFILE_VISIT_NO, by_patient[_i].visit_no}, 1);
+	char message[1000];
+
+	check_profile = p;
+	snprintf(message, sizeof(message), "%s%s%s", MSH("DFT^P03"), by_patient[_i].segments, "FT1|1|1||20260115||CG|A|||1|1\rFT1|2|2||20260115||PY|A|||1|1\r");
+	struct check_message m = check_read(message);
+	const struct visit_ref *v = &m.in.visits[0];
+	check_refusal(&m.in.refused, by_patient[_i].detail != NULL ? "visit_missing" : NULL, by_patient[_i].place, message);
+	ck_assert_view(v->visit_no, by_patient[_i].number);
+	ck_assert_pstr_eq(v->number_kind, by_patient[_i].kind);
+	ck_assert_str_eq(v->location, by_patient[_i].place);
+	if (by_patient[_i].detail != NULL)
+		ck_assert_str_eq(m.in.refused.detail, by_patient[_i].detail);
+	else	/* no money goes by the patient */
+		check_refusal(&m.in.lines[1].refused, visit_is_by_patient(v) ? "visit_missing" : NULL, "FT1^2^6", message);
+	check_drop(&m);
+	hl7_profile_free(p);
+}
+END_TEST
+
+/* Events say their visit's number: a discharge that comes again must not be the next visit's. */
+START_TEST(events_do_not_go_by_the_patient)
+{
+	static const char *const events[] = {"ADT^A01", "ADT^A03", "ADT^A11", "ADT^A13", "ADT^A02", "BAR^P06"};
+	struct hl7_profile *p = check_profile_new(&(struct check_setting){PROFILE_VISIT_NO, _i == 0 ? "patient" : "PV1-19 patient inpatient"}, 1);
+	char message[1000];
+
+	check_profile = p;
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		snprintf(message, sizeof(message), "MSH|^~\\&|CLINIC|H01|VISITBILL|H01|20260115140000||%s|M1|P|2.5\r%s", events[i], OF_PATIENT);
+		struct check_message m = check_read(message);
+		check_refusal(&m.in.refused, "visit_missing", "PV1^1^19", message);
 		check_drop(&m);
 	}
 	hl7_profile_free(p);
@@ -403,6 +459,8 @@ main(void)
 	check_add_rows(run, an_item_has_its_code_where_the_feed_says, items);
 	tcase_add_test(run.tcase, types_currencies_and_departments_are_mapped);
 	check_add_rows(run, a_negative_charge_is_a_credit_where_the_feed_says_so, negatives);
+	check_add_rows(run, lines_without_a_number_are_the_patients_visit, by_patient);
+	tcase_add_loop_test(run.tcase, events_do_not_go_by_the_patient, 0, 2);
 	tcase_add_loop_test(run.tcase, a_negative_charge_is_refused_else, 0, 4);
 	tcase_add_test(run.tcase, only_charges_become_credits);
 	check_add_rows(run, what_is_not_for_billing, ignored);

@@ -14,11 +14,11 @@ struct noted {
 	bool at_once, more;		/* ends inside the call; and says that there is more to do, once */
 };
 
-static struct noted closing, marks, payments, overdue;
+static struct noted closing, marks, counts, payments, overdue;
 static struct core core;
 static struct world w;
 static struct jobs *jobs;
-static bool mark_waits;
+static bool mark_waits, count_waits;
 
 static void
 note(struct noted *n, job_over_fn over, void *job)
@@ -41,6 +41,7 @@ void __wrap_##name(struct core *c, job_over_fn over, void *job); \
 void __wrap_##name(struct core *c, job_over_fn over, void *job) { (void)c; over(job, false); }
 
 NOTED(marks_run, &marks)
+NOTED(counts_run, &counts)
 NOTED(upkeep_close, &closing)
 NOTED(payments_due_run, &payments)
 NOTED(upkeep_overdue, &overdue)
@@ -54,6 +55,8 @@ bool __wrap_marks_pending(const struct core *c);
 void __wrap_tokens_refresh(void *t, void *pool, job_over_fn over, void *job) { (void)t, (void)pool; over(job, false); }
 void __wrap_tokens_tell_used(void *t, void *pool, job_over_fn over, void *job) { (void)t, (void)pool; over(job, false); }
 bool __wrap_marks_pending(const struct core *c) { (void)c; return mark_waits; }
+bool __wrap_counts_pending(const struct core *c);
+bool __wrap_counts_pending(const struct core *c) { (void)c; return count_waits; }
 
 static void
 setup(void)
@@ -62,6 +65,7 @@ setup(void)
 	    "[jobs]\nclose = 50ms\npayments = 2s\n";
 	char error[512] = "";
 
+	mark_waits = count_waits = false;
 	world_open(&w);
 	memset(&core, 0, sizeof(core));
 	core.base = w.base;
@@ -69,7 +73,7 @@ setup(void)
 	core.config = config_parse_text("t.conf", (struct view){text, sizeof(text) - 1}, error, sizeof(error));
 	ck_assert_msg(core.config != NULL, "%s", error);
 	core.configured = true;
-	closing.at_once = marks.at_once = payments.at_once = overdue.at_once = true;
+	closing.at_once = marks.at_once = counts.at_once = payments.at_once = overdue.at_once = true;
 	jobs = jobs_new(&core);
 }
 
@@ -152,16 +156,32 @@ START_TEST(test_marks_are_flushed)
 	world_run(&w, 20);
 	jobs_stop(jobs);
 	int before = marks.runs;
-	ck_assert(!jobs_flush_marks(jobs));	/* nothing to write */
+	ck_assert(!jobs_flush(jobs));	/* nothing to write */
 	ck_assert_int_eq(marks.runs, before);
 	mark_waits = true;
 	marks.at_once = false;
-	ck_assert(jobs_flush_marks(jobs));
-	ck_assert(jobs_flush_marks(jobs));
+	ck_assert(jobs_flush(jobs));
+	ck_assert(jobs_flush(jobs));
 	ck_assert_int_eq(marks.runs, before + 1);
 	mark_waits = false;
 	marks.over(marks.job, false);
-	ck_assert(!jobs_flush_marks(jobs));
+	ck_assert(!jobs_flush(jobs));
+}
+END_TEST
+
+START_TEST(test_counts_are_flushed)
+{
+	world_run(&w, 20);
+	jobs_stop(jobs);
+	int before = counts.runs;
+	count_waits = true;
+	counts.at_once = false;
+	ck_assert(jobs_flush(jobs));
+	ck_assert(jobs_flush(jobs));
+	ck_assert_int_eq(counts.runs, before + 1);
+	count_waits = false;
+	counts.over(counts.job, false);
+	ck_assert(!jobs_flush(jobs));
 }
 END_TEST
 
@@ -178,5 +198,6 @@ main(void)
 	tcase_add_test(run.tcase, test_not_before_the_settings_are_there);
 	tcase_add_test(run.tcase, test_stop);
 	tcase_add_test(run.tcase, test_marks_are_flushed);
+	tcase_add_test(run.tcase, test_counts_are_flushed);
 	return check_end(run);
 }

@@ -76,6 +76,11 @@ static const struct { const char *line, *fields; int status; } rows[] = {
 	{"POST /v1/charges", FEED, 503},
 	{"POST /v1/visits/H01/V1/discharge", KIOSK, 403},
 	{"DELETE /v1/visits/H01/V1/discharge", DESK, 403},
+	{"GET /v1/feeds/lab", KIOSK, 403},
+	{"GET /v1/feeds/lab", FEED, 403},
+	{"GET /v1/feeds/lab?days=0", DESK, 422},
+	{"GET /v1/feeds/lab?days=32", DESK, 422},
+	{"GET /v1/feeds/lab?days=x", DESK, 422},
 	{"POST /v1/feeds/lab/try", KIOSK, 403},
 	{"POST /v1/feeds/lab/try", FEED, 403},
 	{"POST /v1/feeds/lab/try", DESK, 422},		/* no body */
