@@ -43,6 +43,7 @@ int ctl_status(const struct ctl *c, int argc, char **argv);
 int ctl_visit_show(const struct ctl *c, int argc, char **argv);
 int ctl_visit_statement(const struct ctl *c, int argc, char **argv);
 int ctl_bill_show(const struct ctl *c, int argc, char **argv);
+int ctl_feed_show(const struct ctl *c, int argc, char **argv);
 int ctl_feed_try(const struct ctl *c, int argc, char **argv);
 int ctl_quarantine_list(const struct ctl *c, int argc, char **argv);
 int ctl_quarantine_show(const struct ctl *c, int argc, char **argv);

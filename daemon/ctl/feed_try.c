@@ -94,6 +94,12 @@ add_visit(struct table *t, json_object *visit)
 		snprintf(text, sizeof(text), "%s (%s)", number, document_text(visit, "visit_no_from"));
 		add(t, "visit", text);
 	}
+	const char *open = document_text(visit, "open_visit");
+	if (open != NULL) {
+		bool any = strcmp(open, "any") == 0;
+		snprintf(text, sizeof(text), "the one open %s%svisit of the patient (%s)", any ? "" : open, any ? "" : " ", document_text(visit, "visit_no_from"));
+		add(t, "visit", text);
+	}
 	add(t, "also", join(visit, numbers, 2, text));
 	add(t, "patient", join(visit, who, 2, text));
 	if (class != NULL) {

@@ -26,6 +26,8 @@ static const struct command commands[] = {
 	{"visit show", "FACILITY VISIT_NO", "a visit with its bills, payments and history", ctl_visit_show, false},
 	{"visit statement", "FACILITY VISIT_NO [--day YYYY-MM-DD] [--json]", "the daily list: a day's charges by category", ctl_visit_statement, false},
 	{"bill show", "BILL [--qr TEXT] [--no-lines] [--color]", "an itemized bill; BILL is its id, FACILITY/BILL_NO or BILL_NO", ctl_bill_show, false},
+	{"feed show", "NAME [--days N] [--json]",
+	    "what a feed sent in the last 7 (1 to 31) days: messages by type and outcome, watermark, gaps in MSH-13, ids that came twice", ctl_feed_show, false},
 	{"feed try", "FILE [--feed NAME] [--json]",
 	    "how the running daemon would read messages, line by line, and answer them; nothing is booked. FILE: messages, a batch or MLLP frames, - for standard"
 	    " input. NAME: read as that feed's, else as MSH-3 and MSH-4 say. Status 1 if one would be refused. VISITBILL_OPS_TOKEN as below", ctl_feed_try, false},

@@ -1,13 +1,15 @@
 """Four vendors whose charges no default reads: each has a profile of its own, and what it means is booked. Their messages are our own, in the style of what
 such systems send: accounts alone number visits, items stand in FT1-25, returns are negative charges, codes are theirs, no currency is said, FT1 is
-counted anew in each message, patients have several numbers."""
+counted anew in each message, patients have several numbers. And a dispensing machine that knows patients, and no visits."""
 
 import itertools
+import os
+import subprocess
 
 import pytest
 
 from .feeds import Feed, hl7_time
-from .live import House
+from .live import House, wait_until
 
 _numbers = itertools.count(1)
 
@@ -23,6 +25,10 @@ VENDORS = {
                     "classes": "1=outpatient 2=emergency 3=inpatient", "sexes": "1=M 2=F", "departments": "0201=内科 0305=检验科", "negative": "credit"},
     # a laboratory that sends a negative line of its own id, and names the original; orders and results beside them are not for billing
     "feed newlab": {"facility": "H01", "application": "NEWLAB", "negative": "credit", "line_id": "FT1-2 MSH-10/FT1-1", "ignore": "ORU ORM", "a40": "visits"},
+    # a dispensing machine of the wards: patients by their number, and no visit
+    "feed machine": {"facility": "H01", "application": "MACHINE", "visit_no": "PV1-19 patient inpatient", "zbl": "yes"},
+    # a point-of-care device that says the class, where it knows it
+    "feed device": {"facility": "H01", "application": "DEVICE", "visit_no": "patient"},
 }
 
 
@@ -54,6 +60,13 @@ def told(house, text, encoding="utf-8"):
     reply = house.desk.post("/v1/feeds/*/try", text.replace("\n", "\r").encode(encoding), content_type="application/octet-stream")
     message, = reply.json["messages"]
     return message
+
+
+def tried_by_ctl(house, text):
+    path = house.folder / "tried.hl7"
+    path.write_text(text.replace("\n", "\r"), "utf-8")
+    return subprocess.run([house.env["VISITBILL_CTL"], "-c", house.env["VISITBILL_CONF"], "feed", "try", str(path)], capture_output=True, text=True, timeout=60,
+                          env=os.environ | {"VISITBILL_OPS_TOKEN": house.tokens["ops"]}, check=False).stdout
 
 
 def clinicsys(account, control, *lines):
@@ -136,6 +149,71 @@ def test_a_laboratory_whose_returns_have_ids_of_their_own(house, account):
     assert send(house, newlab(account, "ORU^R01", f"C{account}", "OBR|1")).code == "AA"
     assert send(house, newlab(account, "ORM^O01", f"D{account}", "ORC|NW")).code == "AA"
     assert house.kiosk.visit(account)["total"] == "55.00"
+
+
+def by_patient(application, patient, control, *segments, kind=""):
+    return "\n".join([f"MSH|^~\\&|{application}|H01|VISITBILL|H01|{hl7_time()}||DFT^P03|{control}|P|2.5.1", f"PID|1||{patient}^^^H01^PI||王^芳", f"PV1|1|{kind}", *segments])
+
+
+@pytest.fixture(name="patient")
+def _patient():
+    return f"PT-{next(_numbers):04}"
+
+
+def admit(house, patient, kind="I"):
+    visit = f"E{next(_numbers):04}"
+    assert house.clinic.adt("A01", visit, kind=kind, patient=patient).code == "AA"
+    return visit
+
+
+def test_a_machine_that_knows_patients_and_no_visits(house, patient):
+    drug = "FT1|1|{}||20260115080000||CG|X1^药|||1|{}"
+    first, outside = admit(house, patient), admit(house, patient, "O")
+    text = by_patient("MACHINE", patient, "M1", drug.format("D1", "5.00"), "FT1|2|D2||20260115080000||PY||||1|3.00")
+    message = told(house, text)
+    assert (message["visit"]["open_visit"], message["visit"]["visit_no_from"], "visit_no" in message["visit"]) == ("inpatient", "PID^1^3", False)
+    assert "the one open inpatient visit of the patient (PID^1^3)" in tried_by_ctl(house, text)
+    ack = send(house, text)
+    assert ack.code == "AE" and ack.errors == [("FT1^2^6", 101, "visit_missing")] and ack.zbl == [first, "1", "0", "1", "5.00", "open"]
+    assert charges(house, first).keys() == {"D1"} and charges(house, outside) == {}
+    text = by_patient("MACHINE", patient, "M2", drug.format("D3", "7.00"))
+    assert send(house, text).code == "AA"
+    assert house.clinic.adt("A03", first, patient=patient).code == "AA"
+    ack = send(house, text)
+    assert ack.code == "AA", ("a resend, after the discharge", ack)
+    ack = send(house, by_patient("MACHINE", patient, "M3", drug.format("D4", "1.00")))
+    assert ack.code == "AE" and ack.errors == [("PID^1^3", 204, "visit_unknown")] and "no open inpatient visit" in ack.text and ack.zbl == ["", "0", "0", "1", "", ""]
+    entry = house.quarantined(source_line="D4")[-1]
+    assert (entry["reason"], entry["detail"], entry["visit_no"]) == ("visit_unknown", "the patient has no open inpatient visit", None)
+    second = admit(house, patient)
+    assert send(house, text).code == "AA" and charges(house, second) == {}, "nor is it the next visit's"
+    third = admit(house, patient)
+    ack = send(house, by_patient("MACHINE", patient, "M4", drug.format("D5", "1.00")))
+    assert ack.errors == [("PID^1^3", 204, "visit_ambiguous")] and "has 2 open inpatient visits" in ack.text
+    assert house.clinic.adt("A11", third, patient=patient).code == "AA"
+    for source in ("D4", "D5"):
+        assert house.desk.post(f"/v1/quarantine/{house.quarantined(source_line=source)[-1]['quarantine_id']}/replay").json["outcome"] == "posted"
+    assert charges(house, second).keys() == {"D4", "D5"}
+    back = by_patient("MACHINE", patient, "M5", "FT1|1|D6||20260115080000||CD|X1|||1|5.00", "ZRV|D1", "FT1|2|D7||20260115080000||CD|X1|||1|2.00", "ZRV|D9")
+    assert send(house, back).code == "AA"
+    assert charges(house, first)["D6"][3] == -500, "a credit goes to what it takes back, with what came beside it"
+    entry, = house.quarantined(source_line="D7")
+    assert (entry["reason"], entry["visit_no"]) == ("original_unknown", first)
+    head = by_patient("MACHINE", patient, "M6", drug.format("D9", "2.00")).replace("PV1|1|", f"PV1|1|I{'|' * 17}{first}")
+    assert send(house, head).code == "AA", "a number says it, where there is one"
+    wait_until(lambda: "D7" in charges(house, first), "the held credit", 10)
+
+
+def test_a_device_that_says_the_class(house, patient):
+    drug = "FT1|1|{}||20260115080000||CG|X1^药|||1|1.00"
+    inside, outside = admit(house, patient), admit(house, patient, "O")
+    assert send(house, by_patient("DEVICE", patient, "N1", drug.format("1"), kind="I")).code == "AA"
+    assert send(house, by_patient("DEVICE", patient, "N2", drug.format("2"), kind="O")).code == "AA"
+    assert send(house, by_patient("DEVICE", patient, "N3", drug.format("3"))).reasons == ["visit_ambiguous"]
+    assert send(house, by_patient("MACHINE", patient, "N4", drug.format("4"), kind="O")).reasons == ["visit_unknown"]
+    assert send(house, by_patient("DEVICE", "", "N5", drug.format("5"))).errors == [("PID^1^3", 101, "visit_missing")]
+    assert (charges(house, inside).keys(), charges(house, outside).keys()) == ({"1"}, {"2"})
+    assert send(house, by_patient("DEVICE", patient, "N6", "").replace("DFT^P03", "ADT^A03")).reasons == ["visit_missing"], "events need a number"
 
 
 def test_without_its_profile_none_of_it_is_booked(house, account):
