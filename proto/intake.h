@@ -74,6 +74,7 @@ struct charge_line {
 	struct refusal refused;		/* set by the parser, or from the outcome */
 	enum outcome outcome;		/* what the database said */
 	enum line_warning { WARN_NONE, WARN_UNLISTED, WARN_PRICE_DIFFERS } warning;	/* of a booked one */
+	int64_t sum;			/* fen: where the outcome is of a limit, what would be beyond it */
 	int64_t visit_total;		/* fen, after the batch, where outcome is set */
 	const char *visit_state;	/* a constant; NULL: nothing is known of the visit */
 };

@@ -9,6 +9,7 @@ static const char *const names[OUTCOMES] = {
 	[OUTCOME_REPEATED] = "repeated", [OUTCOME_REPLAYED] = "replayed", [OUTCOME_HELD] = "held", [OUTCOME_CONFLICT] = "conflict",
 	[OUTCOME_REVERSAL_EXCEEDS] = "reversal_exceeds", [OUTCOME_REVERSAL_OF_REVERSAL] = "reversal_of_reversal",
 	[OUTCOME_PRICE_UNKNOWN] = "price_unknown", [OUTCOME_AMOUNT_NEGATIVE] = "amount_negative", [OUTCOME_AMOUNT_TOO_LARGE] = "amount_too_large",
+	[OUTCOME_IMPLAUSIBLE_VISIT] = "implausible_visit", [OUTCOME_IMPLAUSIBLE_DAY] = "implausible_day",
 	[OUTCOME_TOTAL_NEGATIVE] = "total_negative", [OUTCOME_VISIT_UNKNOWN] = "visit_unknown", [OUTCOME_VISIT_AMBIGUOUS] = "visit_ambiguous",
 	[OUTCOME_VISIT_CANCELLED] = "visit_cancelled", [OUTCOME_PATIENT_MISMATCH] = "patient_mismatch", [OUTCOME_VISIT_MERGED] = "visit_merged",
 	[OUTCOME_VISIT_CLOSED] = "visit_closed", [OUTCOME_VISIT_ARCHIVED] = "visit_archived", [OUTCOME_VISIT_HAS_CHARGES] = "visit_has_charges",

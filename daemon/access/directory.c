@@ -163,6 +163,8 @@ directory_apply(struct directory *d, const struct config *config, const char *id
 			if (strcmp(config->facilities[k].code, c->facility) == 0) {
 				f->line_quantity = config->facilities[k].line_quantity;
 				f->line_amount = config->facilities[k].line_amount;
+				f->visit_amount = config->facilities[k].visit_amount;
+				f->visit_day_amount = config->facilities[k].visit_day_amount;
 			}
 		f->zbl = c->zbl;
 		f->active = true;

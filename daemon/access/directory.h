@@ -19,6 +19,7 @@ struct feed {
 	bool active;		/* in the current configuration */
 	bool zbl;
 	int64_t line_quantity, line_amount;	/* of its facility: pieces, fen */
+	int64_t visit_amount, visit_day_amount;	/* the same; 0: no limit */
 	int64_t mark;		/* newest MSH-7 or as_of of which everything before is durable; 0 none */
 	int64_t seen;		/* when the newest message came that is durable; monotonic */
 	struct feed_counts *counts;	/* of its messages, since they were last written (intake/counts.h); NULL: none yet. One piece of memory */

@@ -45,7 +45,7 @@ on_bytes(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	} else if (pool_value(result, "ended").p != NULL) {	/* how it ended stays */
 		reply_one(c, pool_value(result, "ended"), true);
 	} else {
-		replay_message(c->core, result, 0, 1, c->who.name, c->who.scope, on_replayed, c);
+		replay_message(c->core, result, 0, 1, c->who.name, c->who.scope, true, on_replayed, c);
 	}
 }
 
@@ -153,7 +153,7 @@ on_replayable(void *arg, const struct pg_outcome *outcome, const PGresult *rows)
 		r->messages++;
 	for (int row = 0; row < n; row += of_one) {
 		of_one = replay_rows_of(rows, row);
-		replay_message(c->core, rows, row, of_one, c->who.name, c->who.scope, on_message_replayed, r);
+		replay_message(c->core, rows, row, of_one, c->who.name, c->who.scope, true, on_message_replayed, r);
 	}
 }
 

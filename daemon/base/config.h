@@ -18,6 +18,7 @@ struct config_facility {
 	int64_t outpatient_limit, inpatient_limit;	/* fen */
 	char *outpatient_close, *emergency_close, *inpatient_close;	/* discharge, "idle 4h", "daily 23:30" */
 	int64_t line_quantity, line_amount;	/* pieces, fen: beyond them a line is not plausible */
+	int64_t visit_amount, visit_day_amount;	/* fen: nor one that takes its visit, or that day of it, beyond them; 0: no limit */
 };
 
 /* A bearer token as it is kept: its SHA-256. */

@@ -29,6 +29,8 @@ facility_json(const struct config_facility *f)
 	json_object_object_add(o, "due_hours", json_object_new_int64(f->due_hours));
 	json_object_object_add(o, "outpatient_limit", json_object_new_int64(f->outpatient_limit));
 	json_object_object_add(o, "inpatient_limit", json_object_new_int64(f->inpatient_limit));
+	json_object_object_add(o, "visit_amount", json_object_new_int64(f->visit_amount));
+	json_object_object_add(o, "visit_day_amount", json_object_new_int64(f->visit_day_amount));
 	json_object *close = json_object_new_object();
 	json_object_object_add(close, "outpatient", json_object_new_string(f->outpatient_close));
 	json_object_object_add(close, "emergency", json_object_new_string(f->emergency_close));

@@ -111,6 +111,10 @@ const struct setting settings[] = {
 	OF(config_facility, "facility", "line_quantity", SETTING_INT, line_quantity, "100000", 1, 999999999999, true,
 	    "a line of more waits in quarantine until a person replays it"),
 	OF(config_facility, "facility", "line_amount", SETTING_MONEY, line_amount, "2000000.00", 0, 0, true, "the same for its amount"),
+	OF(config_facility, "facility", "visit_amount", SETTING_MONEY, visit_amount, "0.00", 0, 0, true,
+	    "the same for a line that would take its visit's total beyond this; 0: no limit"),
+	OF(config_facility, "facility", "visit_day_amount", SETTING_MONEY, visit_day_amount, "0.00", 0, 0, true,
+	    "the same for what is charged on one day of a visit; looked at once the visit's total is beyond it"),
 	OF(config_facility, "facility", "inpatient_limit", SETTING_MONEY, inpatient_limit, "15000.00", 0, 0, true, "the same for inpatients"),
 
 	OF(config_feed, "feed", "facility", SETTING_TEXT, facility, NULL, 0, 0, true, "the facility it belongs to"),

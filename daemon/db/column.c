@@ -73,6 +73,12 @@ column_text_or_null(struct column *c, struct view v)
 }
 
 void
+column_bool(struct column *c, bool v)
+{
+	column_put(c, v ? "\1" : "\0", 1);
+}
+
+void
 column_int8(struct column *c, int64_t v)
 {
 	uint64_t wire = htobe64((uint64_t)v);

@@ -3,11 +3,12 @@
 #ifndef VB_DB_COLUMN_H
 #define VB_DB_COLUMN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/view.h"
 
-enum pg_type { PG_TEXT = 25, PG_INT8 = 20, PG_INT4 = 23, PG_INT2 = 21, PG_UUID = 2950, PG_TIMESTAMPTZ = 1184, PG_DATE = 1082, PG_BYTEA = 17 };
+enum pg_type { PG_BOOL = 16, PG_TEXT = 25, PG_INT8 = 20, PG_INT4 = 23, PG_INT2 = 21, PG_UUID = 2950, PG_TIMESTAMPTZ = 1184, PG_DATE = 1082, PG_BYTEA = 17 };
 
 struct column {
 	char *bytes;
@@ -22,6 +23,7 @@ void column_free(struct column *c);
 void column_null(struct column *c);
 void column_text(struct column *c, struct view v);		/* an empty view is an empty text */
 void column_text_or_null(struct column *c, struct view v);	/* an empty view is null */
+void column_bool(struct column *c, bool v);
 void column_int8(struct column *c, int64_t v);
 void column_int4(struct column *c, int32_t v);
 void column_int2(struct column *c, int16_t v);

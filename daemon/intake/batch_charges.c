@@ -7,20 +7,21 @@
 #include "db/column.h"
 #include "db/words.h"
 #include "intake/patient_visits.h"
+#include "intake/plausible.h"
 #include "proto/money.h"
 
-enum visit_column { V_FACILITY, V_NO, V_CLASS, V_PATIENT_NO, V_PATIENT_NAME, V_KIND, V_COLUMNS };
+enum visit_column { V_FACILITY, V_NO, V_CLASS, V_PATIENT_NO, V_PATIENT_NAME, V_KIND, V_MOST, V_COLUMNS };
 enum item_column { I_FACILITY, I_CODE, I_DAY, I_COLUMNS };
 enum line_column {
 	L_VISIT, L_ITEM, L_PLACE, L_FEED, L_KIND, L_SOURCE, L_DIGEST, L_AT, L_QUANTITY, L_PRICE, L_AMOUNT, L_CATEGORY, L_NAME, L_NATIONAL,
-	L_DEPARTMENT, L_PERFORMER, L_ORDERER, L_ORDER, L_REVERSES, L_MESSAGE, L_COLUMNS
+	L_DEPARTMENT, L_PERFORMER, L_ORDERER, L_ORDER, L_REVERSES, L_MESSAGE, L_RELEASED, L_COLUMNS
 };
 
-static const enum pg_type visit_types[V_COLUMNS] = {PG_INT4, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT};
+static const enum pg_type visit_types[V_COLUMNS] = {PG_INT4, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8};
 static const enum pg_type item_types[I_COLUMNS] = {PG_INT4, PG_TEXT, PG_DATE};
 static const enum pg_type line_types[L_COLUMNS] = {
 	PG_INT4, PG_INT4, PG_INT4, PG_INT4, PG_TEXT, PG_TEXT, PG_UUID, PG_TIMESTAMPTZ, PG_INT8, PG_INT8, PG_INT8, PG_INT2, PG_TEXT, PG_TEXT,
-	PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT,
+	PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOL,
 };
 
 struct line_slot {
@@ -36,6 +37,7 @@ struct charge_step {
 	uint32_t n_visits, n_items;
 	bool has_reversals, has_kinds;	/* not all numbers are visit numbers */
 	struct patient_visits by_patient;
+	bool has_limits, has_released;
 	unsigned number;		/* which step of its batch it is */
 	struct item_table *table;		/* of items, the batch's */
 	int utc_offset;			/* seconds east: a charge's day begins there */
@@ -80,7 +82,7 @@ charge_step_reset(struct charge_step *s)
 	s->n = 0;
 	s->n_visits = s->n_items = 0;
 	s->by_patient.n = 0;
-	s->has_reversals = s->has_kinds = false;
+	s->has_reversals = s->has_kinds = s->has_limits = s->has_released = false;
 }
 
 bool
@@ -89,8 +91,17 @@ charge_step_is_empty(const struct charge_step *s)
 	return s->n == 0;
 }
 
+static void
+number_or_null(struct column *c, bool has, int64_t v)
+{
+	if (has)
+		column_int8(c, v);
+	else
+		column_null(c);
+}
+
 static uint32_t
-charge_step_visit(struct charge_step *s, struct visit_mark *m, struct visit_ref *v, struct arena *arena)
+charge_step_visit(struct charge_step *s, struct visit_mark *m, struct visit_ref *v, const struct booking_job *job, struct arena *arena)
 {
 	if (m->charge_step == s->number + 1)
 		return m->position;
@@ -105,6 +116,8 @@ charge_step_visit(struct charge_step *s, struct visit_mark *m, struct visit_ref 
 		if (visit_is_by_patient(v))
 			patient_visits_add(&s->by_patient, v, arena, s->n_visits);
 	}
+	number_or_null(&s->visits[V_MOST], plausible_visit_most(job->feed) > 0, plausible_visit_most(job->feed));
+	s->has_limits |= plausible_visit_most(job->feed) > 0;
 	m->charge_step = s->number + 1;
 	m->position = s->n_visits;
 	m->charges = 0;
@@ -129,13 +142,13 @@ charge_step_item(struct charge_step *s, const struct visit_ref *v, const struct 
 	return ++s->n_items;
 }
 
+/* The column of what a person released is only filled where something was: up to there with what was not. */
 static void
-number_or_null(struct column *c, bool has, int64_t v)
+released_until(struct charge_step *s, size_t n)
 {
-	if (has)
-		column_int8(c, v);
-	else
-		column_null(c);
+	s->has_released = true;
+	while (s->lines[L_RELEASED].count < n)
+		column_bool(&s->lines[L_RELEASED], false);
 }
 
 void
@@ -143,7 +156,7 @@ charge_step_add(struct charge_step *s, struct visit_mark *m, struct booking_job 
 {
 	static const struct view kinds[] = {{"CG", 2}, {"CD", 2}, {"AJ", 2}, {"PY", 2}};
 	struct column *c = s->lines;
-	uint32_t visit = charge_step_visit(s, m, v, &job->intake.arena), item = charge_step_item(s, v, l);
+	uint32_t visit = charge_step_visit(s, m, v, job, &job->intake.arena), item = charge_step_item(s, v, l);
 
 	if (s->n == s->room) {
 		s->room = s->room > 0 ? s->room * 2 : 256;
@@ -181,6 +194,8 @@ charge_step_add(struct charge_step *s, struct visit_mark *m, struct booking_job 
 	column_text_or_null(&c[L_ORDER], l->order_no);
 	column_text_or_null(&c[L_REVERSES], l->reverses);
 	column_text_or_null(&c[L_MESSAGE], job->intake.message_id);
+	if (job->released)
+		released_until(s, s->n - 1), column_bool(&c[L_RELEASED], true);
 }
 
 /* A visit's state as a constant; NULL where it has none, because nothing of the step is its. */
@@ -237,10 +252,11 @@ static void
 charge_step_result(void *arg, const PGresult *result)
 {
 	struct charge_step *s = arg;
-	struct words outcomes = words_of(result, "outcomes"), totals = words_of(result, "totals"), states = words_of(result, "states");
+	struct words outcomes = words_of(result, "outcomes"), totals = words_of(result, "totals"), states = words_of(result, "states"),
+	    sums = words_of(result, "sums");
 	bool all_posted = words_are_null(result, "outcomes");
 	enum outcome outcome = OUTCOME_POSTED;
-	struct view total, state;
+	struct view total, state, sum;
 	/* visits first: each line then looks its own up */
 	struct { int64_t total; const char *state; } *visits = memory_new((s->n_visits + 1) * sizeof(*visits));
 
@@ -250,6 +266,8 @@ charge_step_result(void *arg, const PGresult *result)
 	}
 	for (size_t i = 0; i < s->n && (all_posted || words_next_outcome(&outcomes, &outcome)); i++) {
 		struct line_slot *slot = &s->slots[i];
+		if (words_next(&sums, &sum))		/* nothing where no line is beyond a limit */
+			slot->line->sum = strtoll(sum.p, NULL, 10);
 		slot->line->outcome = outcome;
 		slot->line->visit_total = visits[slot->visit].total;
 		slot->line->visit_state = visits[slot->visit].state;
@@ -270,9 +288,10 @@ charge_step_send_one(struct charge_step *s, struct pg *pg)
 		*p++ = (struct pg_param){column_only(&s->visits[i]), true};
 	for (unsigned i = I_CODE; i < I_COLUMNS; i++)
 		*p++ = (struct pg_param){column_only(&s->items[i]), true};
-	for (unsigned i = L_FEED; i < L_COLUMNS; i++)
+	for (unsigned i = L_FEED; i < L_RELEASED; i++)
 		if (i != L_REVERSES)
 			*p++ = (struct pg_param){column_only(&s->lines[i]), true};
+	*p++ = (struct pg_param){column_only(&s->visits[V_MOST]), true};
 	return pg_call(pg, SQL_CHARGES_POST_ONE, params, (int)(p - params), charge_step_result, s);
 }
 
@@ -283,14 +302,18 @@ charge_step_send(struct charge_step *s, struct pg *pg)
 
 	if (s->n == 0)
 		return 0;
-	if (s->n == 1 && !s->has_reversals && !s->has_kinds)
+	if (s->n == 1 && !s->has_reversals && !s->has_kinds && !s->has_released)
 		return charge_step_send_one(s, pg);
 	for (unsigned i = 0; i < V_KIND; i++)
 		*p++ = (struct pg_param){column_value(&s->visits[i], visit_types[i]), true};
 	for (unsigned i = 0; i < I_COLUMNS; i++)
 		*p++ = (struct pg_param){column_value(&s->items[i], item_types[i]), true};
-	for (unsigned i = 0; i < L_COLUMNS; i++)
+	if (s->has_released)
+		released_until(s, s->n);
+	for (unsigned i = 0; i < L_RELEASED; i++)
 		*p++ = (struct pg_param){i == L_REVERSES && !s->has_reversals ? VIEW_NONE : column_value(&s->lines[i], line_types[i]), true};
 	*p++ = (struct pg_param){s->has_kinds ? column_value(&s->visits[V_KIND], visit_types[V_KIND]) : VIEW_NONE, true};
+	*p++ = (struct pg_param){s->has_limits ? column_value(&s->visits[V_MOST], visit_types[V_MOST]) : VIEW_NONE, true};
+	*p++ = (struct pg_param){s->has_released ? column_value(&s->lines[L_RELEASED], line_types[L_RELEASED]) : VIEW_NONE, true};
 	return pg_call(pg, SQL_CHARGES_POST, params, (int)(p - params), charge_step_result, s);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "intake/batch.h"
+#include "intake/plausible.h"
 #include "intake/price_list.h"
 #include "intake/settle.h"
 #include "proto/hash.h"
@@ -241,22 +242,6 @@ booking_free(struct booking *b)
 }
 
 void
-booking_judge_plausible(const struct feed *feed, struct intake *in)
-{
-	for (size_t i = 0; i < in->n_lines; i++) {
-		struct charge_line *l = &in->lines[i];
-		if (l->refused.reason != NULL)
-			continue;
-		if (l->has_quantity && llabs(l->quantity) / 10000 > feed->line_quantity)
-			l->refused = (struct refusal){"implausible",
-			    "the quantity is beyond what is plausible here; a person releases the line by a replay", NULL};
-		else if (l->has_amount && llabs(l->amount) > feed->line_amount)
-			l->refused = (struct refusal){"implausible",
-			    "the amount is beyond what is plausible here; a person releases the line by a replay", NULL};
-	}
-}
-
-void
 booking_submit(struct booking *b, struct booking_job *job)
 {
 	struct intake *in = &job->intake;
@@ -265,7 +250,7 @@ booking_submit(struct booking *b, struct booking_job *job)
 	job->pending = 0;
 	job->unavailable = job->parked = false;
 	if (!job->replay && job->feed != NULL)
-		booking_judge_plausible(job->feed, in);
+		plausible_judge(job->feed, in);
 	job->weight = in->n_lines + in->n_events + in->n_items > 0 ? in->n_lines + in->n_events + in->n_items : 1;
 	b->weight += job->weight;
 

@@ -21,6 +21,7 @@ struct booking_job {
 	const char *peer;
 	struct refusal also;		/* of the message as a whole, beside the intake's; reason NULL: nothing */
 	bool replay;			/* of quarantined bytes: what is refused again is not kept again */
+	bool released;			/* by a person: the limits of what is plausible do not hold */
 	void (*done)(struct booking_job *job, enum booking_result result);
 	/* the booking's own */
 	int64_t came;			/* when it was submitted; monotonic */
@@ -37,8 +38,6 @@ void booking_submit(struct booking *b, struct booking_job *job);
 
 /* True when at least one lane can reach the database. While it is false, feeds are answered "send again" at once. */
 bool booking_is_available(const struct booking *b);
-/* Refuses what is most likely a slip, by the limits of the feed's facility: it is kept, and booked when a person replays it. */
-void booking_judge_plausible(const struct feed *feed, struct intake *in);
 /* A feed books at its own facility only: its visits get the facility's id, and what names another one is refused with a JSON pointer. */
 void booking_bind(struct intake *in, const struct feed *feed);
 

@@ -18,6 +18,7 @@ struct replay {
 	struct replay_entries entries;
 	char by[80];
 	char *scope;
+	bool released;
 	replay_fn fn;
 	void *arg;
 	struct message *message;	/* being read, as HL7 */
@@ -171,6 +172,7 @@ replay_json(struct replay *r, struct view bytes, struct feed *feed, const char *
 	j->job.peer = "replay";
 	j->job.feed = feed;
 	j->job.replay = true;
+	j->job.released = r->released;
 	j->job.done = on_json;
 	context.facility = view_of(feed->facility);
 	r->json = j;
@@ -197,6 +199,7 @@ replay_read(void *arg)
 	}
 	m->owner = r;
 	m->job.replay = true;
+	m->job.released = r->released;
 	m->job.done = on_message;
 	entries_keep_lines(&r->entries, &m->job.intake);
 	booking_submit(r->core->booking, &m->job);
@@ -229,7 +232,7 @@ value_of(const PGresult *rows, int row, const char *column)
 }
 
 void
-replay_message(struct core *core, const PGresult *rows, int first, int n, const char *by, const char *scope, replay_fn fn, void *arg)
+replay_message(struct core *core, const PGresult *rows, int first, int n, const char *by, const char *scope, bool released, replay_fn fn, void *arg)
 {
 	struct replay *r = memory_new(sizeof(*r));
 	int feed_id = atoi(value_of(rows, first, "feed_id"));		/* 0 where it is null */
@@ -243,6 +246,7 @@ replay_message(struct core *core, const PGresult *rows, int first, int n, const 
 	entries_read(&r->entries, rows, first, n);
 	snprintf(r->by, sizeof(r->by), "%s", by);
 	r->scope = memory_text(scope, strlen(scope));
+	r->released = released;
 	r->fn = fn;
 	r->arg = arg;
 	/* a message of an unknown feed is looked at again: it may be configured by now */

@@ -19,7 +19,7 @@ typedef void (*replay_fn)(void *arg, const struct replay_result *const *results,
 int replay_rows_of(const PGresult *rows, int first);
 
 /* n rows of quarantine_ready, quarantine_bytes or quarantine_replayable, which are of one message. Never calls fn from inside. by: who, for the record;
- * scope: what they may resolve, text[] literal. Both are copied. */
-void replay_message(struct core *core, const PGresult *rows, int first, int n, const char *by, const char *scope, replay_fn fn, void *arg);
+ * scope: what they may resolve, text[] literal. Both are copied. released: a person has it booked, whatever is plausible. */
+void replay_message(struct core *core, const PGresult *rows, int first, int n, const char *by, const char *scope, bool released, replay_fn fn, void *arg);
 
 #endif

@@ -52,7 +52,7 @@ on_ready(void *arg, const struct pg_outcome *outcome, const PGresult *rows)
 		r->waiting++;
 	for (int row = 0, n; row < PQntuples(rows); row += n) {
 		n = replay_rows_of(rows, row);
-		replay_message(r->core, rows, row, n, "visitbilld", SCOPE_ALL, on_replayed, r);
+		replay_message(r->core, rows, row, n, "visitbilld", SCOPE_ALL, false, on_replayed, r);
 	}
 }
 

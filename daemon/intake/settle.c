@@ -6,6 +6,7 @@
 
 #include "intake/batch.h"
 #include "intake/patient_visits.h"
+#include "intake/plausible.h"
 
 bool
 charge_line_is_fine(const struct charge_line *l)
@@ -15,8 +16,10 @@ charge_line_is_fine(const struct charge_line *l)
 
 /* An outcome that is not a booking becomes the line's refusal. The database says one of each line: of which it said nothing, nothing is promised. */
 static void
-line_settle(struct charge_line *l, const struct visit_ref *v, struct arena *a)
+line_settle(struct charge_line *l, const struct visit_ref *v, const struct feed *f, struct arena *a)
 {
+	const char *detail;
+
 	if (l->refused.reason != NULL)
 		return;
 	if (l->outcome == OUTCOME_NONE)
@@ -28,7 +31,9 @@ line_settle(struct charge_line *l, const struct visit_ref *v, struct arena *a)
 		return;
 	}
 	l->refused = (struct refusal){outcome_name(l->outcome), outcome_reason(l->outcome)->title, NULL};
-	if (l->outcome == OUTCOME_PRICE_UNKNOWN && l->code.n > 0)
+	if ((detail = plausible_detail(l, f, a)) != NULL)
+		l->refused.detail = detail;
+	else if (l->outcome == OUTCOME_PRICE_UNKNOWN && l->code.n > 0)
 		l->refused.detail = arena_printf(a, "no amount, no unit price, and %.*s is not in the price list on that day", (int)l->code.n, l->code.p);
 }
 
@@ -50,7 +55,7 @@ settle_posting(struct posting *p)
 
 	if (p->kind == POSTING_LINES)
 		for (size_t i = 0; i < p->n; i++)
-			line_settle(&in->lines[p->first + i], &in->visits[in->lines[p->first + i].visit], &in->arena);
+			line_settle(&in->lines[p->first + i], &in->visits[in->lines[p->first + i].visit], p->job->feed, &in->arena);
 	else if (p->kind == POSTING_EVENT)
 		event_settle(in, &in->events[p->first]);
 }

@@ -6,6 +6,7 @@
 #include "access/principal.h"
 #include "base/memory.h"
 #include "intake/message.h"
+#include "intake/plausible.h"
 #include "intake/trial_text.h"
 #include "proto/hl7/envelope.h"
 #include "proto/hl7/mllp.h"
@@ -21,8 +22,8 @@ enum {
 };
 
 static const char unsaid[] = "what the database alone knows: whether a line was booked before, or with other content; whether the visit is there, open, and of this"
-    " patient, and whether he has one alone; the price of an item without amount and price; what a credit takes back; a running total; whether the price list has"
-    " the item of an entry that leaves something blank, or ends it";
+    " patient, and whether he has one alone; the price of an item without amount and price; what a credit takes back; a running total, and whether it is"
+    " plausible; whether the price list has the item of an entry that leaves something blank, or ends it";
 
 struct trial {
 	struct core *core;
@@ -149,7 +150,7 @@ tell_begin(struct trial *t)
 	struct message *m = t->reading;
 
 	if (m->job.feed != NULL)
-		booking_judge_plausible(m->job.feed, &m->job.intake);
+		plausible_judge(m->job.feed, &m->job.intake);
 	m->result = BOOKING_DONE;
 	if (t->n++ > 0)
 		text_char(&t->answer, ',');

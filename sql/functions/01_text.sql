@@ -49,7 +49,8 @@ create or replace function outcomes() returns table (name text, is_done boolean)
     ]) name
     union all
     select name, false from unnest(array[
-        'held', 'conflict', 'reversal_exceeds', 'reversal_of_reversal', 'price_unknown', 'amount_negative', 'amount_too_large', 'total_negative',
+        'held', 'conflict', 'reversal_exceeds', 'reversal_of_reversal', 'price_unknown', 'amount_negative', 'amount_too_large', 'implausible_visit',
+        'implausible_day', 'total_negative',
         'visit_unknown', 'visit_ambiguous', 'visit_cancelled', 'patient_mismatch', 'visit_merged', 'visit_closed', 'visit_archived',
         'visit_has_charges', 'visit_paid', 'merge_other', 'merge_self', 'item_unknown', 'item_incomplete', 'bill_unknown', 'bill_void',
         'bill_settled', 'bill_changed', 'amount_exceeds', 'idempotency_mismatch', 'payment_in_progress', 'payment_unknown', 'payment_succeeded',

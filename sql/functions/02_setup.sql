@@ -2,7 +2,7 @@
 
 -- Facilities and feeds by name; a feed that is no longer configured is made inactive, and no bill waits for it.
 -- p: {"facilities": [{"code", "name", "grace_s", "late_grace_s", "due_hours", "outpatient_limit",
---     "inpatient_limit", "close": {class: rule}}], "feeds": [{"name", "facility", "application", "waits"}]}
+--     "inpatient_limit", "visit_amount", "visit_day_amount", "close": {class: rule}}], "feeds": [{"name", "facility", "application", "waits"}]}
 -- Returns {"facilities": {code: id}, "feeds": {name: id}}. Locks the two tables' rows in code and name order. Where the schema has facilities and the
 -- settings name none of them it is another hospital's, and nothing is changed.
 create or replace function setup_apply(p json) returns json
@@ -14,16 +14,17 @@ begin
         raise exception 'schema % is another hospital''s: it has facilities %, and the settings name none of them', current_schema,
             (select string_agg(code, ', ' order by code) from (select code from facility order by code limit 20) few);
     end if;
-    insert into facility (code, name, grace, late_grace, due_after, outpatient_limit, inpatient_limit)
+    insert into facility (code, name, grace, late_grace, due_after, outpatient_limit, inpatient_limit, visit_amount, visit_day_amount)
     select f.code, f.name, make_interval(secs => f.grace_s), make_interval(secs => f.late_grace_s),
-           make_interval(hours => f.due_hours), f.outpatient_limit, f.inpatient_limit
+           make_interval(hours => f.due_hours), f.outpatient_limit, f.inpatient_limit, nullif(f.visit_amount, 0), nullif(f.visit_day_amount, 0)
       from json_to_recordset(p -> 'facilities') f (code text, name text, grace_s float8, late_grace_s float8,
-                                                   due_hours int, outpatient_limit bigint, inpatient_limit bigint)
+                                                   due_hours int, outpatient_limit bigint, inpatient_limit bigint, visit_amount bigint,
+                                                   visit_day_amount bigint)
      order by f.code
     on conflict (code) do update
        set name = excluded.name, grace = excluded.grace, late_grace = excluded.late_grace,
            due_after = excluded.due_after, outpatient_limit = excluded.outpatient_limit,
-           inpatient_limit = excluded.inpatient_limit;
+           inpatient_limit = excluded.inpatient_limit, visit_amount = excluded.visit_amount, visit_day_amount = excluded.visit_day_amount;
     perform close_rules_apply(p);
     insert into feed (name, facility_id, application, waits)
     select f.name, facility.facility_id, f.application, f.waits

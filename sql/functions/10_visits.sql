@@ -464,6 +464,8 @@ begin
         return 'visit_cancelled';
     elsif visit_is_archived(v_into.visit_id) or visit_is_archived(v_from.visit_id) then
         return 'visit_archived';
+    elsif abs(v_into.total + v_from.total) > 9999999999999999 then
+        return 'amount_too_large';
     end if;
     if exists (select 1 from bill_state where visit_id = v_from.visit_id and state <> 'void' and (paid > 0 or live > 0))
        or exists (select 1 from capture where visit_id = v_from.visit_id) then

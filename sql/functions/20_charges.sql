@@ -58,10 +58,13 @@ $$;
 --   p_place: which line of its visit in this batch, from 1, those that reverse one not counted (null).
 --   p_quantity: 4 decimals; p_price: 6 decimals, both as integers, null where not given; p_amount: fen, null where not given.
 --   p_category: 1 to 14 or null. p_reverses: the source_line that the line takes back, or null; null instead of the array when none does.
--- Returns an outcome a line (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled, amount_too_large, total_negative,
--- patient_mismatch, visit_ambiguous; of a patient's visit also visit_unknown);
--- null instead of the array when all are posted; and the running total and the state of each visit afterwards. numbers: where some are patients', the own
--- number of each of those visits, a line each, or behind a tab how many open ones there are; else an empty line. prices: of the items in the list, null where it has none.
+--   p_most: for each visit the least of its facility's limits (see charges_within), beyond which its lines are looked at; null where there is none.
+--   p_released: has a person released the line from them? Null instead of either array when all are null or false.
+-- Returns an outcome a line (posted, late, duplicate, held, conflict, reversal_exceeds, price_unknown, visit_cancelled, amount_too_large, implausible_visit,
+-- implausible_day, total_negative, patient_mismatch, visit_ambiguous; of a patient's visit also visit_unknown); null instead of the array when all are posted;
+-- the running total and the state of each visit afterwards; for lines beyond a limit the sum that is beyond it, null instead of the array when there are none.
+-- numbers: where some are patients', the own number of each of those visits, a line each, or behind a tab how many open ones there are; else an empty line.
+-- prices: of the items in the list, null where it has none.
 -- Its settings hold for the functions it calls: plans are kept, and outlive the empty tables of the first day. Without hash and merge joins
 -- the visits are looked up one by one whatever the statistics say.
 -- Locks: the visits in visit_id order, first. They are held to the end, so no one else adds or closes lines meanwhile.
@@ -71,8 +74,8 @@ create or replace function charges_post(
     p_visit int[], p_item int[], p_place int[], p_feed int[], p_kind text[], p_source_line text[], p_digest uuid[], p_charged_at timestamptz[],
     p_quantity bigint[], p_price bigint[], p_amount bigint[], p_category smallint[], p_name text[],
     p_national_code text[], p_department text[], p_performer text[], p_orderer text[], p_order_no text[],
-    p_reverses text[], p_message text[], p_number_kind text[] default null,
-    out outcomes text[], out totals bigint[], out states text[], out numbers text, out prices bigint[])
+    p_reverses text[], p_message text[], p_number_kind text[] default null, p_most bigint[] default null, p_released boolean[] default null,
+    out outcomes text[], out totals bigint[], out states text[], out numbers text, out prices bigint[], out sums bigint[])
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
@@ -97,6 +100,7 @@ declare
     v_of_patients text[];
     v_refusals text[];
     v_opened int[];
+    v_back_sums bigint[];
 begin
     -- in the order of the input: a nested loop keeps it
     select array_agg(i.category), array_agg(i.self_pay_e4), array_agg(i.unit_price_e6), array_agg(i.name),
@@ -139,7 +143,8 @@ begin
                           join visit w on w.facility_id = p_facility[s.visit] and w.visit_no = p_visit_no[s.visit]
                          order by w.visit_id) k
                  where v.visit_id = k.visit_id
-                returning k.visit, v.visit_id, v.line_count - k.lines as line_count, v.total, v.state, v.absorbed, coalesce(v.patient_no <> p_patient_no[k.visit], false) or v.total < 0 as other
+                returning k.visit, v.visit_id, v.line_count - k.lines as line_count, v.total, v.state, v.absorbed, coalesce(v.patient_no <> p_patient_no[k.visit], false)
+                          or v.total not between 0 and coalesce(p_most[k.visit], 9999999999999999) as other
             ), visits as (
                 select array_agg(visit_id) as ids, array_agg(line_count) as line_counts, array_agg(total) as totals, array_agg(state) as states,
                        count(*) = cardinality(p_visit_no) as complete, bool_or(state in ('cancelled', 'merged') or absorbed or other) as odd,
@@ -201,15 +206,20 @@ begin
               left join visit v on v.visit_id = v_ids[l.visit];
         end if;
         v_code := (select array_agg(p_item_code[p_item[x]] order by x) from generate_series(1, cardinality(p_visit)) x);
-        outcomes := charges_judge(v_ids, p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount,
+        select j.outcomes, j.sums into outcomes, sums
+          from charges_judge(v_ids, p_visit, p_feed, p_kind, p_source_line, p_digest, p_charged_at, p_quantity, p_price, p_amount,
                                   p_category, v_code, p_name, p_national_code, p_department, p_performer, p_orderer, p_order_no, p_reverses,
-                                  p_message, p_visit_no, p_patient_no, v_sent_as);
+                                  p_message, p_visit_no, p_patient_no, v_sent_as, p_released) j;
         perform intake_count(p_feed, outcomes);
     end if;
     if v_reversals then
-        v_back := charges_take_back(v_ids, p_visit, p_feed, p_source_line, p_digest, p_charged_at, p_quantity, p_amount, p_department,
-                                    p_performer, p_orderer, p_order_no, p_reverses, p_message, p_visit_no, p_patient_no, v_sent_as, v_reverses_as);
+        select b.outcomes, b.sums into v_back, v_back_sums
+          from charges_take_back(v_ids, p_visit, p_feed, p_source_line, p_digest, p_charged_at, p_quantity, p_amount, p_department,
+                                    p_performer, p_orderer, p_order_no, p_reverses, p_message, p_visit_no, p_patient_no, v_sent_as, v_reverses_as, p_released) b;
         perform intake_count(p_feed, v_back);
+        if v_back_sums is not null then
+            sums := (select array_agg(coalesce(s.charged, s.back) order by s.ord) from unnest(sums, v_back_sums) with ordinality s (charged, back, ord));
+        end if;
         outcomes := (select array_agg(coalesce(o.booked, o.back, 'visit_ambiguous') order by o.ord)
                        from unnest(outcomes, v_back) with ordinality o (booked, back, ord));
     end if;

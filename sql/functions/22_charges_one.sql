@@ -8,8 +8,8 @@ create or replace function charges_post_one(
     p_facility int, p_visit_no text, p_class text, p_patient_no text, p_patient_name text, p_code text, p_day date,
     p_feed int, p_kind text, p_source_line text, p_digest uuid, p_charged_at timestamptz,
     p_quantity bigint, p_price bigint, p_amount bigint, p_category smallint, p_name text,
-    p_national_code text, p_department text, p_performer text, p_orderer text, p_order_no text, p_message text,
-    out outcomes text[], out totals bigint[], out states text[], out prices bigint)
+    p_national_code text, p_department text, p_performer text, p_orderer text, p_order_no text, p_message text, p_most bigint default null,
+    out outcomes text[], out totals bigint[], out states text[], out prices bigint, out sums bigint[])
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     i item;
@@ -36,7 +36,7 @@ begin
         end if;
         update visit v set total = v.total + v_amount, line_count = v.line_count + 1
          where v.facility_id = p_facility and v.visit_no = p_visit_no and v.state in ('open', 'discharged') and not v.absorbed
-           and coalesce(v.patient_no = p_patient_no, true) and v.total + v_amount >= 0
+           and coalesce(v.patient_no = p_patient_no, true) and v.total + v_amount between 0 and coalesce(p_most, 9999999999999999)
         returning v.visit_id, v.line_count, v.total, v.state into v_id, v_line, v_total, v_state;
         if v_id is not null then
             insert into charge (visit_id, line_no, feed_id, kind, category, self_pay_e4, quantity_e4, unit_price_e6, amount,
@@ -54,11 +54,12 @@ begin
     exception
         when unique_violation or not_null_violation or check_violation or numeric_value_out_of_range then null;
     end;
-    select c.outcomes, c.totals, c.states, c.prices[1] into outcomes, totals, states, prices
+    select c.outcomes, c.totals, c.states, c.prices[1], c.sums into outcomes, totals, states, prices, sums
       from charges_post(array[p_facility], array[p_visit_no], array[p_class], array[p_patient_no], array[p_patient_name],
                         array_remove(array[case when p_code is not null then p_facility end], null), array_remove(array[p_code], null),
                         array_remove(array[case when p_code is not null then p_day end], null),
                         array[1], array[case when p_code is not null then 1 end], array[1], array[p_feed], array[p_kind], array[p_source_line],
                         array[p_digest], array[p_charged_at], array[p_quantity], array[p_price], array[p_amount], array[p_category], array[p_name],
-                        array[p_national_code], array[p_department], array[p_performer], array[p_orderer], array[p_order_no], null, array[p_message]) c;
+                        array[p_national_code], array[p_department], array[p_performer], array[p_orderer], array[p_order_no], null, array[p_message], null,
+                        array[p_most]) c;
 end $$;

@@ -1,7 +1,7 @@
 """Fixtures: one cluster a session; `ledger` shares the daemon's database, `fresh` has one of its own.
 
 H01 waits for no feed, so a discharged visit is due at once. W01 waits for its two feeds, for an hour. S01 waits for one, and its
-grace is over at once. L01 lets late lines gather for an hour. A test keeps apart from the others by a visit number of its own."""
+grace is over at once. L01 lets late lines gather for an hour. P01 takes 1,000.00 a visit and 600.00 a day of it, P02 500.00 a visit. A test keeps apart from the others by a visit number of its own."""
 
 import shutil
 import tempfile
@@ -11,10 +11,12 @@ import pytest
 from .cluster import Cluster, configuration
 from .ledger import Ledger, fresh_number
 
-FACILITIES = {"H01": {}, "W01": {}, "S01": {"grace_s": 0}, "L01": {"late_grace_s": 3600}}
+FACILITIES = {"H01": {}, "W01": {}, "S01": {"grace_s": 0}, "L01": {"late_grace_s": 3600}, "P01": {"visit_amount": 100_000, "visit_day_amount": 60_000},
+              "P02": {"visit_amount": 50_000}}
 FEEDS = {
     "clinic": ("H01", False), "pharmacy": ("H01", False), "ward": ("H01", False),
     "lab": ("W01", True), "theatre": ("W01", True), "silent": ("S01", True), "late": ("L01", False),
+    "ivf": ("P01", False), "spa": ("P02", False),
 }
 
 
@@ -42,6 +44,7 @@ class Desk:
         ledger = Ledger(connection)
         ledger.facilities = dict(ledger.ask("select code, facility_id from facility"))
         ledger.feeds = dict(ledger.ask("select name, feed_id from feed"))
+        ledger.look_up_limits()
         return ledger
 
     def close(self):

@@ -80,6 +80,7 @@ class Outcomes(list):
     totals = {}
     states = {}
     prices = None
+    sums = []
 
 
 @dataclass
@@ -131,6 +132,7 @@ class Ledger:
     facilities: dict = field(default_factory=dict)
     feeds: dict = field(default_factory=dict)
     by_arrays: bool = False     # a line alone, too
+    most: dict = field(default_factory=dict)    # facility -> the least of its limits, where it has one
 
     # ---- SQL
 
@@ -159,11 +161,15 @@ class Ledger:
     def configure(self, settings):
         found = self.value("select setup_apply(%s)", settings)
         self.facilities, self.feeds = found["facilities"], found["feeds"]
+        self.look_up_limits()
         return found
 
-    def post(self, *lines, number_kind=None):
-        """The outcome of each line; .totals and .states by visit number. number_kind: of all the lines' visit numbers. By the statements that the daemon
-        sends: a line alone has one of its own."""
+    def look_up_limits(self):
+        self.most = dict(self.ask("select code, least(visit_amount, visit_day_amount) from facility"))
+
+    def post(self, *lines, number_kind=None, released=False):
+        """The outcome of each line; .totals and .states by visit number, .sums beyond a limit by line. number_kind: of all the lines' visit numbers.
+        released: by a person, from limits. By the statements that the daemon sends: a line alone has one of its own."""
         patients = {(line.facility, line.visit): line.patient_no for line in lines}
         visits = list(dict.fromkeys((line.facility, line.visit) for line in lines))
         items = list(dict.fromkeys(item_of(line) for line in lines if line.code))
@@ -178,16 +184,19 @@ class Ledger:
         of_visits, visit_marks = arrays([(self.facilities[code], number, None, patients[code, number], None) for code, number in visits], VISIT_TYPES)
         of_items, item_marks = arrays([(self.facilities[code], *rest) for code, *rest in items], ITEM_TYPES)
         of_lines, line_marks = arrays(rows, LINE_TYPES)
-        if len(lines) == 1 and lines[0].of is None and number_kind is None and not self.by_arrays:
-            outcomes, totals, states, prices = self.row(f"select outcomes, totals, states, prices from charges_post_one(%s, %s, %s, %s, %s, {ONE_MARKS})",
+        most = [self.most.get(code) for code, _ in visits]
+        if len(lines) == 1 and lines[0].of is None and number_kind is None and not self.by_arrays and not released:
+            outcomes, totals, states, prices, sums = self.row(f"select outcomes, totals, states, prices, sums from charges_post_one(%s, %s, %s, %s, %s, {ONE_MARKS}, %s)",
                                                 *[column[0] for column in of_visits], *[column[0] if column else None for column in of_items[1:]],
-                                                *[column[0] for place, column in enumerate(of_lines) if place > 2 and place != REVERSES])
+                                                *[column[0] for place, column in enumerate(of_lines) if place > 2 and place != REVERSES], most[0])
         else:
-            outcomes, totals, states, prices = self.row(
-                f"select outcomes, totals, states, prices from charges_post({visit_marks}, {item_marks}, {line_marks}, %s)",
-                *of_visits, *of_items, *of_lines, [number_kind] * len(visits) if number_kind else None)
+            outcomes, totals, states, prices, sums = self.row(
+                f"select outcomes, totals, states, prices, sums from charges_post({visit_marks}, {item_marks}, {line_marks}, %s, %s::bigint[], %s::boolean[])",
+                *of_visits, *of_items, *of_lines, [number_kind] * len(visits) if number_kind else None,
+                most if any(most) else None, [True] * len(lines) if released else None)
         result = Outcomes(outcomes if outcomes is not None else ["posted"] * len(lines))
         result.prices = prices
+        result.sums = sums if sums is not None else [None] * len(lines)
         result.totals = dict(zip((number for _, number in visits), totals or []))
         result.states = dict(zip((number for _, number in visits), states or []))
         return result

@@ -162,7 +162,7 @@ def test_a_long_read_holds_up_neither_partitions_nor_posting(owner, fresh_desk, 
 def test_the_settings_of_another_hospital_change_nothing(fresh):
     """None of their facilities is known here, so this is not their schema. One that is known is enough."""
     before = state(fresh)
-    with pytest.raises(psycopg2.errors.RaiseException, match="is another hospital's: it has facilities H01, L01, S01, W01, and the settings name none of them"):
+    with pytest.raises(psycopg2.errors.RaiseException, match="is another hospital's: it has facilities H01, L01, P01, P02, S01, W01, and the settings name none of them"):
         fresh.configure(configuration({"X01": {}, "X02": {}}, {"clinic": ("X01", True)}))
     assert state(fresh) == before
     fresh.configure(configuration({"H01": {}, "X01": {}}, {"clinic": ("X01", True)}))

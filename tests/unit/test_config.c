@@ -102,6 +102,8 @@ START_TEST(defaults_are_these)
 	ck_assert_int_eq(c->facilities[0].due_hours, 48);
 	ck_assert_int_eq(c->facilities[0].outpatient_limit, 500000);
 	ck_assert_int_eq(c->facilities[0].inpatient_limit, 1500000);
+	ck_assert_int_eq(c->facilities[0].visit_amount, 0);
+	ck_assert_int_eq(c->facilities[0].visit_day_amount, 0);
 	ck_assert(c->feeds[0].waits && !c->feeds[0].zbl && !c->feeds[0].secret.is_set);
 	ck_assert_str_eq(c->feeds[0].token, "");
 	ck_assert_str_eq(c->feeds[0].certificate, "");

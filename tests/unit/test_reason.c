@@ -89,7 +89,7 @@ END_TEST
 
 /* Names that parsers give, and outcomes that the SQL functions give: each has its row. */
 static const char *const used[] = {
-	"batch_too_large", "certificate_required", "expectation", "feed_mismatch", "too_many_requests", "amount_mismatch", "amount_negative", "amount_too_large", "charset_invalid", "charset_unknown", "conflict", "control_id_missing", "currency",
+	"batch_too_large", "certificate_required", "expectation", "feed_mismatch", "too_many_requests", "amount_mismatch", "amount_negative", "amount_too_large", "implausible_visit", "implausible_day", "total_negative", "charset_invalid", "charset_unknown", "conflict", "control_id_missing", "currency",
 	"date_absurd", "event_code", "facility_unknown", "feed_unknown", "field_invalid", "field_missing", "held", "internal", "json_invalid",
 	"merge_self", "message_type", "no_lines", "not_hl7", "price_unknown", "processing_id", "reversal_exceeds", "reversal_of_reversal",
 	"segment_missing", "too_large", "type_unknown", "unavailable", "version", "visit_cancelled", "visit_closed", "visit_has_charges",
