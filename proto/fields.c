@@ -32,6 +32,7 @@ static const struct field_limit limits[FIELDS] = {
 	[FIELD_PAYMENT] = {"payment", MOST(100), ID},
 	[FIELD_RECEIPT] = {"receipt", MOST(100), ID},
 	[FIELD_QUARANTINE] = {"quarantine entry", MOST(20), ID},
+	[FIELD_LOOKALIKE] = {"pair of charges", MOST(20), ID},
 	[FIELD_MERCHANT] = {"merchant", MOST(100), ID},
 	[FIELD_FEED] = {"feed", MOST(60), ID},
 	[FIELD_CHANNEL] = {"channel", MOST(40), LINE},

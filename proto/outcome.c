@@ -20,7 +20,7 @@ static const char *const names[OUTCOMES] = {
 	[OUTCOME_PAYMENT_IN_PROGRESS] = "payment_in_progress", [OUTCOME_PAYMENT_UNKNOWN] = "payment_unknown",
 	[OUTCOME_PAYMENT_SUCCEEDED] = "payment_succeeded", [OUTCOME_ORDER_UNKNOWN] = "order_unknown",
 	[OUTCOME_MERCHANT_MISMATCH] = "merchant_mismatch", [OUTCOME_AMOUNT_MISMATCH] = "amount_mismatch",
-	[OUTCOME_QUARANTINE_UNKNOWN] = "quarantine_unknown", [OUTCOME_UNAVAILABLE] = "unavailable", [OUTCOME_INTERNAL] = "internal",
+	[OUTCOME_LOOKALIKE_UNKNOWN] = "lookalike_unknown", [OUTCOME_QUARANTINE_UNKNOWN] = "quarantine_unknown", [OUTCOME_UNAVAILABLE] = "unavailable", [OUTCOME_INTERNAL] = "internal",
 	[OUTCOME_CHANNEL_UNKNOWN] = "channel_unknown",
 };
 

@@ -26,6 +26,8 @@ enum outcome {
 	OUTCOME_AMOUNT_MISMATCH,
 	/* of the quarantine */
 	OUTCOME_QUARANTINE_UNKNOWN,
+	/* of charges that look like duplicates */
+	OUTCOME_LOOKALIKE_UNKNOWN,
 	/* no word of the database's: it said nothing, or what no function of ours says; and an attempt that never got to it */
 	OUTCOME_UNAVAILABLE, OUTCOME_INTERNAL, OUTCOME_CHANNEL_UNKNOWN,
 	OUTCOMES

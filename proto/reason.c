@@ -104,6 +104,7 @@ static const struct reason reasons[] = {
 	{"order_unknown", UNKNOWN_KEY, 404, false, "no such order"},
 	{"merchant_mismatch", UNKNOWN_KEY, 422, false, "the order is another merchant's"},
 	{"quarantine_unknown", UNKNOWN_KEY, 404, false, "no such quarantine entry"},
+	{"lookalike_unknown", UNKNOWN_KEY, 404, false, "no such pair of charges"},
 };
 
 const struct reason *

@@ -25,6 +25,7 @@ GIVE_OTHER_WORDS = {
 # words that stand where an outcome could, and are none: states, and the name of a feed that is not known
 OTHER_WORDS = {
     ("payment_capture", "settled"), ("payment_captures", "settled"), ("payment_pending", "pending"), ("quarantine_summary", "unknown"),
+    ("lookalike_list", "waiting"), ("lookalike_list", "dismissed"),
 }
 
 

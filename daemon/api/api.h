@@ -63,13 +63,13 @@ void api_reply_outcome(struct call *c, enum outcome outcome, struct view doc, in
 void api_reply_database(struct call *c, const struct pg_outcome *outcome);
 
 struct pg_param api_text(struct view v);		/* null when empty */
+struct pg_param api_number(struct call *c, int64_t n);	/* its text, in the arena */
 /* The caller's scope, as a statement takes it. */
 struct pg_param api_facilities(const struct call *c);
 /* ?name=value, decoded; empty where absent. */
 struct view api_query(struct call *c, const char *name);
-/* A number of the query, `fallback` where it is not said; -1 where it is none. */
+/* The same as a number from 0 to 18 digits; `fallback` where absent, -1 where it is none. */
 int64_t api_query_number(struct call *c, const char *name, int64_t fallback);
-struct pg_param api_number(struct call *c, int64_t n);
 /* The Idempotency-Key as text of the arena; false, and answered, when it is none that can be kept. Empty where absent. */
 bool api_idempotency_key(struct call *c, struct view *ret);
 /* True, or answered with 415: a body must say application/json. */
@@ -99,6 +99,8 @@ void api_post_replay(struct call *c);
 void api_post_replays(struct call *c);
 void api_post_dismissals(struct call *c);
 void api_get_feed(struct call *c);
+void api_get_lookalikes(struct call *c);
+void api_post_lookalike_dismiss(struct call *c);
 void api_post_feed_try(struct call *c);
 void api_post_wechatpay_notification(struct call *c);
 void api_get_healthz(struct call *c);

@@ -1,5 +1,5 @@
 /* The quarantine for people: lists, what a replay or a dismissal would be of, dismissals. (Replays are in replays.c.) */
-#include <stdlib.h>
+#include <string.h>
 
 #include "api/api.h"
 #include "proto/json/quarantine.h"

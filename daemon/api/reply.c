@@ -83,6 +83,24 @@ api_reply_sql(struct call *c, enum statement s, const struct pg_param *params, i
 		api_problem(c, "unavailable", NULL, NULL);
 }
 
+int64_t
+api_query_number(struct call *c, const char *name, int64_t fallback)
+{
+	enum { DIGITS = 18 };
+	struct view v = api_query(c, name);
+
+	for (size_t i = 0; i < v.n; i++)
+		if (v.p[i] < '0' || v.p[i] > '9')
+			return -1;
+	return v.n == 0 ? fallback : v.n > DIGITS ? -1 : strtoll(arena_printf(c->arena, "%.*s", (int)v.n, v.p), NULL, 10);
+}
+
+struct pg_param
+api_number(struct call *c, int64_t n)
+{
+	return (struct pg_param){view_of(arena_printf(c->arena, "%lld", (long long)n)), false};
+}
+
 struct pg_param
 api_text(struct view v)
 {

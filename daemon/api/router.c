@@ -43,6 +43,8 @@ static const struct route routes[] = {
 	{"POST", "/v1/quarantine/dismiss", MAY_DESK | MAY_OPS, SMALL_BODY, false, api_post_dismissals, {0}},
 	{"POST", "/v1/quarantine/{}/replay", MAY_DESK | MAY_OPS, SMALL_BODY, false, api_post_replay, {FIELD_QUARANTINE}},
 	{"GET", "/v1/feeds/{}", MAY_DESK | MAY_OPS, NO_BODY, false, api_get_feed, {FIELD_FEED}},
+	{"GET", "/v1/lookalikes", MAY_DESK | MAY_OPS, NO_BODY, false, api_get_lookalikes, {0}},
+	{"POST", "/v1/lookalikes/{}/dismiss", MAY_DESK | MAY_OPS, SMALL_BODY, false, api_post_lookalike_dismiss, {FIELD_LOOKALIKE}},
 	{"POST", "/v1/feeds/{}/try", MAY_DESK | MAY_OPS, LARGE_BODY, false, api_post_feed_try, {FIELD_FEED}},
 	{"POST", "/notify/wechatpay/{}", MAY_NOTIFY, SMALL_BODY, true, api_post_wechatpay_notification, {FIELD_MERCHANT}},
 	{"GET", "/healthz", MAY_OPS, NO_BODY, true, api_get_healthz, {0}},
@@ -67,24 +69,6 @@ api_query(struct call *c, const char *name)
 			return decoded;
 	}
 	return VIEW_NONE;
-}
-
-int64_t
-api_query_number(struct call *c, const char *name, int64_t fallback)
-{
-	enum { DIGITS = 18 };
-	struct view v = api_query(c, name);
-
-	for (size_t i = 0; i < v.n; i++)
-		if (v.p[i] < '0' || v.p[i] > '9')
-			return -1;
-	return v.n == 0 ? fallback : v.n > DIGITS ? -1 : strtoll(arena_printf(c->arena, "%.*s", (int)v.n, v.p), NULL, 10);
-}
-
-struct pg_param
-api_number(struct call *c, int64_t n)
-{
-	return (struct pg_param){view_of(arena_printf(c->arena, "%lld", (long long)n)), false};
 }
 
 bool

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 
 enum { CLOSE_BATCH = 200, CLOSE_AT_ONCE = 25 };	/* visits of a turn at most; from so many on the next turn follows at once */
+enum { LOOK_BATCH = 50 };				/* bills of a turn */
 
 enum close_column { CLOSE_VISITS, CLOSE_BILLS, CLOSE_FAILED };
 
@@ -95,6 +96,30 @@ upkeep_ending(struct core *core, job_over_fn over, void *job)
 	snprintf(limit, sizeof(limit), "%d", CLOSE_BATCH);
 	struct pg_param params[] = {{view_of(limit), false}};
 	upkeep_call(core, "ending", SQL_VISITS_END, params, 1, on_ended, over, job);
+}
+
+static void
+on_lookalikes(void *arg, const struct pg_outcome *outcome, const PGresult *result)
+{
+	struct upkeep *u = arg;
+	long looked = 0;
+
+	if (!upkeep_failed(u, outcome)) {
+		looked = atol(PQgetvalue(result, 0, 0));
+		if (atol(PQgetvalue(result, 0, 1)) > 0)
+			log_info("lookalikes", "bills=%ld pairs=%s", looked, PQgetvalue(result, 0, 1));
+	}
+	upkeep_end(u, looked >= LOOK_BATCH);
+}
+
+void
+upkeep_lookalikes(struct core *core, job_over_fn over, void *job)
+{
+	char limit[16];
+
+	snprintf(limit, sizeof(limit), "%d", LOOK_BATCH);
+	struct pg_param params[] = {{view_of(limit), false}};
+	upkeep_call(core, "lookalikes", SQL_LOOKALIKES_FIND, params, 1, on_lookalikes, over, job);
 }
 
 static void

@@ -11,6 +11,8 @@ void upkeep_close(struct core *core, job_over_fn over, void *job);
 void upkeep_ending(struct core *core, job_over_fn over, void *job);
 /* Flags visits whose bills are overdue. */
 void upkeep_overdue(struct core *core, job_over_fn over, void *job);
+/* Looks for charges that look like duplicates, on bills issued since; more when there was a full batch of them. */
+void upkeep_lookalikes(struct core *core, job_over_fn over, void *job);
 /* Sees to it that the next partitions are there. */
 void upkeep_partitions(struct core *core, job_over_fn over, void *job);
 

@@ -49,6 +49,8 @@ int ctl_quarantine_list(const struct ctl *c, int argc, char **argv);
 int ctl_quarantine_show(const struct ctl *c, int argc, char **argv);
 int ctl_quarantine_replay(const struct ctl *c, int argc, char **argv);
 int ctl_quarantine_dismiss(const struct ctl *c, int argc, char **argv);
+int ctl_lookalike_list(const struct ctl *c, int argc, char **argv);
+int ctl_lookalike_dismiss(const struct ctl *c, int argc, char **argv);
 int ctl_token_new(const struct ctl *c, int argc, char **argv);
 int ctl_token_list(const struct ctl *c, int argc, char **argv);
 int ctl_token_revoke(const struct ctl *c, int argc, char **argv);

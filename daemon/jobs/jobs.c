@@ -12,7 +12,9 @@
 #include "core/upkeep.h"
 #include "intake/replay_ready.h"
 
-enum { HOUR_MS = 3600000, OVERDUE_MS = 30000, MEMORY_MS = 30000, MARKS_MS = 100, COUNTS_MS = 1000, TOKENS_MS = 500, USED_MS = 10000 };
+enum {
+	HOUR_MS = 3600000, OVERDUE_MS = 30000, LOOKALIKES_MS = 2000, MEMORY_MS = 30000, MARKS_MS = 100, COUNTS_MS = 1000, TOKENS_MS = 500, USED_MS = 10000
+};
 
 struct job {
 	struct jobs *jobs;
@@ -20,7 +22,10 @@ struct job {
 	bool running;
 };
 
-enum job_name { JOB_MARKS, JOB_COUNTS, JOB_ENDING, JOB_CLOSE, JOB_REPLAY, JOB_PAYMENTS, JOB_OVERDUE, JOB_PARTITIONS, JOB_TOKENS, JOB_TOKENS_USED, JOB_MEMORY, JOBS };
+enum job_name {
+	JOB_MARKS, JOB_COUNTS, JOB_ENDING, JOB_CLOSE, JOB_REPLAY, JOB_PAYMENTS, JOB_OVERDUE, JOB_LOOKALIKES, JOB_PARTITIONS, JOB_TOKENS, JOB_TOKENS_USED,
+	JOB_MEMORY, JOBS
+};
 
 struct jobs {
 	struct core *core;
@@ -54,6 +59,7 @@ static int64_t every_close(const struct config *c) { return c->jobs.close_ms; }
 static int64_t every_replay(const struct config *c) { return c->jobs.replay_ms; }
 static int64_t every_payment(const struct config *c) { return c->jobs.payments_ms; }
 static int64_t every_overdue(const struct config *c) { (void)c; return OVERDUE_MS; }
+static int64_t every_look(const struct config *c) { (void)c; return LOOKALIKES_MS; }
 static int64_t every_memory(const struct config *c) { (void)c; return MEMORY_MS; }
 static int64_t every_tokens(const struct config *c) { (void)c; return TOKENS_MS; }
 static int64_t every_use(const struct config *c) { (void)c; return USED_MS; }
@@ -65,7 +71,7 @@ static const struct {
 } table[JOBS] = {
 	[JOB_MARKS] = {every_mark, marks_run}, [JOB_COUNTS] = {every_count, counts_run}, [JOB_ENDING] = {every_close, upkeep_ending}, [JOB_CLOSE] = {every_close, upkeep_close},
 	[JOB_REPLAY] = {every_replay, replay_ready_run}, [JOB_PAYMENTS] = {every_payment, payments_due_run},
-	[JOB_OVERDUE] = {every_overdue, upkeep_overdue}, [JOB_PARTITIONS] = {every_hour, upkeep_partitions},
+	[JOB_OVERDUE] = {every_overdue, upkeep_overdue}, [JOB_LOOKALIKES] = {every_look, upkeep_lookalikes}, [JOB_PARTITIONS] = {every_hour, upkeep_partitions},
 	[JOB_TOKENS] = {every_tokens, run_tokens}, [JOB_TOKENS_USED] = {every_use, run_tokens_used},
 	[JOB_MEMORY] = {every_memory, run_memory},
 };

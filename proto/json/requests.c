@@ -374,3 +374,24 @@ api_payment_parse(struct view body, struct arena *a, struct api_payment *ret, st
 	*ret = p;
 	return 0;
 }
+
+int
+api_why_parse(struct view body, struct arena *a, struct view *ret, struct refusal *ret_refused)
+{
+	static const char *const names[] = {"why", NULL};
+	const struct json *root = json_in_body(body, a, ret_refused);
+
+	if (root == NULL)
+		return -1;
+	struct json_in in = {root, "", -1, a, ret_refused, 0};
+	struct view why = json_in_text(&in, "why", FIELD_NAME);
+	const char *unknown = json_in_unknown(&in, names);
+	if (unknown != NULL && ret_refused->reason == NULL)
+		*ret_refused = (struct refusal){"field_unknown", "is no member of this object that we know", unknown};
+	if (why.n == 0)
+		json_in_refuse(&in, "field_missing", "stays in the books", "why");
+	if (ret_refused->reason != NULL)
+		return -1;
+	*ret = arena_copy(a, why.p, why.n);
+	return 0;
+}

@@ -38,4 +38,7 @@ struct api_payment {
 /* Texts are copied into the arena. Sets *ret_refused and returns -1 when the body is wrong. */
 int api_payment_parse(struct view body, struct arena *a, struct api_payment *ret, struct refusal *ret_refused) __attribute__((warn_unused_result));
 
+/* A body that says nothing but {"why"}, a person's reason; it is required. Copied into the arena. Sets *ret_refused and returns -1 when the body is wrong. */
+int api_why_parse(struct view body, struct arena *a, struct view *ret, struct refusal *ret_refused) __attribute__((warn_unused_result));
+
 #endif

@@ -54,6 +54,6 @@ create or replace function outcomes() returns table (name text, is_done boolean)
         'visit_unknown', 'visit_ambiguous', 'visit_cancelled', 'patient_mismatch', 'visit_merged', 'visit_closed', 'visit_archived',
         'visit_has_charges', 'visit_paid', 'merge_other', 'merge_self', 'item_unknown', 'item_incomplete', 'bill_unknown', 'bill_void',
         'bill_settled', 'bill_changed', 'amount_exceeds', 'idempotency_mismatch', 'payment_in_progress', 'payment_unknown', 'payment_succeeded',
-        'order_unknown', 'merchant_mismatch', 'amount_mismatch', 'quarantine_unknown'
+        'order_unknown', 'merchant_mismatch', 'amount_mismatch', 'quarantine_unknown', 'lookalike_unknown'
     ]) name
 $$;

@@ -40,6 +40,7 @@ begin
     returning bill_id into v_bill;
     insert into bill_state (bill_id, visit_id, state, total)
     values (v_bill, p_visit, case when v_total = 0 then 'settled' else 'open' end, v_total);
+    insert into lookalike_due (bill_id) values (v_bill);
     insert into bill_due (bill_id, visit_id, due_at) select b.bill_id, p_visit, b.due_at from bill b where b.bill_id = v_bill and b.total > 0;
     update visit set billed_line = line_count, late_since = null where visit_id = p_visit;
     perform bill_journal('bill', p_visit, v_bill, v_total, v_subtotals);

@@ -8,5 +8,5 @@ grant execute on function lock_briefly, beat, visits_hold, setup_apply, feed_mar
     quarantine_resolve, quarantine_supersede, quarantine_replayed, quarantine_replayable, quarantine_ready, quarantine_bytes, quarantine_list,
     quarantine_summary, quarantine_dismiss, visits_close, visits_end, visit_settle, visit_statement, visits_overdue, payment_create, payment_pending,
     payment_unknown, payment_end, payment_captures, payments_due, payment_cancel, visit_doc, visit_bills, bill_doc, payment_get,
-    receipt_get, bills_watch, audit, audit_visits, audit_totals, books, status_doc, reload_orphans, tokens_changed, tokens_used, token_list to @role@;
+    receipt_get, bills_watch, lookalikes_find, lookalike_list, lookalike_dismiss, audit, audit_visits, audit_totals, books, status_doc, reload_orphans, tokens_changed, tokens_used, token_list to @role@;
 grant execute on function yuan, decimal_text, iso_time to @role@;

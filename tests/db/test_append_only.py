@@ -9,13 +9,13 @@ from .ledger import charge, fresh_number
 
 HEADS = {"facility", "feed", "feed_watermark", "intake_tally", "item", "category", "visit", "bill_state", "account", "payment",
          "receipt_counter", "beat", "patient_link", "bill_due", "kept_change", "kept_count", "quarantine_waiting", "api_token", "token_use", "schema_version", "schema_functions",
-         "close_rule", "visit_ending", "visit_number", "feed_message", "feed_lines", "feed_sequence", "feed_gap", "feed_again"}
+         "close_rule", "visit_ending", "visit_number", "feed_message", "feed_lines", "feed_sequence", "feed_gap", "feed_again", "lookalike_waiting", "lookalike_due"}
 APPEND_ONLY = {"charge", "quarantine_message", "quarantine", "quarantine_resolution", "event", "bill", "journal", "capture",
-               "application", "receipt", "quarantine_bytes", "quarantine_bytes_again", "archive", "archive_account"}
+               "application", "receipt", "quarantine_bytes", "quarantine_bytes_again", "archive", "archive_account", "lookalike", "lookalike_dismissal"}
 
 GRANTED = set("""setup_apply feed_marks feed_counts feed_doc items_import items_keep partitions_ahead visit_events charges_post charges_post_one quarantine_put quarantine_resolve quarantine_supersede
     quarantine_replayed quarantine_replayable quarantine_ready quarantine_bytes quarantine_list quarantine_summary quarantine_dismiss visits_close visits_end visit_settle visit_statement visits_overdue payment_create payment_pending payment_unknown
-    payment_end payment_captures payments_due payment_cancel visit_doc visit_bills bill_doc payment_get receipt_get bills_watch audit
+    payment_end payment_captures payments_due payment_cancel visit_doc visit_bills bill_doc payment_get receipt_get bills_watch lookalikes_find lookalike_list lookalike_dismiss audit
     audit_visits audit_totals books status_doc reload_orphans tokens_changed tokens_used token_list yuan decimal_text iso_time lock_briefly beat visits_hold""".split())
 
 PARTS = "select inhrelid::regclass::text from pg_inherits where inhparent::regclass::text = any (array['charge', 'event', 'journal', 'quarantine_bytes'])"
@@ -29,9 +29,11 @@ FUNCTIONS = "select oid::regprocedure::text as call, proname as name, prosecdef 
 def _booked(shared):
     """A row in every append-only table."""
     visit = fresh_number()
-    shared.post(charge(visit, "a", 100), charge(visit, "b", 5))
+    shared.post(charge(visit, "a", 100, code="X"), charge(visit, "b", 5, code="X"))
     (bill,) = shared.close_now(visit)
     shared.pay_cash(bill)
+    shared.row("select looked, pairs from lookalikes_find(100000)")
+    shared.row("select * from lookalike_dismiss((select max(lookalike_id) from lookalike), 'test', 'w', '{*}')")
     quarantined = shared.value("select quarantine_put(%s, 'hl7', 'test', 'x', array[1], array['conflict'], array['d'], array[null::text],"
                                " array[null::text], array[null::text], array[null::text], array[null::text], 1)", shared.feeds["clinic"])
     shared.value("select quarantine_resolve(%s, 'superseded', 'test', '{*}')", quarantined[0])
