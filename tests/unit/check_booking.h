@@ -8,7 +8,7 @@
 
 enum { MESSAGE_PARTS = 400, TEXT = 8000 };
 enum { P_VISIT_NO = 1, P_ITEM_FACILITY = 5, P_ITEM_CODE, P_ITEM_DAY, P_VISIT, P_ITEM, P_PLACE, P_FEED, P_KIND, P_SOURCE, P_REVERSES = 26, P_MESSAGE, P_NUMBER_KIND,
-	P_ALL };	/* of SQL_CHARGES_POST */
+	P_MOST, P_RELEASED, P_ALL };	/* of SQL_CHARGES_POST */
 
 /* ------- messages */
 
@@ -173,8 +173,8 @@ answer(const struct fake_call *c)
 		}
 		strcat(totals, "}");
 		strcat(states, "}");
-		const char *row[] = {"outcomes", differs ? outcomes : NULL, "totals", totals, "states", states, "prices", NULL};
-		return fake_row(row, 4);
+		const char *row[] = {"outcomes", differs ? outcomes : NULL, "totals", totals, "states", states, "prices", NULL, "sums", NULL};
+		return fake_row(row, 5);
 	}
 	if (c->statement == SQL_VISIT_EVENTS) {
 		judge_words(outcomes, fake_text(c, 3), "done");
@@ -213,7 +213,7 @@ segment_of(const struct pg *pg)
 			append(text, part);
 			break;
 		case SQL_CHARGES_POST_ONE:
-			ck_assert_int_eq(c->n, 23);
+			ck_assert_int_eq(c->n, 24);
 			snprintf(part, sizeof(part), "one[%.*s]", (int)fake_bytes(c, 9).n, fake_bytes(c, 9).p);
 			append(text, part);
 			break;
