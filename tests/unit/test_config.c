@@ -256,7 +256,7 @@ static const struct {
 	    "t.conf:8: [token t] certificate is asked for by no listener that serves HTTP: those have no client_ca"},
 	{HOUSE "[feed f]\nfacility = H01\ncharset = GB-18030\n", "t.conf:9: [feed f] charset has to be UTF-8, GB 18030-2000, GBK, GB2312, BIG-5 or 8859/1 to 8859/15"},
 	{HOUSE "[feed f]\nfacility = H01\nvisit_no = PV1-19 PV1-20\n",
-	    "t.conf:9: [feed f] visit_no has to be some of PV1-19, PID-18 and PV1-50, in the order in which they are looked at"},
+	    "t.conf:9: [feed f] visit_no has to be some of PV1-19, PID-18 and PV1-50, in the order in which they are looked at, then perhaps patient, or patient and a class"},
 	{HOUSE "[feed f]\nfacility = H01\nwaits = no\ntypes = 1=CG 2=CX\n", "t.conf:10: [feed f] types has to be words FROM=TO, each FROM once and TO one of CG CD AJ PY CO"},
 	{HOUSE "[feed f]\nfacility = H01\nline_id = MSH-10/FT1-1 FT1-2\n",
 	    "t.conf:9: [feed f] line_id has to be FT1-2, FT1-23 or MSH-10/FT1-1, or some of them in order, MSH-10/FT1-1 last"},

@@ -47,6 +47,7 @@ NOTED(payments_due_run, &payments)
 NOTED(upkeep_overdue, &overdue)
 DONE(replay_ready_run)
 DONE(upkeep_partitions)
+DONE(upkeep_lookalikes)
 DONE(upkeep_ending)
 
 void __wrap_tokens_refresh(void *t, void *pool, job_over_fn over, void *job);
