@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -105,9 +106,13 @@ on_lookalikes(void *arg, const struct pg_outcome *outcome, const PGresult *resul
 	long looked = 0;
 
 	if (!upkeep_failed(u, outcome)) {
-		looked = atol(PQgetvalue(result, 0, 0));
-		if (atol(PQgetvalue(result, 0, 1)) > 0)
-			log_info("lookalikes", "bills=%ld pairs=%s", looked, PQgetvalue(result, 0, 1));
+		long failed = atol(pool_value(result, "failed").p);
+		looked = atol(pool_value(result, "looked").p) - failed;
+		const char *pairs = pool_value(result, "pairs").p;
+		if (strcmp(pairs, "0") != 0)
+			log_info("lookalikes", "bills=%ld pairs=%s", looked, pairs);
+		if (failed > 0)
+			log_error("lookalikes.failed", "bills=%ld why=\"see the server's log; they are tried again\"", failed);
 	}
 	upkeep_end(u, looked >= LOOK_BATCH);
 }

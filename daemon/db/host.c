@@ -1,4 +1,5 @@
-/* By getaddrinfo_a, which asks as the system does (nsswitch.conf) in a thread of its own. */
+/* What is known of a host's addresses, and the look-up under way: by getaddrinfo_a, which asks as the system does (nsswitch.conf) in a thread of its own. Who
+ * connects, and when, is not said here. */
 #include "host.h"
 
 #include <arpa/inet.h>
@@ -86,6 +87,8 @@ take_addresses(struct host *h, const struct addrinfo *found)
 		if (getnameinfo(a->ai_addr, a->ai_addrlen, h->addresses[h->n], sizeof(h->addresses[0]), NULL, 0, NI_NUMERICHOST) == 0)
 			h->n++;
 	h->why[0] = '\0';
+	if (h->n == 0)
+		snprintf(h->why, sizeof(h->why), "could not translate host name \"%s\" to address: it has none", h->name);
 }
 
 /* Takes what a look-up has brought. */

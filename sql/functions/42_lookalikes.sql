@@ -19,7 +19,8 @@ begin
         select visit_id from visit o where o.patient_no = v.patient_no and o.facility_id = v.facility_id and o.visit_id <> v.visit_id
            and o.state not in ('merged', 'cancelled') order by visit_id desc limit 20) newest), '{}');
     with days as (
-        select min(charged_at::date) as first_day, max(charged_at::date) as last_day from charge where visit_id = v.visit_id and line_no between b.first_line and b.last_line
+        select min(charged_at::date) as first_day, max(charged_at::date) as last_day
+          from charge where visit_id = v.visit_id and line_no between b.first_line and b.last_line
     ), back as (
         select visit_id, feed_id, reverses_line, reverses_as, -sum(amount) as amount
           from charge where visit_id = any (v_ids) and reverses_line is not null group by visit_id, feed_id, reverses_line, reverses_as
@@ -46,32 +47,45 @@ begin
     return v_new;
 end $$;
 
--- Looks at the lines of bills that were issued since, at most p_limit of them, each once; those that another session has are left to it. Locks their rows of lookalike_due.
-create or replace function lookalikes_find(p_limit int, out looked int, out pairs bigint)
+-- Looks at the lines of bills that were issued since, at most p_limit of them, each once; those that another session has are left to it. A bill that cannot
+-- be looked at now is put aside for a minute. Ends, as visits_close does, before the time that a statement may take. Locks their rows of lookalike_due.
+create or replace function lookalikes_find(p_limit int, out looked int, out pairs bigint, out failed int)
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     v_bill bigint;
+    v_until constant timestamptz := clock_timestamp() + nullif(current_setting('statement_timeout')::interval, interval '0') / 4;
 begin
     looked := 0;
     pairs := 0;
-    for v_bill in select bill_id from lookalike_due order by bill_id limit p_limit for update skip locked loop
-        pairs := pairs + lookalikes_of(v_bill);
-        delete from lookalike_due where bill_id = v_bill;
+    failed := 0;
+    for v_bill in
+        select bill_id from lookalike_due where failed_at is null or failed_at < now() - interval '1 minute'
+         order by failed_at nulls first, bill_id limit p_limit for update skip locked
+    loop
+        begin
+            pairs := pairs + lookalikes_of(v_bill);
+            delete from lookalike_due where bill_id = v_bill;
+        exception when others then
+            raise warning 'the lines of bill % cannot be looked at: %', v_bill, sqlerrm;
+            update lookalike_due set failed_at = now() where bill_id = v_bill;
+            failed := failed + 1;
+        end;
         looked := looked + 1;
+        exit when clock_timestamp() > v_until;
     end loop;
 end $$;
 
 -- One of the two lines; of a visit that is archived its place alone.
 create or replace function lookalike_line(p_visit bigint, p_line int) returns json language plpgsql stable as $$
 begin
-    return (select json_build_object('visit_no', v.visit_no, 'line_no', p_line, 'feed', f.name, 'source_line', c.source_line, 'name', c.item_name, 'department', c.department,
-                'performer', c.performer, 'amount', yuan(c.amount), 'charged_at', iso_time(c.charged_at), 'posted_at', iso_time(c.posted_at),
+    return (select json_build_object('visit_no', v.visit_no, 'line_no', p_line, 'feed', f.name, 'source_line', c.source_line, 'name', c.item_name,
+                'department', c.department, 'performer', c.performer, 'amount', yuan(c.amount), 'charged_at', iso_time(c.charged_at), 'posted_at', iso_time(c.posted_at),
                 'taken_back', yuan(-(select coalesce(sum(r.amount), 0)::bigint from charge r where r.visit_id = c.visit_id and r.feed_id = c.feed_id
                                         and r.reverses_line = c.source_line and r.reverses_as = c.sent_as)))
               from visit v left join charge c on c.visit_id = v.visit_id and c.line_no = p_line left join feed f using (feed_id) where v.visit_id = p_visit);
 end $$;
 
--- A page of them, oldest first, those after p_after. p_state: waiting, or all. next: behind which there may be more.
+-- A page of them, oldest first, those after p_after. p_state: waiting, or all. next: the id after which there may be more.
 create or replace function lookalike_list(p_state text, p_limit int, p_after bigint, p_scope text[], out outcome text, out doc text)
 language plpgsql stable security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
@@ -79,18 +93,21 @@ declare
 begin
     select array_agg(lookalike_id) into v_ids from (
         select n.lookalike_id from facility f cross join lateral (
-            select lookalike_id from lookalike_waiting w where p_state = 'waiting' and w.facility_id = f.facility_id and lookalike_id > p_after order by lookalike_id limit p_limit) n
+            select lookalike_id from lookalike_waiting w
+             where p_state = 'waiting' and w.facility_id = f.facility_id and lookalike_id > p_after order by lookalike_id limit p_limit) n
          where in_scope(p_scope, f.code)
         union all
         select n.lookalike_id from facility f cross join lateral (
-            select lookalike_id from lookalike l where p_state = 'all' and l.facility_id = f.facility_id and lookalike_id > p_after order by lookalike_id limit p_limit) n
+            select lookalike_id from lookalike l
+             where p_state = 'all' and l.facility_id = f.facility_id and lookalike_id > p_after order by lookalike_id limit p_limit) n
          where in_scope(p_scope, f.code)
         order by lookalike_id limit p_limit) page;
     outcome := 'done';
     doc := json_build_object(
-        'lookalikes', (select coalesce(json_agg(json_build_object('id', l.lookalike_id, 'found_at', iso_time(l.found_at), 'facility', f.code, 'patient_no', v.patient_no,
-                           'code', c.item_code, 'day', to_char(c.charged_at, 'YYYY-MM-DD'), 'quantity', decimal_text(c.quantity_e4, 4),
-                           'state', case when d.lookalike_id is null then 'waiting' else 'dismissed' end, 'by', d.dismissed_by, 'why', d.why, 'at', iso_time(d.at),
+        'lookalikes', (select coalesce(json_agg(json_build_object('id', l.lookalike_id, 'found_at', iso_time(l.found_at), 'facility', f.code,
+                           'patient_no', v.patient_no, 'code', c.item_code, 'day', to_char(c.charged_at, 'YYYY-MM-DD'), 'quantity', decimal_text(c.quantity_e4, 4),
+                           'state', case when d.lookalike_id is null then 'waiting' else 'dismissed' end,
+                           'by', d.dismissed_by, 'why', d.why, 'at', iso_time(d.at),
                            'lines', json_build_array(lookalike_line(l.other_visit_id, l.other_line_no), lookalike_line(l.visit_id, l.line_no)))
                            order by l.lookalike_id), '[]')
                          from lookalike l join facility f using (facility_id) join visit v using (visit_id)
@@ -108,7 +125,8 @@ begin
         return;
     end if;
     insert into lookalike_dismissal (lookalike_id, dismissed_by, why) values (p_id, p_by, p_why) on conflict do nothing;
+    outcome := case when found then 'done' else 'repeated' end;
     delete from lookalike_waiting w using lookalike l where l.lookalike_id = p_id and (w.facility_id, w.lookalike_id) = (l.facility_id, p_id);
-    outcome := 'done';
-    doc := (select json_build_object('id', p_id, 'state', 'dismissed', 'by', dismissed_by, 'why', why, 'at', iso_time(at)) from lookalike_dismissal where lookalike_id = p_id);
+    doc := (select json_build_object('id', p_id, 'state', 'dismissed', 'by', dismissed_by, 'why', why, 'at', iso_time(at))
+              from lookalike_dismissal where lookalike_id = p_id);
 end $$;

@@ -33,5 +33,6 @@ create table lookalike_waiting (
     primary key (facility_id, lookalike_id)
 );
 create table lookalike_due (
-    bill_id bigint primary key
+    bill_id   bigint primary key,
+    failed_at timestamptz                       -- it could not be looked at then: others go first
 );

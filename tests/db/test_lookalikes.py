@@ -105,6 +105,24 @@ def test_each_bill_once(fresh):
     assert find(fresh) == (1, 0), "a bill that takes another's place has the same pairs"
 
 
+def test_a_bill_that_cannot_be_looked_at(fresh_desk, fresh):
+    """It holds up no other, and is tried again after a minute."""
+    owner = fresh_desk.ledger("visitbill_owner")
+    visits = [fresh_number() for _ in range(3)]
+    for visit in visits:
+        fresh.post(drug(visit, "a"), drug(visit, "b"))
+        fresh.close_now(visit)
+    bad = fresh.value("select visit_id from visit where visit_no = %s", visits[0])
+    owner.ask("create function refuse_one() returns trigger language plpgsql as $$ begin raise 'not today'; end $$")
+    owner.ask(f"create trigger refuse_one before insert on lookalike for each row when (new.visit_id = {bad}) execute function refuse_one()")
+    assert fresh.row("select looked, pairs, failed from lookalikes_find(10)") == (3, 2, 1)
+    assert fresh.row("select looked, pairs, failed from lookalikes_find(10)") == (0, 0, 0)
+    owner.ask("drop trigger refuse_one on lookalike")
+    owner.ask("update lookalike_due set failed_at = now() - interval '2 minutes'")
+    assert fresh.row("select looked, pairs, failed from lookalikes_find(10)") == (1, 1, 0)
+    assert pairs(fresh, visits[0]) == [["a", "b"]]
+
+
 def test_a_person_dismisses_it(ledger, visit):
     ledger.post(drug(visit, "a"), drug(visit, "b"))
     ledger.close_now(visit)
@@ -116,7 +134,7 @@ def test_a_person_dismisses_it(ledger, visit):
     assert pairs(ledger, visit) == [] and pairs(ledger, visit, state="all") == [["a", "b"]]
     one, = [one for one in listed(ledger, "all")["lookalikes"] if one["id"] == id]
     assert (one["state"], one["by"], one["why"]) == ("dismissed", "desk 3", "two doses") and one["at"]
-    ledger.row("select * from lookalike_dismiss(%s, 'another', 'other', '{*}')", id)
+    assert ledger.row("select * from lookalike_dismiss(%s, 'another', 'other', '{*}')", id)[0] == "repeated"
     assert dismiss(ledger, id)[1]["by"] == "desk 3", "the first word stays"
     assert dismiss(ledger, 10 ** 12)[0] == "lookalike_unknown"
 
