@@ -15,7 +15,9 @@ struct lane {
 	struct lane_list aside;		/* could not be done for now; what comes with the same keys is behind it */
 	size_t weight;
 	bool in_flight, is_aside;	/* is_aside: the batch in flight is from there */
+	int64_t answer_us;		/* what a batch has to be done in */
 	int64_t sent_at;		/* of the batch in flight */
+	unsigned given_up;		/* batches in a row that were not answered in their time; 0 once one is done */
 	int64_t not_before;		/* the next batch; monotonic, microseconds */
 	int64_t pause_us, aside_at;	/* how long the next pause is; when what is aside is tried */
 	int64_t moved_at;		/* when a batch was committed, or work came to an idle lane */

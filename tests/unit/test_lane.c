@@ -3,7 +3,10 @@
 
 #include "db/lane.h"
 
-enum { BATCH = 10, HOLD_US = 2000000, LOG = 4000 };
+enum { BATCH = 10, HOLD_US = 2000000, ANSWER_US = 2 * HOLD_US, LOG = 4000 };
+
+/* Nobody else gives a batch up in these tests, unless one says so. */
+static const struct pg_config config = {.answer_ms = ANSWER_US / 1000};
 
 struct item {
 	struct lane_item item;
@@ -78,7 +81,6 @@ static void
 setup(void)
 {
 	static const struct lane_limits limits = {BATCH, HOLD_US};
-	static const struct pg_config config = {0};
 
 	fake_begin();
 	base = turn_base_new();
@@ -295,7 +297,6 @@ static const int places[] = {1, 2, 64, 127, 128, 129, 133, 200, 255, 256};
 START_TEST(one_of_many_is_found)
 {
 	static const struct lane_limits many = {1000, HOLD_US};
-	static const struct pg_config config = {0};
 
 	lane_free(lane);
 	n_fake_pgs = 0;
@@ -719,6 +720,186 @@ START_TEST(who_waits_in_a_queue_that_moves_is_not_told)
 }
 END_TEST
 
+/* ------- a server that does not answer */
+
+/* The lane looks at its watch, and what is due is done. */
+static void
+watch(void)
+{
+	struct timeval once = {0, 120000};
+
+	event_base_loopexit(base, &once);
+	event_base_dispatch(base);
+	fake_turns(base);
+}
+
+static void
+passes(int64_t us)
+{
+	clock_set_for_tests(fake_now += us);
+	watch();
+}
+
+/* Who waits behind a batch that does not come back is told at the hold, and not when it comes back. */
+START_TEST(who_is_behind_a_stuck_batch_is_told)
+{
+	push(1, 1);
+	expect_sent("1");
+	passes(100000);
+	push(2, 2);
+	passes(HOLD_US / 2);
+	push(3, 3);
+	passes(HOLD_US / 2);
+	ck_assert_str_eq(told, "");		/* to the moment */
+	passes(1);
+	ck_assert_str_eq(told, "unavailable:2");
+	expect_sent("1");
+	commits();
+	expect_sent("3");
+	commits();
+	ck_assert_str_eq(told, "unavailable:2 1 3");
+	ck_assert_uint_eq(lane_weight(lane), 0);
+}
+END_TEST
+
+/* A batch that is no slower than usual is none that is stuck, however short the hold. */
+START_TEST(without_a_hold_a_batch_is_waited_for)
+{
+	static const struct lane_limits none = {BATCH, 0};
+
+	lane_free(lane);
+	n_fake_pgs = 0;
+	lane = lane_new(base, &config, "test", &none, &ops, &base);
+	pg = fake_pgs[0];
+	fake_is_ready(pg, true);
+	push(1, 1);
+	expect_sent("1");
+	push(2, 2);
+	passes(300000);
+	ck_assert_str_eq(told, "");
+	commits();
+	expect_sent("2");
+	commits();
+	ck_assert_str_eq(told, "1 2");
+}
+END_TEST
+
+/* hold and answer time as they come, 5 s each, here by the second. */
+static void
+setup_equal_times(void)
+{
+	static const struct lane_limits limits = {100, 5000000};
+	static const struct pg_config brisk = {.answer_ms = 5000};
+
+	lane_free(lane);
+	n_fake_pgs = 0;
+	lane = lane_new(base, &brisk, "test", &limits, &ops, &base);
+	pg = fake_pgs[0];
+	fake_is_ready(pg, true);
+}
+
+static void
+reconnects(void)
+{
+	ck_assert(!lane_is_ready(lane));
+	fake_is_ready(pg, true);
+	fake_turns(base);
+}
+
+/* Commits hang. No try of a line takes longer than the hold, but for the second that a batch has at least. */
+START_TEST(a_batch_after_one_that_was_given_up_has_less_time)
+{
+	setup_equal_times();
+	push(1, 1);
+	expect_sent("1");
+	passes(2000000);
+	push(2, 2);
+	passes(3000000);
+	expect_sent("1");
+	passes(1);				/* its time is over */
+	ck_assert_str_eq(told, "unavailable:1");
+	reconnects();
+	expect_sent("2");			/* it has waited for 3 s */
+	passes(2000000 - 2);
+	expect_sent("2");
+	push(3, 3);
+	passes(3);
+	ck_assert_str_eq(told, "unavailable:1 unavailable:2");
+	reconnects();
+	expect_sent("3");
+	passes(500000);
+	commits();				/* it is over */
+	ck_assert_str_eq(told, "unavailable:1 unavailable:2 3");
+	push(4, 4);
+	expect_sent("4");
+	passes(1000);
+	push(5, 5);
+	passes(5000000 - 1000);
+	expect_sent("4");			/* and a batch has all of its time again */
+	passes(1);
+	reconnects();
+	expect_sent("5");
+	passes(1000000);
+	expect_sent("5");			/* a second at least */
+	passes(1);
+	ck_assert_str_eq(told, "unavailable:1 unavailable:2 3 unavailable:4 unavailable:5");
+}
+END_TEST
+
+/* Given up again and again, only what has just come is sent: a server that takes 3 s a batch by now is found to be back. */
+START_TEST(what_is_slow_is_not_given_up_for_ever)
+{
+	int n = 0;
+
+	setup_equal_times();
+	for (int ms = 0; ms < 12000; ms += 250) {	/* a line four times a second, and nothing is done */
+		push(n + 1, n + 1);
+		n++;
+		passes(250000);
+		if (!lane_is_ready(lane))
+			reconnects();
+		ck_assert_int_le(lane_oldest(lane), 6000000);
+	}
+	ck_assert_uint_gt(strlen(told), 0);
+	told[0] = '\0';
+	for (int ms = 0; ms < 9000; ms += 250) {
+		push(n + 1, n + 1);
+		n++;
+		passes(250000);
+		if (!lane_is_ready(lane))
+			reconnects();
+		if (pg->done != NULL && fake_now - pg->sent_at >= 3000000)
+			commits();
+		ck_assert_int_le(lane_oldest(lane), 6250000);	/* behind a batch, and in one */
+	}
+	fake_turns(base);
+	ck_assert_str_ne(told, "");
+	char last[32];
+	snprintf(last, sizeof(last), " %d", n - 16);
+	ck_assert_ptr_nonnull(strstr(told, last));
+}
+END_TEST
+
+/* A connection that breaks by itself is no server that does not answer. */
+START_TEST(what_breaks_soon_was_not_given_up)
+{
+	setup_equal_times();
+	push(1, 1);
+	expect_sent("1");
+	fake_loses(pg);
+	reconnects();
+	passes(2000000);
+	push(2, 2);
+	passes(3000000);
+	expect_sent("1");
+	passes(1);
+	ck_assert_str_eq(told, "unavailable:1");
+	reconnects();
+	commits();
+	ck_assert_str_eq(told, "unavailable:1 2");
+}
+END_TEST
+
 /* ------- figures */
 
 START_TEST(how_slow_it_is)
@@ -774,6 +955,11 @@ main(void)
 	tcase_add_test(run.tcase, what_is_stuck_survives_the_connection);
 	tcase_add_test(run.tcase, nobody_waits_for_ever);
 	tcase_add_test(run.tcase, who_waits_in_a_queue_that_moves_is_not_told);
+	tcase_add_test(run.tcase, who_is_behind_a_stuck_batch_is_told);
+	tcase_add_test(run.tcase, without_a_hold_a_batch_is_waited_for);
+	tcase_add_test(run.tcase, a_batch_after_one_that_was_given_up_has_less_time);
+	tcase_add_test(run.tcase, what_is_slow_is_not_given_up_for_ever);
+	tcase_add_test(run.tcase, what_breaks_soon_was_not_given_up);
 	tcase_add_test(run.tcase, how_slow_it_is);
 	return check_end(run);
 }
