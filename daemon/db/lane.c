@@ -72,6 +72,7 @@ lane_committed(struct lane *lane)
 
 	lane->retries = 0;
 	lane->given_up = 0;
+	lane_forget_trouble(lane);
 	lane->pause_us = 0;
 	lane->moved_at = clock_monotonic();
 	STAILQ_CONCAT(&done, &lane->flight);
@@ -96,8 +97,9 @@ lane_committed(struct lane *lane)
 
 /* Nobody knows whether it was committed: it is sent again. */
 static void
-lane_lost(struct lane *lane)
+lane_lost(struct lane *lane, const struct pg_outcome *outcome)
 {
+	lane_note_trouble(lane, LANE_STOPPED, lane->sent_at, outcome->message);
 	if (clock_monotonic() - lane->sent_at >= time_us(lane))
 		lane->given_up++;
 	lane_requeue(lane);
@@ -112,7 +114,7 @@ lane_on_done(void *arg, const struct pg_outcome *outcome)
 	if (outcome->verdict == PG_DONE)
 		lane_committed(lane);
 	else if (outcome->verdict == PG_LOST)
-		lane_lost(lane);
+		lane_lost(lane, outcome);
 	else
 		lane_failed(lane, outcome);
 	lane_kick(lane);
@@ -191,6 +193,8 @@ lane_expire(struct lane *lane, int64_t now)
 	if (!lane->in_flight && lane->given_up > 1)
 		before = now - young_us(lane);
 	if (!is_brisk && lane->moved_at < before && !STAILQ_EMPTY(&lane->queue)) {
+		if (!pg_is_ready(lane->pg))
+			lane_note_trouble(lane, LANE_STOPPED, before, "it cannot be reached");
 		give_back(lane, &lane->queue, before);
 		lane->alone_left = lane->split_left = 0;
 	}

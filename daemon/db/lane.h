@@ -54,6 +54,19 @@ bool lane_is_ready(const struct lane *lane);
 size_t lane_weight(const struct lane *lane);	/* queued and in flight */
 /* Has its batch been in flight for so long, or does it send item by item, so that new work should rather go elsewhere? */
 bool lane_is_slow(const struct lane *lane);
+/* Since when the lane has done nothing though it was asked to. Over once a batch is done; forgotten when nobody has asked for a minute. */
+enum lane_trouble_kind {
+	LANE_LOCKED,		/* somebody else has what the items are about: others may be done */
+	LANE_STOPPED,		/* the server cannot, or does not answer: nothing is done */
+	LANE_TROUBLES,
+};
+struct lane_trouble {
+	int64_t lasts_us;	/* 0: none */
+	int64_t quiet_us;	/* since it failed last */
+	const char *why;	/* the database's words; valid until the loop turns */
+};
+struct lane_trouble lane_trouble(const struct lane *lane, enum lane_trouble_kind kind);
+
 /* How long the oldest item has waited, microseconds; 0 where there is none. */
 int64_t lane_oldest(const struct lane *lane);
 

@@ -137,7 +137,11 @@ lane_pause(struct lane *lane, const struct pg_outcome *outcome)
 void
 lane_failed(struct lane *lane, const struct pg_outcome *outcome)
 {
-	switch (pg_cause_of(outcome)) {
+	enum pg_cause cause = pg_cause_of(outcome);
+
+	if (cause != PG_CAUSE_DATA)
+		lane_note_trouble(lane, cause == PG_CAUSE_LOCK ? LANE_LOCKED : LANE_STOPPED, lane->sent_at, outcome->message);
+	switch (cause) {
 	case PG_CAUSE_DATA:
 		lane_split(lane, outcome);
 		break;

@@ -1,8 +1,15 @@
-/* The inside of a lane, shared by lane.c (what is sent when) and lane_failed.c (what becomes of a batch that failed), and by nobody else. */
+/* The inside of a lane, shared by lane.c (what is sent when), lane_failed.c (what becomes of a batch that failed) and lane_trouble.c (since when nothing is
+ * done), and by nobody else. */
 #ifndef VB_DB_LANE_INSIDE_H
 #define VB_DB_LANE_INSIDE_H
 
 #include "lane.h"
+
+/* since: 0: none. last: when it failed last. Monotonic, microseconds. */
+struct lane_trouble_inside {
+	int64_t since, last;
+	char why[200];
+};
 
 struct lane {
 	const char *name;
@@ -26,6 +33,7 @@ struct lane {
 	size_t split_items;		/* while looking for a bad item: batches of at most this many */
 	size_t split_left;		/* items of the failed batch still to go */
 	size_t aside_most;		/* items of what is aside in a batch, at most; 0: any */
+	struct lane_trouble_inside troubles[LANE_TROUBLES];
 };
 
 /* ------- lane_failed.c */
@@ -39,5 +47,12 @@ void lane_requeue(struct lane *lane);
 struct lane_item *lane_take_first(struct lane_list *list);
 /* Takes the items of a key off a list, in order. */
 struct lane_list lane_take_key(struct lane_list *list, uint64_t key);
+
+/* ------- lane_trouble.c */
+
+/* Something was not done; where it is the first time, nothing is since then. why is copied. */
+void lane_note_trouble(struct lane *lane, enum lane_trouble_kind kind, int64_t since, const char *why);
+/* Something was done. */
+void lane_forget_trouble(struct lane *lane);
 
 #endif

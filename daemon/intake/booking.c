@@ -22,6 +22,7 @@ enum {
 	PARK_BYTES = 4096,
 	ROUTES = 4096,		/* a power of two */
 	LOCK_MS = 1000,		/* a batch waits for a visit that somebody else has; then each of its parts goes alone */
+	LEAST_US = 1000000,	/* what fails once is no outage, however short the hold is */
 };
 
 struct booking {
@@ -309,14 +310,30 @@ booking_is_available(const struct booking *b)
 	return false;
 }
 
+const char *
+booking_is_stopped(const struct booking *b)
+{
+	int64_t hold_us = b->core->config->database.hold_ms * 1000 > LEAST_US ? b->core->config->database.hold_ms * 1000 : LEAST_US;
+
+	for (unsigned i = 0; i < b->n_lanes; i++) {
+		struct lane_trouble t = lane_trouble(b->lanes[i], LANE_STOPPED);
+		if (t.lasts_us > hold_us && t.quiet_us <= 2 * hold_us)
+			return t.why;
+	}
+	return NULL;
+}
+
 int64_t
 booking_oldest(const struct booking *b)
 {
 	int64_t oldest = 0;
 
-	for (unsigned i = 0; i < b->n_lanes; i++)
-		if (lane_oldest(b->lanes[i]) > oldest)
-			oldest = lane_oldest(b->lanes[i]);
+	for (unsigned i = 0; i < b->n_lanes; i++) {
+		const int64_t each[] = {lane_oldest(b->lanes[i]), lane_trouble(b->lanes[i], LANE_LOCKED).lasts_us, lane_trouble(b->lanes[i], LANE_STOPPED).lasts_us};
+		for (size_t k = 0; k < sizeof(each) / sizeof(each[0]); k++)
+			if (each[k] > oldest)
+				oldest = each[k];
+	}
 	return oldest;
 }
 

@@ -36,6 +36,7 @@ setup(void)
 {
 	fake_begin();
 	memset(&core, 0, sizeof(core));
+	core.database.answer_ms = 60000;	/* nobody gives a batch up by himself */
 	core.base = turn_base_new();
 	core.metrics = metrics_new();
 	core.shared.turn = turn_new(core.base, core.metrics);
@@ -601,6 +602,83 @@ START_TEST(what_passes_is_no_refusal)
 }
 END_TEST
 
+/* ------- nothing is booked */
+
+/* For longer than the hold, while whoever asks is told to come again: the gauge grows, and it is said why. */
+START_TEST(a_database_that_books_nothing)
+{
+	enum { STEP_MS = 100, EACH_MS = 3000 };
+	int64_t began = 0, waits = 0;
+
+	for (int round = 0; round < 3; round++) {
+		struct message *each = message_new("M");
+		message_line(each, "V1", "A1");
+		submit(each);
+		turns();
+		if (began == 0)
+			began = fake_now;
+		for (int ms = 0; ms < EACH_MS; ms += STEP_MS) {
+			if (fake_pgs[0]->done != NULL)
+				fail_on(0, "53100");
+			ck_assert_int_ge(booking_oldest(b), waits);	/* it never falls */
+			waits = booking_oldest(b);
+			ck_assert_int_eq(booking_is_stopped(b) != NULL, fake_now - began > HOLD_MS * INT64_C(1000));
+			fake_pass(core.base, STEP_MS * INT64_C(1000));
+		}
+		expect_done(each, BOOKING_UNAVAILABLE);
+		message_free(each);
+	}
+	ck_assert_str_eq(booking_is_stopped(b), "the test says so");
+	ck_assert_int_ge(waits, INT64_C(2000) * EACH_MS);
+	message_line(m, "V2", "B1");
+	submit(m);
+	commit(0);
+	expect_done(m, BOOKING_DONE);
+	ck_assert_ptr_null(booking_is_stopped(b));
+	ck_assert_int_eq(booking_oldest(b), 0);
+}
+END_TEST
+
+/* The gauge remembers for a minute; whether it would book by now nobody knows once it was not asked for twice the hold. */
+START_TEST(a_database_that_nobody_asks)
+{
+	message_line(m, "V1", "A1");
+	submit(m);
+	turns();
+	fail_on(0, "53100");
+	ck_assert_ptr_null(booking_is_stopped(b));
+	fake_pass(core.base, INT64_C(2000) * HOLD_MS);		/* it is tried once more and given back */
+	if (fake_pgs[0]->done != NULL)
+		fail_on(0, "53100");
+	fake_pass(core.base, INT64_C(1000) * HOLD_MS);
+	if (fake_pgs[0]->done != NULL)
+		fail_on(0, "53100");
+	expect_done(m, BOOKING_UNAVAILABLE);
+	fake_pass(core.base, INT64_C(2000) * HOLD_MS + 1);
+	ck_assert_ptr_null(booking_is_stopped(b));
+	ck_assert_int_gt(booking_oldest(b), 0);
+	fake_pass(core.base, 60000001);
+	ck_assert_int_eq(booking_oldest(b), 0);
+}
+END_TEST
+
+/* Somebody else has its visit: it grows old, and nothing is wrong with the database. */
+START_TEST(a_visit_that_is_locked_stops_nobody)
+{
+	message_line(m, "V1", "A1");
+	submit(m);
+	turns();
+	for (int ms = 0; ms < 2 * HOLD_MS && m->done == 0; ms += 100) {
+		if (fake_pgs[0]->done != NULL)
+			fail_on(0, "55P03");
+		fake_pass(core.base, 100000);
+	}
+	expect_done(m, BOOKING_UNAVAILABLE);
+	ck_assert_int_ge(booking_oldest(b), INT64_C(1000) * HOLD_MS);
+	ck_assert_ptr_null(booking_is_stopped(b));
+}
+END_TEST
+
 /* ------- which lane */
 
 START_TEST(little_work_is_together)
@@ -721,6 +799,9 @@ main(void)
 	tcase_add_test(run.tcase, a_part_that_the_database_refuses);
 	tcase_add_test(run.tcase, an_event_that_the_database_refuses);
 	tcase_add_test(run.tcase, what_passes_is_no_refusal);
+	tcase_add_test(run.tcase, a_database_that_books_nothing);
+	tcase_add_test(run.tcase, a_database_that_nobody_asks);
+	tcase_add_test(run.tcase, a_visit_that_is_locked_stops_nobody);
 	tcase_add_test(run.tcase, little_work_is_together);
 	tcase_add_test(run.tcase, what_is_a_batch_by_itself_goes_last);
 	tcase_add_test(run.tcase, who_comes_new_goes_around_a_slow_lane);

@@ -900,6 +900,78 @@ START_TEST(what_breaks_soon_was_not_given_up)
 }
 END_TEST
 
+/* ------- since when nothing is done */
+
+static void
+expect_trouble(int64_t locked, int64_t stopped)
+{
+	ck_assert_int_eq(lane_trouble(lane, LANE_LOCKED).lasts_us, locked);
+	ck_assert_int_eq(lane_trouble(lane, LANE_STOPPED).lasts_us, stopped);
+}
+
+/* Since the first batch that failed was sent, until one is done. */
+START_TEST(since_when_nothing_is_done)
+{
+	push(1, 1);
+	expect_sent("1");
+	expect_trouble(0, 0);
+	fake_pass(base, 1000);
+	fails("22003");				/* its own fault */
+	expect_trouble(0, 0);
+	push(2, 2);
+	expect_sent("2");
+	fake_pass(base, 1000);
+	fails("53100");
+	expect_trouble(0, 1000);
+	ck_assert_str_eq(lane_trouble(lane, LANE_STOPPED).why, "the test says so");
+	fake_pass(base, 400000);
+	expect_trouble(0, 401000);
+	ck_assert_int_eq(lane_trouble(lane, LANE_STOPPED).quiet_us, 400000);
+	fails("55P03");
+	expect_trouble(0, 401000);
+	fake_pass(base, 250000);
+	expect_sent("2");
+	expect_trouble(250000, 651000);
+	commits();
+	expect_trouble(0, 0);
+	ck_assert_str_eq(lane_trouble(lane, LANE_STOPPED).why, "");
+}
+END_TEST
+
+START_TEST(nothing_is_done_without_a_connection)
+{
+	fake_is_ready(pg, false);
+	push(1, 1);
+	passes(HOLD_US + 1);
+	ck_assert_str_eq(told, "unavailable:1");
+	expect_trouble(0, HOLD_US);
+	push(2, 2);
+	passes(HOLD_US + 1);
+	expect_trouble(0, 2 * HOLD_US + 1);
+	passes(60000000);
+	expect_trouble(0, 62000000 + HOLD_US + 1);
+	passes(1);
+	expect_trouble(0, 0);			/* nobody asks any more */
+	push(3, 3);
+	passes(HOLD_US + 1);
+	expect_trouble(0, HOLD_US);		/* anew */
+}
+END_TEST
+
+START_TEST(a_connection_that_breaks_does_nothing)
+{
+	push(1, 1);
+	expect_sent("1");
+	fake_pass(base, 5000);
+	fake_loses(pg);
+	expect_trouble(0, 5000);
+	fake_is_ready(pg, true);
+	expect_sent("1");
+	commits();
+	expect_trouble(0, 0);
+}
+END_TEST
+
 /* ------- figures */
 
 START_TEST(how_slow_it_is)
@@ -960,6 +1032,9 @@ main(void)
 	tcase_add_test(run.tcase, a_batch_after_one_that_was_given_up_has_less_time);
 	tcase_add_test(run.tcase, what_is_slow_is_not_given_up_for_ever);
 	tcase_add_test(run.tcase, what_breaks_soon_was_not_given_up);
+	tcase_add_test(run.tcase, since_when_nothing_is_done);
+	tcase_add_test(run.tcase, nothing_is_done_without_a_connection);
+	tcase_add_test(run.tcase, a_connection_that_breaks_does_nothing);
 	tcase_add_test(run.tcase, how_slow_it_is);
 	return check_end(run);
 }
