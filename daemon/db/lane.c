@@ -72,7 +72,7 @@ lane_committed(struct lane *lane)
 
 	lane->retries = 0;
 	lane->given_up = 0;
-	lane_forget_trouble(lane);
+	lane->trouble.since = 0;
 	lane->pause_us = 0;
 	lane->moved_at = clock_monotonic();
 	STAILQ_CONCAT(&done, &lane->flight);
@@ -82,6 +82,7 @@ lane_committed(struct lane *lane)
 	}
 	lane->weight -= weight;
 	if (lane->is_aside) {
+		lane_forget_locked(lane, STAILQ_FIRST(&done)->key);
 		lane->aside_at = 0;	/* where one could be done, the others may be */
 		lane->aside_most = 0;
 	} else {
@@ -99,7 +100,7 @@ lane_committed(struct lane *lane)
 static void
 lane_lost(struct lane *lane, const struct pg_outcome *outcome)
 {
-	lane_note_trouble(lane, LANE_STOPPED, lane->sent_at, outcome->message);
+	lane_note_trouble(lane, lane->sent_at, outcome->message);
 	if (clock_monotonic() - lane->sent_at >= time_us(lane))
 		lane->given_up++;
 	lane_requeue(lane);
@@ -194,7 +195,7 @@ lane_expire(struct lane *lane, int64_t now)
 		before = now - young_us(lane);
 	if (!is_brisk && lane->moved_at < before && !STAILQ_EMPTY(&lane->queue)) {
 		if (!pg_is_ready(lane->pg))
-			lane_note_trouble(lane, LANE_STOPPED, before, "it cannot be reached");
+			lane_note_trouble(lane, before, "it cannot be reached");
 		give_back(lane, &lane->queue, before);
 		lane->alone_left = lane->split_left = 0;
 	}
@@ -261,6 +262,9 @@ lane_on_watch(evutil_socket_t fd, short events, void *arg)
 	if (lane->in_flight)
 		pg_give_up(lane->pg, time_us(lane));
 	lane_dispatch(lane);
+	/* not what is left of a failed batch: that is counted */
+	if (lane->ops->slow != NULL && lane->in_flight && lane_is_slow(lane) && lane->alone_left + lane->split_left == 0 && !STAILQ_EMPTY(&lane->queue))
+		lane->ops->slow(lane->ctx);
 }
 
 struct lane *
@@ -297,16 +301,34 @@ lane_free(struct lane *lane)
 }
 
 void
+lane_put(struct lane *lane, struct lane_item *item)
+{
+	bool waits = has_key(&lane->aside, item->key) || (lane->in_flight && lane->is_aside && has_key(&lane->flight, item->key));
+
+	if (lane->weight == 0)
+		lane->moved_at = clock_monotonic();
+	lane->weight += item->weight;
+	STAILQ_INSERT_TAIL(waits || lane_is_locked(lane, item->key) ? &lane->aside : &lane->queue, item, link);
+	lane_kick(lane);
+}
+
+void
 lane_push(struct lane *lane, struct lane_item *item)
 {
-	bool waits = !STAILQ_EMPTY(&lane->aside) && has_key(&lane->aside, item->key);
-
 	item->queued_at = clock_monotonic();
-	if (lane->weight == 0)
-		lane->moved_at = item->queued_at;
-	lane->weight += item->weight;
-	STAILQ_INSERT_TAIL(waits || (lane->in_flight && lane->is_aside && has_key(&lane->flight, item->key)) ? &lane->aside : &lane->queue, item, link);
-	lane_kick(lane);
+	lane_put(lane, item);
+}
+
+struct lane_list
+lane_take_queue(struct lane *lane)
+{
+	struct lane_list queue = STAILQ_HEAD_INITIALIZER(queue);
+	const struct lane_item *i;
+
+	STAILQ_CONCAT(&queue, &lane->queue);
+	STAILQ_FOREACH(i, &queue, link)
+		lane->weight -= i->weight;
+	return queue;
 }
 
 bool

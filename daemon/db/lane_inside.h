@@ -1,9 +1,17 @@
-/* The inside of a lane, shared by lane.c (what is sent when), lane_failed.c (what becomes of a batch that failed) and lane_trouble.c (since when nothing is
- * done), and by nobody else. */
+/* The inside of a lane, shared by lane.c (what is sent when), lane_failed.c (what becomes of a batch that failed), lane_locked.c (which keys were set
+ * aside) and lane_trouble.c (since when nothing is done), and by nobody else. */
 #ifndef VB_DB_LANE_INSIDE_H
 #define VB_DB_LANE_INSIDE_H
 
 #include "lane.h"
+
+enum { LANE_LOCKED_MAX = 64, LANE_FORGOTTEN_US = 60000000 };	/* who was told to come again may take this long to do so */
+
+/* A key that was set aside. until: when it is forgotten; 0, or in the past: no entry. Monotonic, microseconds. */
+struct lane_locked {
+	uint64_t key;
+	int64_t since, until;
+};
 
 /* since: 0: none. last: when it failed last. Monotonic, microseconds. */
 struct lane_trouble_inside {
@@ -33,7 +41,9 @@ struct lane {
 	size_t split_items;		/* while looking for a bad item: batches of at most this many */
 	size_t split_left;		/* items of the failed batch still to go */
 	size_t aside_most;		/* items of what is aside in a batch, at most; 0: any */
-	struct lane_trouble_inside troubles[LANE_TROUBLES];
+	struct lane_trouble_inside trouble;
+	struct lane_locked locked[LANE_LOCKED_MAX];
+	int64_t locked_until;		/* the last of them */
 };
 
 /* ------- lane_failed.c */
@@ -48,11 +58,15 @@ struct lane_item *lane_take_first(struct lane_list *list);
 /* Takes the items of a key off a list, in order. */
 struct lane_list lane_take_key(struct lane_list *list, uint64_t key);
 
+/* ------- lane_locked.c */
+
+/* The key was set aside; where it is not known yet, it has not been done since then. */
+void lane_remember_locked(struct lane *lane, uint64_t key, int64_t since);
+void lane_forget_locked(struct lane *lane, uint64_t key);
+
 /* ------- lane_trouble.c */
 
 /* Something was not done; where it is the first time, nothing is since then. why is copied. */
-void lane_note_trouble(struct lane *lane, enum lane_trouble_kind kind, int64_t since, const char *why);
-/* Something was done. */
-void lane_forget_trouble(struct lane *lane);
+void lane_note_trouble(struct lane *lane, int64_t since, const char *why);
 
 #endif

@@ -745,6 +745,128 @@ START_TEST(who_comes_new_goes_around_a_slow_lane)
 }
 END_TEST
 
+/* The lanes look at their watches. */
+static void
+watched(void)
+{
+	struct timeval once = {0, 120000};
+
+	event_base_loopexit(core.base, &once);
+	event_base_dispatch(core.base);
+	turns();
+}
+
+/* Who had come before anybody knew that the batch waits for something goes to the other lane, but for whose visit is in that batch, and once only. */
+START_TEST(who_is_queued_after_a_slow_batch_goes_around_it)
+{
+	struct message *same = message_new("M2"), *two = message_new("M3"), *next = message_new("M4");
+
+	message_line(m, "V1", "A1");
+	submit(m);
+	expect_on(0, "one[A1]");
+	message_line(two, "V2", "B1");
+	submit(two);
+	message_line(same, "V1", "A2");
+	submit(same);
+	expect_on(1, "");
+	fake_pass(core.base, 300000);
+	watched();
+	expect_on(1, "");			/* not yet slow */
+	fake_pass(core.base, 1);
+	watched();
+	expect_on(1, "one[B1]");
+	message_line(next, "V2", "B3");		/* behind those of its visit */
+	submit(next);
+	commit(0);
+	expect_done(m, BOOKING_DONE);
+	expect_on(0, "one[A2]");		/* it has waited for the first of its visit */
+	commit(0);
+	fake_pass(core.base, 300001);
+	watched();
+	expect_on(0, "");
+	commit(1);
+	expect_on(1, "one[B3]");
+	commit(1);
+	expect_done(same, BOOKING_DONE);
+	expect_done(two, BOOKING_DONE);
+	expect_done(next, BOOKING_DONE);
+	message_free(same);
+	message_free(two);
+	message_free(next);
+}
+END_TEST
+
+/* Lanes that are slow by turns would hand it to and fro. */
+START_TEST(who_has_gone_around_stays)
+{
+	static char sources[BATCH_LINES + 1][8];
+	struct message *large = message_new("M2"), *small = message_new("M3"), *second = message_new("M4");
+
+	message_line(m, "V1", "A1");
+	submit(m);
+	expect_on(0, "one[A1]");
+	message_line(small, "V2", "B1");
+	submit(small);
+	fake_pass(core.base, 200000);
+	for (int i = 0; i <= BATCH_LINES; i++) {
+		snprintf(sources[i], sizeof(sources[i]), "C%d", i);
+		message_line(large, "V3", sources[i]);
+		message_line(second, "V4", sources[i]);
+	}
+	submit(large);
+	submit(second);
+	turns();
+	fake_pass(core.base, 100001);
+	watched();				/* from the first lane to behind the large one */
+	commit(0);
+	expect_on(0, "");
+	fake_pass(core.base, 200000);
+	watched();				/* and not back; a batch by itself does not move at all */
+	expect_on(0, "");
+	commit(1);
+	expect_done(large, BOOKING_DONE);
+	commit(1);
+	expect_done(second, BOOKING_DONE);
+	expect_on(1, "one[B1]");
+	commit(1);
+	expect_done(small, BOOKING_DONE);
+	message_free(large);
+	message_free(small);
+	message_free(second);
+}
+END_TEST
+
+/* A visit that was locked a while ago comes to the lane that knows it, also where that one has more to do. */
+START_TEST(who_was_locked_comes_to_the_lane_that_knows)
+{
+	struct message *first = message_new("M2"), *again = message_new("M3");
+
+	message_line(first, "V1", "A1");
+	submit(first);
+	expect_on(0, "one[A1]");
+	fake_pass(core.base, 400000);
+	message_line(m, "V2", "B1");
+	submit(m);
+	expect_on(1, "one[B1]");
+	fail_on(1, "55P03");
+	commit(0);
+	for (int ms = 0; ms < 2 * HOLD_MS && m->done == 0; ms += 100) {
+		if (fake_pgs[1]->done != NULL)
+			fail_on(1, "55P03");
+		fake_pass(core.base, 100000);
+	}
+	expect_done(m, BOOKING_UNAVAILABLE);
+	message_line(again, "V2", "B1");
+	submit(again);
+	fake_pass(core.base, 250000);
+	expect_on(0, "");
+	commit(1);
+	expect_done(again, BOOKING_DONE);
+	message_free(first);
+	message_free(again);
+}
+END_TEST
+
 /* ------- whose visits */
 
 START_TEST(a_feed_books_at_its_own_facility)
@@ -805,6 +927,9 @@ main(void)
 	tcase_add_test(run.tcase, little_work_is_together);
 	tcase_add_test(run.tcase, what_is_a_batch_by_itself_goes_last);
 	tcase_add_test(run.tcase, who_comes_new_goes_around_a_slow_lane);
+	tcase_add_test(run.tcase, who_is_queued_after_a_slow_batch_goes_around_it);
+	tcase_add_test(run.tcase, who_has_gone_around_stays);
+	tcase_add_test(run.tcase, who_was_locked_comes_to_the_lane_that_knows);
 	tcase_add_test(run.tcase, a_feed_books_at_its_own_facility);
 	return check_end(run);
 }

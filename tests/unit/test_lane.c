@@ -75,7 +75,16 @@ failed(void *ctx, struct lane_item *i, enum lane_failure why, const char *messag
 	free(i);
 }
 
-static const struct lane_ops ops = {send_batch, done, failed};
+static unsigned slow_calls;
+
+static void
+slow(void *ctx)
+{
+	ck_assert_ptr_eq(ctx, &base);
+	slow_calls++;
+}
+
+static const struct lane_ops ops = {send_batch, done, failed, slow};
 
 static void
 setup(void)
@@ -170,6 +179,24 @@ serve(int bad, const char *sqlstate)
 			commits();
 	}
 	return n;
+}
+
+/* The lane looks at its watch, and what is due is done. */
+static void
+watch(void)
+{
+	struct timeval once = {0, 120000};
+
+	event_base_loopexit(base, &once);
+	event_base_dispatch(base);
+	fake_turns(base);
+}
+
+static void
+passes(int64_t us)
+{
+	clock_set_for_tests(fake_now += us);
+	watch();
 }
 
 /* ------- one batch in flight */
@@ -645,6 +672,125 @@ START_TEST(what_is_stuck_has_a_batch_its_weight)
 }
 END_TEST
 
+/* It was told to come again, and does: nobody waits with it for what is known. */
+START_TEST(who_was_stuck_is_remembered)
+{
+	push(1, 2);
+	expect_sent("1 2");
+	fake_pass(base, 1000);
+	fails("55P03");
+	expect_sent("1");
+	fails("55P03");
+	expect_sent("2");
+	commits();
+	for (int i = 0; i < 12 && lane_weight(lane) > 0; i++) {
+		fake_pass(base, HOLD_US / 8);
+		serve(1, "55P03");
+	}
+	ck_assert_str_eq(told, "2 unavailable:1");
+	ck_assert(lane_is_locked(lane, 1) && !lane_is_locked(lane, 2));
+	ck_assert_int_ge(lane_locked_us(lane), HOLD_US);	/* also while it is not there */
+	fake_pass(base, 30000000);
+	push_heavy(11, 1, 1);			/* it comes again, and others with it */
+	push(3, 4);
+	expect_sent("11");
+	ck_assert(is_brief());
+	fails("55P03");
+	expect_sent("3 4");
+	ck_assert(!is_brief());
+	commits();
+	fake_pass(base, 250000);
+	expect_sent("11");
+	commits();
+	ck_assert(!lane_is_locked(lane, 1));
+	ck_assert_int_eq(lane_locked_us(lane), 0);
+	push_heavy(21, 1, 1);
+	push(5, 5);
+	expect_sent("21 5");			/* as all others */
+	commits();
+	ck_assert_str_eq(told, "2 unavailable:1 3 4 11 21 5");
+}
+END_TEST
+
+START_TEST(who_was_stuck_is_forgotten)
+{
+	push(1, 1);
+	expect_sent("1");
+	fails("55P03");
+	fake_pass(base, HOLD_US + 1);
+	ck_assert_str_eq(told, "unavailable:1");
+	fake_pass(base, 60000000 - HOLD_US - 2);
+	ck_assert(lane_is_locked(lane, 1));
+	ck_assert_int_eq(lane_locked_us(lane), 60000000 - 1);
+	fake_pass(base, 1);
+	ck_assert(!lane_is_locked(lane, 1));
+	ck_assert_int_eq(lane_locked_us(lane), 0);
+}
+END_TEST
+
+/* As many as there is room for: whoever failed longest ago is forgotten first. */
+START_TEST(only_so_many_are_remembered)
+{
+	for (int i = 1; i <= 65; i++) {
+		push(i, i);
+		fake_turns(base);
+		while (pg->done != NULL)
+			fails("55P03");
+		fake_pass(base, 1);
+	}
+	ck_assert(!lane_is_locked(lane, 1));
+	for (uint64_t key = 2; key <= 65; key++)
+		ck_assert(lane_is_locked(lane, key));
+	push(101, 101);
+	expect_sent("101");
+	commits();
+	fake_pass(base, HOLD_US + 1);
+	ck_assert_uint_eq(lane_weight(lane), 0);
+}
+END_TEST
+
+/* What is queued after a slow batch can be taken elsewhere; what is left of a failed one is sent here. */
+START_TEST(who_waits_after_a_slow_batch)
+{
+	slow_calls = 0;
+	push(1, 1);
+	expect_sent("1");
+	passes(300001);
+	ck_assert_uint_eq(slow_calls, 0);	/* nobody waits */
+	push(2, 3);
+	passes(1);
+	ck_assert_uint_gt(slow_calls, 0);
+	int64_t waited = lane_oldest(lane);
+	struct lane_list queue = lane_take_queue(lane);
+	ck_assert_uint_eq(lane_weight(lane), 1);
+	struct lane_item *i;
+	while ((i = STAILQ_FIRST(&queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&queue, link);
+		fake_pass(base, 1000);
+		lane_put(lane, i);
+	}
+	ck_assert_uint_eq(lane_weight(lane), 3);
+	ck_assert_int_eq(lane_oldest(lane), waited + 2000);	/* it has waited all the time */
+	commits();
+	expect_sent("2 3");
+	fails("55P03");
+	expect_sent("2");
+	push(4, 4);
+	slow_calls = 0;
+	passes(400000);
+	ck_assert_uint_eq(slow_calls, 0);
+	commits();
+	expect_sent("3");
+	commits();
+	expect_sent("4");
+	passes(300000);
+	push(5, 5);
+	ck_assert_uint_eq(slow_calls, 0);	/* not yet slow */
+	commits();
+	commits();
+}
+END_TEST
+
 /* ------- a connection that breaks */
 
 START_TEST(what_was_in_flight_is_sent_again_first)
@@ -721,24 +867,6 @@ START_TEST(who_waits_in_a_queue_that_moves_is_not_told)
 END_TEST
 
 /* ------- a server that does not answer */
-
-/* The lane looks at its watch, and what is due is done. */
-static void
-watch(void)
-{
-	struct timeval once = {0, 120000};
-
-	event_base_loopexit(base, &once);
-	event_base_dispatch(base);
-	fake_turns(base);
-}
-
-static void
-passes(int64_t us)
-{
-	clock_set_for_tests(fake_now += us);
-	watch();
-}
 
 /* Who waits behind a batch that does not come back is told at the hold, and not when it comes back. */
 START_TEST(who_is_behind_a_stuck_batch_is_told)
@@ -905,8 +1033,8 @@ END_TEST
 static void
 expect_trouble(int64_t locked, int64_t stopped)
 {
-	ck_assert_int_eq(lane_trouble(lane, LANE_LOCKED).lasts_us, locked);
-	ck_assert_int_eq(lane_trouble(lane, LANE_STOPPED).lasts_us, stopped);
+	ck_assert_int_eq(lane_locked_us(lane), locked);
+	ck_assert_int_eq(lane_trouble(lane).lasts_us, stopped);
 }
 
 /* Since the first batch that failed was sent, until one is done. */
@@ -923,10 +1051,10 @@ START_TEST(since_when_nothing_is_done)
 	fake_pass(base, 1000);
 	fails("53100");
 	expect_trouble(0, 1000);
-	ck_assert_str_eq(lane_trouble(lane, LANE_STOPPED).why, "the test says so");
+	ck_assert_str_eq(lane_trouble(lane).why, "the test says so");
 	fake_pass(base, 400000);
 	expect_trouble(0, 401000);
-	ck_assert_int_eq(lane_trouble(lane, LANE_STOPPED).quiet_us, 400000);
+	ck_assert_int_eq(lane_trouble(lane).quiet_us, 400000);
 	fails("55P03");
 	expect_trouble(0, 401000);
 	fake_pass(base, 250000);
@@ -934,7 +1062,7 @@ START_TEST(since_when_nothing_is_done)
 	expect_trouble(250000, 651000);
 	commits();
 	expect_trouble(0, 0);
-	ck_assert_str_eq(lane_trouble(lane, LANE_STOPPED).why, "");
+	ck_assert_str_eq(lane_trouble(lane).why, "");
 }
 END_TEST
 
@@ -1023,6 +1151,10 @@ main(void)
 	tcase_add_test(run.tcase, two_are_stuck);
 	tcase_add_test(run.tcase, a_refused_one_among_the_stuck);
 	tcase_add_test(run.tcase, what_is_stuck_has_a_batch_its_weight);
+	tcase_add_test(run.tcase, who_was_stuck_is_remembered);
+	tcase_add_test(run.tcase, who_was_stuck_is_forgotten);
+	tcase_add_test(run.tcase, only_so_many_are_remembered);
+	tcase_add_test(run.tcase, who_waits_after_a_slow_batch);
 	tcase_add_test(run.tcase, what_was_in_flight_is_sent_again_first);
 	tcase_add_test(run.tcase, what_is_stuck_survives_the_connection);
 	tcase_add_test(run.tcase, nobody_waits_for_ever);
