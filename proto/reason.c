@@ -70,7 +70,7 @@ static const struct reason reasons[] = {
 	{"batch_too_large", DATATYPE, 413, false, "too many messages in one frame"},
 	{"certificate_required", UNKNOWN_KEY, 403, false, "the feed is accepted with its client certificate only"},
 	{"feed_mismatch", UNKNOWN_KEY, 403, false, "the sender named in the message is not the one of the connection"},
-	{"unavailable", INTERNAL, 503, true, "the database cannot be reached; send again"},
+	{"unavailable", INTERNAL, 503, true, "the database does not do it now; send again"},
 	{"busy", INTERNAL, 503, true, "too much is in work; send again"},
 	{"internal", INTERNAL, 500, false, "something went wrong on our side"},
 	/* the request */

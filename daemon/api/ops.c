@@ -19,11 +19,20 @@ void
 api_get_readyz(struct call *c)
 {
 	const struct core *core = c->core;
-	bool ready = core->configured && tokens_are_known(core->tokens) && pool_is_ready(core->pool) && booking_is_available(core->booking)
-	    && health_is_good(core->health) && !core->draining;
+	const char *stopped = booking_is_stopped(core->booking);
+	struct view why_not = VIEW_NONE;
 
-	http_reply(c->request, ready ? 200 : 503, "text/plain", ready ? NULL : "Retry-After: 2\r\n", ready ? VIEW_LITERAL("ready\n")
-	    : c->core->draining ? VIEW_LITERAL("draining\n") : VIEW_LITERAL("waiting for the database\n"));
+	if (core->draining)
+		why_not = VIEW_LITERAL("draining\n");
+	else if (stopped != NULL)
+		why_not = view_of(arena_printf(c->arena, "the database books no lines: %s\n", stopped));
+	else if (!core->configured || !tokens_are_known(core->tokens) || !pool_is_ready(core->pool) || !booking_is_available(core->booking)
+	    || !health_is_good(core->health))
+		why_not = VIEW_LITERAL("the database does not book now\n");
+	if (why_not.p == NULL)
+		http_reply(c->request, 200, "text/plain", NULL, VIEW_LITERAL("ready\n"));
+	else
+		http_reply(c->request, 503, "text/plain", "Retry-After: 2\r\n", why_not);
 }
 
 static void
@@ -40,10 +49,10 @@ reply_metrics(struct call *c)
 	FILE *out = open_memstream(&text, &n);
 	struct core *core = c->core;
 
-	health_report(core->health);
+	health_report(core->health, booking_is_stopped(core->booking) == NULL);
 	set_gauge(core, "visitbill_database_connections", "Ready connections of the pool.", "", pool_ready_count(core->pool));
 	set_gauge(core, "visitbill_queue_lines", "Lines and events in work.", "", (int64_t)booking_weight(core->booking));
-	set_gauge(core, "visitbill_oldest_line_seconds", "How long the oldest line or event in work has waited.", "", booking_oldest(core->booking));
+	set_gauge(core, "visitbill_oldest_line_seconds", "How long the oldest line or event has waited, or nothing was booked though it was to be.", "", booking_oldest(core->booking));
 	set_gauge(core, "visitbill_queue_calls", "Database calls in flight outside the lanes.", "", (int64_t)pool_depth(core->pool));
 	set_gauge(core, "visitbill_memory_bytes", "Memory that peers cause: frames, bodies, messages in work, output.", "of=\"all\"", (int64_t)core->budget.used);
 	set_gauge(core, "visitbill_memory_bytes", "", "of=\"strangers\"", (int64_t)core->budget.strangers_used);

@@ -104,7 +104,7 @@ captures_failed(void *ctx, struct lane_item *i, enum lane_failure why, const cha
 struct captures *
 captures_new(struct core *core)
 {
-	static const struct lane_ops ops = {captures_send, captures_done, captures_failed};
+	static const struct lane_ops ops = {captures_send, captures_done, captures_failed, NULL};
 	struct captures *c = memory_new(sizeof(*c));
 	const struct config *config = core->config;
 	struct pg_config pg = core->database;

@@ -70,7 +70,7 @@ health_new(struct core *core)
 	struct timeval every = {1, 0};
 
 	h->core = core;
-	h->up = metrics_series(core->metrics, "visitbill_database_up", METRIC_GAUGE, "1 while the database commits.", "");
+	h->up = metrics_series(core->metrics, "visitbill_database_up", METRIC_GAUGE, "1 while the database commits and books lines.", "");
 	h->age = metrics_series(core->metrics, "visitbill_heartbeat_age_seconds", METRIC_GAUGE, "Since the last heartbeat that was committed.", "");
 	h->timer = event_new(core->base, -1, EV_PERSIST, on_timer, h);
 	event_add(h->timer, &every);
@@ -99,13 +99,13 @@ health_is_good(const struct health *h)
 }
 
 void
-health_report(struct health *h)
+health_report(struct health *h, bool books)
 {
 	const struct core *core = h->core;
 	char labels[200];
 
 	health_judge(h);
-	metric_set(h->up, h->is_good && pool_is_ready(core->pool));
+	metric_set(h->up, h->is_good && pool_is_ready(core->pool) && books);
 	metric_set(h->age, h->beat_at > 0 ? clock_monotonic() - h->beat_at : 0);
 	metrics_reset(core->metrics, "visitbill_database_server");
 	for (size_t i = 0; i < servers_count(core->servers); i++) {

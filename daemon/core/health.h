@@ -14,7 +14,7 @@ void health_free(struct health *h);
 void health_begin(struct health *h);
 /* Does it commit? Late by the hold it does not. */
 bool health_is_good(const struct health *h);
-/* Brings the gauges up to date: before a scrape. */
-void health_report(struct health *h);
+/* Brings the gauges up to date, before a scrape. books: are lines booked, where there are any? A beat is small, and may have room where they have none. */
+void health_report(struct health *h, bool books);
 
 #endif

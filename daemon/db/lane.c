@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-enum { WATCH_MS = 100, SLOW_US = 300000 };
+enum { WATCH_MS = 100, SLOW_US = 300000, LEAST_US = 1000000 };
 
 #define BRIEF_MS "50"			/* how long an item that is alone waits for a lock */
 
@@ -21,6 +21,40 @@ has_key(const struct lane_list *list, uint64_t key)
 		if (i->key == key)
 			return true;
 	return false;
+}
+
+/* How long an item may have waited that is still sent to a server that was given up again and again. */
+static int64_t
+young_us(const struct lane *lane)
+{
+	return lane->limits.hold_us / 2 < LEAST_US ? lane->limits.hold_us / 2 : LEAST_US;
+}
+
+static int64_t
+waited_us(const struct lane_list *list, int64_t now)
+{
+	const struct lane_item *i;
+	int64_t oldest = now;
+
+	STAILQ_FOREACH(i, list, link)
+		if (i->queued_at < oldest)
+			oldest = i->queued_at;
+	return now - oldest;
+}
+
+/* How long the batch in flight may take. After one that was given up it is what is left of the hold, so that nobody waits for two of them; not always, for
+ * on a server that is merely slow nothing would ever be done. */
+static int64_t
+time_us(const struct lane *lane)
+{
+	int64_t left;
+
+	if (lane->given_up == 0)
+		return lane->answer_us;
+	left = lane->limits.hold_us - waited_us(&lane->flight, lane->sent_at);
+	if (left < LEAST_US)
+		left = LEAST_US;
+	return left < lane->answer_us ? left : lane->answer_us;
 }
 
 static void lane_kick(struct lane *lane);
@@ -37,6 +71,8 @@ lane_committed(struct lane *lane)
 	int64_t took_us = clock_monotonic() - lane->sent_at;
 
 	lane->retries = 0;
+	lane->given_up = 0;
+	lane->trouble.since = 0;
 	lane->pause_us = 0;
 	lane->moved_at = clock_monotonic();
 	STAILQ_CONCAT(&done, &lane->flight);
@@ -46,6 +82,7 @@ lane_committed(struct lane *lane)
 	}
 	lane->weight -= weight;
 	if (lane->is_aside) {
+		lane_forget_locked(lane, STAILQ_FIRST(&done)->key);
 		lane->aside_at = 0;	/* where one could be done, the others may be */
 		lane->aside_most = 0;
 	} else {
@@ -59,6 +96,16 @@ lane_committed(struct lane *lane)
 	lane->ops->done(lane->ctx, &done, took_us);
 }
 
+/* Nobody knows whether it was committed: it is sent again. */
+static void
+lane_lost(struct lane *lane, const struct pg_outcome *outcome)
+{
+	lane_note_trouble(lane, lane->sent_at, outcome->message);
+	if (clock_monotonic() - lane->sent_at >= time_us(lane))
+		lane->given_up++;
+	lane_requeue(lane);
+}
+
 static void
 lane_on_done(void *arg, const struct pg_outcome *outcome)
 {
@@ -68,7 +115,7 @@ lane_on_done(void *arg, const struct pg_outcome *outcome)
 	if (outcome->verdict == PG_DONE)
 		lane_committed(lane);
 	else if (outcome->verdict == PG_LOST)
-		lane_requeue(lane);
+		lane_lost(lane, outcome);
 	else
 		lane_failed(lane, outcome);
 	lane_kick(lane);
@@ -133,16 +180,22 @@ give_back(struct lane *lane, struct lane_list *list, int64_t before)
 	}
 }
 
-/* What has waited for too long is given back before anything is tried again: what is aside by itself; what is queued where nothing at all was done
- * meanwhile. */
+/* What has waited for too long is given back before anything is tried again, and while a batch is in flight that may never come back: what is aside by
+ * itself; what is queued where nothing at all was done meanwhile. */
 static void
 lane_expire(struct lane *lane, int64_t now)
 {
 	int64_t before = now - lane->limits.hold_us;
+	bool is_brisk = lane->in_flight && now - lane->sent_at <= SLOW_US;	/* however short the hold is, a batch is no outage */
 
 	if (!STAILQ_EMPTY(&lane->aside))
 		give_back(lane, &lane->aside, before);
-	if (lane->moved_at < before && !STAILQ_EMPTY(&lane->queue)) {
+	/* given up twice in a row, it will not be done at once the third time: only what is young is sent, so that it has nearly all of the hold */
+	if (!lane->in_flight && lane->given_up > 1)
+		before = now - young_us(lane);
+	if (!is_brisk && lane->moved_at < before && !STAILQ_EMPTY(&lane->queue)) {
+		if (!pg_is_ready(lane->pg))
+			lane_note_trouble(lane, before, "it cannot be reached");
 		give_back(lane, &lane->queue, before);
 		lane->alone_left = lane->split_left = 0;
 	}
@@ -154,9 +207,9 @@ lane_dispatch(struct lane *lane)
 	static const struct pg_param brief = {VIEW_LITERAL(BRIEF_MS), false};
 	int64_t now = clock_monotonic();
 
+	lane_expire(lane, now);
 	if (lane->in_flight)
 		return;
-	lane_expire(lane, now);
 	bool aside_due = !STAILQ_EMPTY(&lane->aside) && now >= lane->aside_at;
 	if ((!aside_due && STAILQ_EMPTY(&lane->queue)) || now < lane->not_before || !pg_is_ready(lane->pg))
 		return;
@@ -203,8 +256,15 @@ lane_on_state(void *arg, bool ready)
 static void
 lane_on_watch(evutil_socket_t fd, short events, void *arg)
 {
+	struct lane *lane = arg;
+
 	(void)fd, (void)events;
-	lane_dispatch(arg);
+	if (lane->in_flight)
+		pg_give_up(lane->pg, time_us(lane));
+	lane_dispatch(lane);
+	/* not what is left of a failed batch: that is counted */
+	if (lane->ops->slow != NULL && lane->in_flight && lane_is_slow(lane) && lane->alone_left + lane->split_left == 0 && !STAILQ_EMPTY(&lane->queue))
+		lane->ops->slow(lane->ctx);
 }
 
 struct lane *
@@ -216,6 +276,7 @@ lane_new(struct event_base *base, const struct pg_config *config, const char *na
 
 	lane->name = name;
 	lane->limits = *limits;
+	lane->answer_us = config->answer_ms * 1000;
 	lane->ops = ops;
 	lane->ctx = ctx;
 	STAILQ_INIT(&lane->queue);
@@ -240,16 +301,34 @@ lane_free(struct lane *lane)
 }
 
 void
+lane_put(struct lane *lane, struct lane_item *item)
+{
+	bool waits = has_key(&lane->aside, item->key) || (lane->in_flight && lane->is_aside && has_key(&lane->flight, item->key));
+
+	if (lane->weight == 0)
+		lane->moved_at = clock_monotonic();
+	lane->weight += item->weight;
+	STAILQ_INSERT_TAIL(waits || lane_is_locked(lane, item->key) ? &lane->aside : &lane->queue, item, link);
+	lane_kick(lane);
+}
+
+void
 lane_push(struct lane *lane, struct lane_item *item)
 {
-	bool waits = !STAILQ_EMPTY(&lane->aside) && has_key(&lane->aside, item->key);
-
 	item->queued_at = clock_monotonic();
-	if (lane->weight == 0)
-		lane->moved_at = item->queued_at;
-	lane->weight += item->weight;
-	STAILQ_INSERT_TAIL(waits || (lane->in_flight && lane->is_aside && has_key(&lane->flight, item->key)) ? &lane->aside : &lane->queue, item, link);
-	lane_kick(lane);
+	lane_put(lane, item);
+}
+
+struct lane_list
+lane_take_queue(struct lane *lane)
+{
+	struct lane_list queue = STAILQ_HEAD_INITIALIZER(queue);
+	const struct lane_item *i;
+
+	STAILQ_CONCAT(&queue, &lane->queue);
+	STAILQ_FOREACH(i, &queue, link)
+		lane->weight -= i->weight;
+	return queue;
 }
 
 bool
@@ -274,13 +353,10 @@ int64_t
 lane_oldest(const struct lane *lane)
 {
 	const struct lane_list *lists[] = {&lane->flight, &lane->aside, &lane->queue};
-	int64_t now = clock_monotonic(), oldest = now;
+	int64_t now = clock_monotonic(), oldest = 0;
 
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		const struct lane_item *item;
-		STAILQ_FOREACH(item, lists[i], link)
-			if (item->queued_at < oldest)
-				oldest = item->queued_at;
-	}
-	return now - oldest;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (waited_us(lists[i], now) > oldest)
+			oldest = waited_us(lists[i], now);
+	return oldest;
 }

@@ -67,6 +67,7 @@ lane_set_aside(struct lane *lane, const struct pg_outcome *outcome)
 
 	size_t taken = list_count(&more) + 1;
 
+	lane_remember_locked(lane, STAILQ_FIRST(&lane->flight)->key, lane->sent_at);
 	lane->retries = 0;
 	STAILQ_CONCAT(&lane->aside, &lane->flight);
 	STAILQ_CONCAT(&lane->aside, &more);
@@ -137,7 +138,11 @@ lane_pause(struct lane *lane, const struct pg_outcome *outcome)
 void
 lane_failed(struct lane *lane, const struct pg_outcome *outcome)
 {
-	switch (pg_cause_of(outcome)) {
+	enum pg_cause cause = pg_cause_of(outcome);
+
+	if (cause == PG_CAUSE_SERVER || cause == PG_CAUSE_OTHER)
+		lane_note_trouble(lane, lane->sent_at, outcome->message);
+	switch (cause) {
 	case PG_CAUSE_DATA:
 		lane_split(lane, outcome);
 		break;

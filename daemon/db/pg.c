@@ -304,3 +304,16 @@ pg_commit(struct pg *pg, pg_done_fn done, void *arg)
 	if (PQpipelineSync(pg->conn) != 1 || pg_flush(pg) != 0)
 		lose_soon(pg);
 }
+
+/* While answers come, those behind them are only waiting for their turn. */
+bool
+pg_give_up(struct pg *pg, int64_t after_us)
+{
+	struct op *op = STAILQ_FIRST(&pg->waiting);
+
+	if (op == NULL || clock_monotonic() - (op->sent_at > pg->heard_at ? op->sent_at : pg->heard_at) <= after_us)
+		return false;
+	pg->is_deaf = pg->state == PG_READY;
+	pg_lose(pg, "no answer in time");
+	return true;
+}

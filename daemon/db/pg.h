@@ -61,6 +61,9 @@ struct pg_param {
 int pg_call(struct pg *pg, enum statement s, const struct pg_param *params, int n, pg_result_fn fn, void *arg) __attribute__((warn_unused_result));
 /* Ends the segment and sends it. done is called in any case, also when the connection was lost in between. */
 void pg_commit(struct pg *pg, pg_done_fn done, void *arg);
+/* Gives the connection up when what is in flight has had no answer for this long (microseconds), which may be less than its own answer time. done is called
+ * from inside. Returns true when it was. */
+bool pg_give_up(struct pg *pg, int64_t after_us);
 
 /* What a failure is about. Only of the data is it a verdict on what was sent; anything else may be sent again. */
 enum pg_cause {

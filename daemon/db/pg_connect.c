@@ -382,19 +382,16 @@ void
 pg_on_watch(evutil_socket_t fd, short events, void *arg)
 {
 	struct pg *pg = arg;
-	struct op *op = STAILQ_FIRST(&pg->waiting);
 	int64_t now = clock_monotonic();
 
 	(void)fd, (void)events;
-	/* while answers come, those behind them are only waiting for their turn */
-	if (op != NULL && now - (op->sent_at > pg->heard_at ? op->sent_at : pg->heard_at) > pg->answer_ms * 1000) {
-		pg->is_deaf = pg->state == PG_READY;
-		pg_lose(pg, "no answer in time");
-	} else if (pg->state == PG_READY && pg->server != servers_ours(pg->servers)) {
+	if (pg_give_up(pg, pg->answer_ms * 1000))
+		return;
+	if (pg->state == PG_READY && pg->server != servers_ours(pg->servers)) {
 		pg_lose(pg, "another server is ours by now");
 	} else if (pg->state == PG_CONNECTING && now - pg->state_since > pg->connect_ms * 1000) {
 		pg_lose(pg, "connecting took too long");
-	} else if (op == NULL && pg->state == PG_READY && now - pg->heard_at > PING_MS * INT64_C(1000)) {
+	} else if (STAILQ_EMPTY(&pg->waiting) && pg->state == PG_READY && now - pg->heard_at > PING_MS * INT64_C(1000)) {
 		pg_commit(pg, NULL, NULL);
 	}
 }

@@ -13,6 +13,7 @@ struct posting {
 	enum posting_kind kind;
 	size_t first, n;		/* of the intake's lines; first: which event */
 	uint64_t hash;			/* of the visit */
+	bool moved;			/* from a lane to another one */
 };
 
 struct batch;

@@ -10,24 +10,19 @@
 #include "intake/batch.h"
 #include "intake/plausible.h"
 #include "intake/price_list.h"
+#include "intake/routes.h"
 #include "intake/settle.h"
 #include "proto/hash.h"
 
-/* Which lane visits of a hash slot are on while something of them is in work: their postings keep their order. */
-struct route {
-	unsigned lane, in_work;
-};
-
 enum {
 	PARK_BYTES = 4096,
-	ROUTES = 4096,		/* a power of two */
 	LOCK_MS = 1000,		/* a batch waits for a visit that somebody else has; then each of its parts goes alone */
+	LEAST_US = 1000000,	/* what fails once is no outage, however short the hold is */
 };
 
 struct booking {
 	struct core *core;
-	struct route routes[ROUTES];
-	size_t spill, heavy;		/* the first lane takes all until it holds `spill`; heavier than a batch: to the last one */
+	struct routes *routes;
 	struct lane **lanes;
 	struct batch **batches;
 	unsigned n_lanes;
@@ -61,37 +56,11 @@ job_finish(struct booking *b, struct booking_job *job)
 		b->on_progress(b->arg);
 }
 
-/* A commit costs the same for one line and for a hundred: little work is better together on the first lane than spread over all. */
-static unsigned
-choose_lane(const struct booking *b, size_t weight)
-{
-	unsigned best = 0;
-
-	while (best + 1 < b->n_lanes && lane_is_slow(b->lanes[best]))	/* its batch waits for something: new work need not */
-		best++;
-	if (lane_is_slow(b->lanes[best]))
-		best = 0;
-	/* what is a batch by itself takes the database a while: all of that in one lane leaves the others to who sends a line at a time */
-	if (weight > b->heavy)
-		return b->n_lanes - 1;
-	if (lane_weight(b->lanes[best]) < b->spill)
-		return best;
-	for (unsigned i = best + 1; i < b->n_lanes; i++)
-		if (!lane_is_slow(b->lanes[i]) && lane_weight(b->lanes[i]) < lane_weight(b->lanes[best]))
-			best = i;
-	return best;
-}
-
 static void
 push(struct booking *b, struct posting *p, uint64_t hash)
 {
-	struct route *r = &b->routes[hash & (ROUTES - 1)];
-
-	if (r->in_work++ == 0)
-		r->lane = choose_lane(b, p->item.weight);
 	p->job->pending++;
-	p->hash = p->item.key = hash;
-	lane_push(b->lanes[r->lane], &p->item);
+	routes_push(b->routes, p, hash);
 }
 
 static struct posting *
@@ -139,7 +108,7 @@ booking_done(void *ctx, struct lane_list *list, int64_t took_us)
 		STAILQ_REMOVE_HEAD(list, link);
 		weight += item->weight;
 		settle_posting(p);
-		b->routes[p->hash & (ROUTES - 1)].in_work--;
+		routes_end(b->routes, p);
 		p->job->pending--;
 		job_next_step(b, p->job);
 	}
@@ -155,7 +124,7 @@ booking_failed(void *ctx, struct lane_item *item, enum lane_failure why, const c
 	struct posting *p = (struct posting *)item;
 	struct booking_job *job = p->job;
 
-	b->routes[p->hash & (ROUTES - 1)].in_work--;
+	routes_end(b->routes, p);
 	if (why == LANE_UNAVAILABLE || p->kind == POSTING_PARK) {
 		/* what cannot even be parked is not acknowledged */
 		job->unavailable = true;
@@ -173,7 +142,17 @@ booking_failed(void *ctx, struct lane_item *item, enum lane_failure why, const c
 	job_next_step(b, job);
 }
 
-static const struct lane_ops lane_ops = {booking_send, booking_done, booking_failed};
+static void
+booking_slow(void *ctx)
+{
+	struct booking *b = batch_owner(ctx);
+
+	for (unsigned i = 0; i < b->n_lanes; i++)
+		if (b->batches[i] == ctx)
+			routes_relieve(b->routes, i);
+}
+
+static const struct lane_ops lane_ops = {booking_send, booking_done, booking_failed, booking_slow};
 
 /* Jobs with nothing to post finish from the loop, so that done is never called from inside submit. */
 static void
@@ -210,10 +189,9 @@ booking_new(struct core *core)
 	pg.lock_ms = LOCK_MS;
 	b->core = core;
 	b->n_lanes = (unsigned)c->database.lanes;
-	b->spill = (size_t)c->database.batch_lines / 4;
-	b->heavy = (size_t)c->database.batch_lines;
 	b->lanes = memory_new(b->n_lanes * sizeof(struct lane *));
 	b->batches = memory_new(b->n_lanes * sizeof(struct batch *));
+	b->routes = routes_new(b->lanes, b->n_lanes, limits.batch_weight);
 	STAILQ_INIT(&b->finished);
 	b->later = event_new(core->base, -1, 0, booking_on_later, b);
 	b->batches_total = metrics_series(core->metrics, "visitbill_batches_total", METRIC_COUNTER, "Batches committed.", "");
@@ -236,6 +214,7 @@ booking_free(struct booking *b)
 		batch_free(b->batches[i]);
 	}
 	event_free(b->later);
+	routes_free(b->routes);
 	free(b->lanes);
 	free(b->batches);
 	free(b);
@@ -309,14 +288,30 @@ booking_is_available(const struct booking *b)
 	return false;
 }
 
+const char *
+booking_is_stopped(const struct booking *b)
+{
+	int64_t hold_us = b->core->config->database.hold_ms * 1000 > LEAST_US ? b->core->config->database.hold_ms * 1000 : LEAST_US;
+
+	for (unsigned i = 0; i < b->n_lanes; i++) {
+		struct lane_trouble t = lane_trouble(b->lanes[i]);
+		if (t.lasts_us > hold_us && t.quiet_us <= 2 * hold_us)
+			return t.why;
+	}
+	return NULL;
+}
+
 int64_t
 booking_oldest(const struct booking *b)
 {
 	int64_t oldest = 0;
 
-	for (unsigned i = 0; i < b->n_lanes; i++)
-		if (lane_oldest(b->lanes[i]) > oldest)
-			oldest = lane_oldest(b->lanes[i]);
+	for (unsigned i = 0; i < b->n_lanes; i++) {
+		const int64_t each[] = {lane_oldest(b->lanes[i]), lane_locked_us(b->lanes[i]), lane_trouble(b->lanes[i]).lasts_us};
+		for (size_t k = 0; k < sizeof(each) / sizeof(each[0]); k++)
+			if (each[k] > oldest)
+				oldest = each[k];
+	}
 	return oldest;
 }
 

@@ -41,7 +41,12 @@ bool booking_is_available(const struct booking *b);
 /* A feed books at its own facility only: its visits get the facility's id, and what names another one is refused with a JSON pointer. */
 void booking_bind(struct intake *in, const struct feed *feed);
 
-/* How long the oldest part in work has waited, microseconds; 0 where nothing is. */
+/* Why nothing has been booked for longer than the hold though it was to be, in the database's words; NULL: it books, or nobody has asked lately. (Visits that
+ * somebody else has locked stop nobody else.) Valid until the loop turns. */
+const char *booking_is_stopped(const struct booking *b);
+
+/* How long the oldest part in work has waited, or nothing was booked though it was to be, whichever is longer: microseconds; 0 where nothing waits. Who is told
+ * to come again does not wait, but is not booked either. */
 int64_t booking_oldest(const struct booking *b);
 /* Lines and events in work: the measure for back-pressure. */
 size_t booking_weight(const struct booking *b);

@@ -21,13 +21,16 @@ class Sender(threading.Thread):
         super().__init__(daemon=True)
         self.feed, self.visit, self.over = Feed(pair.house.mllp, "CLINIC"), visit, threading.Event()
         self.taken, self.answers, self.last = [], set(), time.monotonic()
+        self.longest = 0    # seconds until a message was answered
         self.start()
 
     def run(self):
         n, message = 0, self.message(0)
         while not self.over.is_set():
+            began = time.monotonic()
             try:
                 code = self.feed.send(message).code
+                self.longest = max(self.longest, time.monotonic() - began)
             except (OSError, AssertionError):
                 code = None
             self.answers.add(code)
@@ -157,6 +160,9 @@ def test_the_standby_is_away(pair):
     wait_until(lambda: "AR" in sender.answers and not house.is_ready(), "everyone to be told", 20)
     count = len(sender.taken)
     stays(lambda: len(sender.taken) == count, "nothing to be acknowledged", 8)
+    late = Sender(pair, "late")     # comes just after a batch that hangs was sent
+    stays(lambda: not late.taken, "nothing to be acknowledged", 14)
+    assert sender.longest < 7 > late.longest, "nobody waits for a batch of others and then for one of his own"
     for _ in range(3):      # the first one's row is there, committed on this server alone
         assert house.desk.pay(bill, "60.00", "cash", key="alone").status == house.kiosk.pay(bill, "40.00", key="alone").status == 503
     waiting = pair.first.rows("select count(*) from pg_stat_activity where usename = 'visitbill' and wait_event = 'SyncRep'")[0][0]
@@ -167,7 +173,8 @@ def test_the_standby_is_away(pair):
     paid = house.desk.pay(bill, "60.00", "cash", key="alone")
     assert (paid.status, paid.json["state"]) == (200, "succeeded"), paid
     sender.end()
-    check(pair.first, sender)
+    late.end()
+    check(pair.first, sender, late)
 
 
 def test_a_day_with_a_failover(tmp_path):

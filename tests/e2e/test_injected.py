@@ -330,6 +330,27 @@ def test_for_a_while(world, code):
     assert [q["reason"] for q in house.quarantined(visit_no=f"{visit}-bad")] == ["field_invalid"] and world.captures(payment) == 1
 
 
+def test_no_room_for_lines(world):
+    """The data disk is full, and still there is room for the small heartbeat: that is no database that is up, and it is said since when and why."""
+    house = world.house
+    feed, message = Feed(house.mllp, "CLINIC"), house.clinic.dft_message(_name(), ft1("1"))
+    assert house.is_ready()
+    world.injector.fail(named("charges_post"), "53100", times=None)
+    told, waits, began = [], [0.0], time.monotonic()
+    while time.monotonic() - began < 6:     # each is told at the hold, 0.9 s, and comes again
+        told.append(feed.send(message).code)
+        waits.append(house.metric("visitbill_oldest_line_seconds"))
+        if time.monotonic() - began > 3:
+            refused = house.watcher.get("/readyz")
+            assert (refused.status, refused.text) == (503, "the database books no lines: injected\n")
+            assert house.metric("visitbill_database_up") == 0 and house.metric("visitbill_heartbeat_age_seconds") < 3
+    assert set(told) == {"AR"} and len(told) > 3
+    assert waits == sorted(waits) and waits[-1] > 4, waits
+    world.injector.lift()
+    assert world.until_taken(message)[-1] == "AA"
+    assert house.is_ready() and house.metric("visitbill_database_up") == 1 and house.metric("visitbill_oldest_line_seconds") < 1
+
+
 # ---- one of many
 
 

@@ -33,6 +33,7 @@ struct pg {
 	pg_done_fn done;			/* NULL: nothing is in flight */
 	void *done_arg;
 	unsigned segments;			/* sent so far */
+	int64_t sent_at;			/* the last one of them */
 	int tried, refuses;			/* calls of the segment; which of them it does not take, from 1 */
 };
 
@@ -110,6 +111,18 @@ pg_commit(struct pg *pg, pg_done_fn done, void *arg)
 	pg->done = done;
 	pg->done_arg = arg;
 	pg->segments++;
+	pg->sent_at = fake_now;
+}
+
+static void fake_loses(struct pg *pg);
+
+bool
+pg_give_up(struct pg *pg, int64_t after_us)
+{
+	if (pg->done == NULL || fake_now - pg->sent_at <= after_us)
+		return false;
+	fake_loses(pg);
+	return true;
 }
 
 /* ------- what a test says */
@@ -159,7 +172,7 @@ fake_fails(struct pg *pg, const char *sqlstate)
 }
 
 /* The connection breaks: what was in flight is lost. */
-static inline void
+static void
 fake_loses(struct pg *pg)
 {
 	pg->ready = false;

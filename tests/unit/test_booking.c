@@ -36,6 +36,7 @@ setup(void)
 {
 	fake_begin();
 	memset(&core, 0, sizeof(core));
+	core.database.answer_ms = 60000;	/* nobody gives a batch up by himself */
 	core.base = turn_base_new();
 	core.metrics = metrics_new();
 	core.shared.turn = turn_new(core.base, core.metrics);
@@ -601,6 +602,83 @@ START_TEST(what_passes_is_no_refusal)
 }
 END_TEST
 
+/* ------- nothing is booked */
+
+/* For longer than the hold, while whoever asks is told to come again: the gauge grows, and it is said why. */
+START_TEST(a_database_that_books_nothing)
+{
+	enum { STEP_MS = 100, EACH_MS = 3000 };
+	int64_t began = 0, waits = 0;
+
+	for (int round = 0; round < 3; round++) {
+		struct message *each = message_new("M");
+		message_line(each, "V1", "A1");
+		submit(each);
+		turns();
+		if (began == 0)
+			began = fake_now;
+		for (int ms = 0; ms < EACH_MS; ms += STEP_MS) {
+			if (fake_pgs[0]->done != NULL)
+				fail_on(0, "53100");
+			ck_assert_int_ge(booking_oldest(b), waits);	/* it never falls */
+			waits = booking_oldest(b);
+			ck_assert_int_eq(booking_is_stopped(b) != NULL, fake_now - began > HOLD_MS * INT64_C(1000));
+			fake_pass(core.base, STEP_MS * INT64_C(1000));
+		}
+		expect_done(each, BOOKING_UNAVAILABLE);
+		message_free(each);
+	}
+	ck_assert_str_eq(booking_is_stopped(b), "the test says so");
+	ck_assert_int_ge(waits, INT64_C(2000) * EACH_MS);
+	message_line(m, "V2", "B1");
+	submit(m);
+	commit(0);
+	expect_done(m, BOOKING_DONE);
+	ck_assert_ptr_null(booking_is_stopped(b));
+	ck_assert_int_eq(booking_oldest(b), 0);
+}
+END_TEST
+
+/* The gauge remembers for a minute; whether it would book by now nobody knows once it was not asked for twice the hold. */
+START_TEST(a_database_that_nobody_asks)
+{
+	message_line(m, "V1", "A1");
+	submit(m);
+	turns();
+	fail_on(0, "53100");
+	ck_assert_ptr_null(booking_is_stopped(b));
+	fake_pass(core.base, INT64_C(2000) * HOLD_MS);		/* it is tried once more and given back */
+	if (fake_pgs[0]->done != NULL)
+		fail_on(0, "53100");
+	fake_pass(core.base, INT64_C(1000) * HOLD_MS);
+	if (fake_pgs[0]->done != NULL)
+		fail_on(0, "53100");
+	expect_done(m, BOOKING_UNAVAILABLE);
+	fake_pass(core.base, INT64_C(2000) * HOLD_MS + 1);
+	ck_assert_ptr_null(booking_is_stopped(b));
+	ck_assert_int_gt(booking_oldest(b), 0);
+	fake_pass(core.base, 60000001);
+	ck_assert_int_eq(booking_oldest(b), 0);
+}
+END_TEST
+
+/* Somebody else has its visit: it grows old, and nothing is wrong with the database. */
+START_TEST(a_visit_that_is_locked_stops_nobody)
+{
+	message_line(m, "V1", "A1");
+	submit(m);
+	turns();
+	for (int ms = 0; ms < 2 * HOLD_MS && m->done == 0; ms += 100) {
+		if (fake_pgs[0]->done != NULL)
+			fail_on(0, "55P03");
+		fake_pass(core.base, 100000);
+	}
+	expect_done(m, BOOKING_UNAVAILABLE);
+	ck_assert_int_ge(booking_oldest(b), INT64_C(1000) * HOLD_MS);
+	ck_assert_ptr_null(booking_is_stopped(b));
+}
+END_TEST
+
 /* ------- which lane */
 
 START_TEST(little_work_is_together)
@@ -667,6 +745,128 @@ START_TEST(who_comes_new_goes_around_a_slow_lane)
 }
 END_TEST
 
+/* The lanes look at their watches. */
+static void
+watched(void)
+{
+	struct timeval once = {0, 120000};
+
+	event_base_loopexit(core.base, &once);
+	event_base_dispatch(core.base);
+	turns();
+}
+
+/* Who had come before anybody knew that the batch waits for something goes to the other lane, but for whose visit is in that batch, and once only. */
+START_TEST(who_is_queued_after_a_slow_batch_goes_around_it)
+{
+	struct message *same = message_new("M2"), *two = message_new("M3"), *next = message_new("M4");
+
+	message_line(m, "V1", "A1");
+	submit(m);
+	expect_on(0, "one[A1]");
+	message_line(two, "V2", "B1");
+	submit(two);
+	message_line(same, "V1", "A2");
+	submit(same);
+	expect_on(1, "");
+	fake_pass(core.base, 300000);
+	watched();
+	expect_on(1, "");			/* not yet slow */
+	fake_pass(core.base, 1);
+	watched();
+	expect_on(1, "one[B1]");
+	message_line(next, "V2", "B3");		/* behind those of its visit */
+	submit(next);
+	commit(0);
+	expect_done(m, BOOKING_DONE);
+	expect_on(0, "one[A2]");		/* it has waited for the first of its visit */
+	commit(0);
+	fake_pass(core.base, 300001);
+	watched();
+	expect_on(0, "");
+	commit(1);
+	expect_on(1, "one[B3]");
+	commit(1);
+	expect_done(same, BOOKING_DONE);
+	expect_done(two, BOOKING_DONE);
+	expect_done(next, BOOKING_DONE);
+	message_free(same);
+	message_free(two);
+	message_free(next);
+}
+END_TEST
+
+/* Lanes that are slow by turns would hand it to and fro. */
+START_TEST(who_has_gone_around_stays)
+{
+	static char sources[BATCH_LINES + 1][8];
+	struct message *large = message_new("M2"), *small = message_new("M3"), *second = message_new("M4");
+
+	message_line(m, "V1", "A1");
+	submit(m);
+	expect_on(0, "one[A1]");
+	message_line(small, "V2", "B1");
+	submit(small);
+	fake_pass(core.base, 200000);
+	for (int i = 0; i <= BATCH_LINES; i++) {
+		snprintf(sources[i], sizeof(sources[i]), "C%d", i);
+		message_line(large, "V3", sources[i]);
+		message_line(second, "V4", sources[i]);
+	}
+	submit(large);
+	submit(second);
+	turns();
+	fake_pass(core.base, 100001);
+	watched();				/* from the first lane to behind the large one */
+	commit(0);
+	expect_on(0, "");
+	fake_pass(core.base, 200000);
+	watched();				/* and not back; a batch by itself does not move at all */
+	expect_on(0, "");
+	commit(1);
+	expect_done(large, BOOKING_DONE);
+	commit(1);
+	expect_done(second, BOOKING_DONE);
+	expect_on(1, "one[B1]");
+	commit(1);
+	expect_done(small, BOOKING_DONE);
+	message_free(large);
+	message_free(small);
+	message_free(second);
+}
+END_TEST
+
+/* A visit that was locked a while ago comes to the lane that knows it, also where that one has more to do. */
+START_TEST(who_was_locked_comes_to_the_lane_that_knows)
+{
+	struct message *first = message_new("M2"), *again = message_new("M3");
+
+	message_line(first, "V1", "A1");
+	submit(first);
+	expect_on(0, "one[A1]");
+	fake_pass(core.base, 400000);
+	message_line(m, "V2", "B1");
+	submit(m);
+	expect_on(1, "one[B1]");
+	fail_on(1, "55P03");
+	commit(0);
+	for (int ms = 0; ms < 2 * HOLD_MS && m->done == 0; ms += 100) {
+		if (fake_pgs[1]->done != NULL)
+			fail_on(1, "55P03");
+		fake_pass(core.base, 100000);
+	}
+	expect_done(m, BOOKING_UNAVAILABLE);
+	message_line(again, "V2", "B1");
+	submit(again);
+	fake_pass(core.base, 250000);
+	expect_on(0, "");
+	commit(1);
+	expect_done(again, BOOKING_DONE);
+	message_free(first);
+	message_free(again);
+}
+END_TEST
+
 /* ------- whose visits */
 
 START_TEST(a_feed_books_at_its_own_facility)
@@ -721,9 +921,15 @@ main(void)
 	tcase_add_test(run.tcase, a_part_that_the_database_refuses);
 	tcase_add_test(run.tcase, an_event_that_the_database_refuses);
 	tcase_add_test(run.tcase, what_passes_is_no_refusal);
+	tcase_add_test(run.tcase, a_database_that_books_nothing);
+	tcase_add_test(run.tcase, a_database_that_nobody_asks);
+	tcase_add_test(run.tcase, a_visit_that_is_locked_stops_nobody);
 	tcase_add_test(run.tcase, little_work_is_together);
 	tcase_add_test(run.tcase, what_is_a_batch_by_itself_goes_last);
 	tcase_add_test(run.tcase, who_comes_new_goes_around_a_slow_lane);
+	tcase_add_test(run.tcase, who_is_queued_after_a_slow_batch_goes_around_it);
+	tcase_add_test(run.tcase, who_has_gone_around_stays);
+	tcase_add_test(run.tcase, who_was_locked_comes_to_the_lane_that_knows);
 	tcase_add_test(run.tcase, a_feed_books_at_its_own_facility);
 	return check_end(run);
 }

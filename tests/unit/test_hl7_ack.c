@@ -181,8 +181,8 @@ static const struct {
 	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.8.2\rMSA|AE|7\r"
 	    "ERR||MSH^1|205^Duplicate key identifier^HL70357|E|conflict||this line's id is booked with other content|sending again does not help\r"},
 	{"MSH|^~\\&|C|H|||||DFT^P03|7|P|2.5\r", "AR", &again, NULL,
-	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.5\rMSA|AR|7|the database cannot be reached; send again\r"
-	    "ERR||MSH^1|207^Application internal error^HL70357|E|unavailable||the database cannot be reached; send again|send again\r"},
+	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.5\rMSA|AR|7|the database does not do it now; send again\r"
+	    "ERR||MSH^1|207^Application internal error^HL70357|E|unavailable||the database does not do it now; send again|send again\r"},
 	/* the older ERR: segment, sequence, field, and the code always fourth */
 	{"MSH|^~\\&|C|H|||||DFT^P03|7|P|2.4\r", "AE", &quantity, NULL,
 	    "MSH|^~\\&|||C|H|20260115143059+0800||ACK^P03^ACK|VB1|P|2.4\rMSA|AE|7|\"1,5\" is not a decimal number\r"

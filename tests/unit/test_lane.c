@@ -3,7 +3,10 @@
 
 #include "db/lane.h"
 
-enum { BATCH = 10, HOLD_US = 2000000, LOG = 4000 };
+enum { BATCH = 10, HOLD_US = 2000000, ANSWER_US = 2 * HOLD_US, LOG = 4000 };
+
+/* Nobody else gives a batch up in these tests, unless one says so. */
+static const struct pg_config config = {.answer_ms = ANSWER_US / 1000};
 
 struct item {
 	struct lane_item item;
@@ -72,13 +75,21 @@ failed(void *ctx, struct lane_item *i, enum lane_failure why, const char *messag
 	free(i);
 }
 
-static const struct lane_ops ops = {send_batch, done, failed};
+static unsigned slow_calls;
+
+static void
+slow(void *ctx)
+{
+	ck_assert_ptr_eq(ctx, &base);
+	slow_calls++;
+}
+
+static const struct lane_ops ops = {send_batch, done, failed, slow};
 
 static void
 setup(void)
 {
 	static const struct lane_limits limits = {BATCH, HOLD_US};
-	static const struct pg_config config = {0};
 
 	fake_begin();
 	base = turn_base_new();
@@ -168,6 +179,24 @@ serve(int bad, const char *sqlstate)
 			commits();
 	}
 	return n;
+}
+
+/* The lane looks at its watch, and what is due is done. */
+static void
+watch(void)
+{
+	struct timeval once = {0, 120000};
+
+	event_base_loopexit(base, &once);
+	event_base_dispatch(base);
+	fake_turns(base);
+}
+
+static void
+passes(int64_t us)
+{
+	clock_set_for_tests(fake_now += us);
+	watch();
 }
 
 /* ------- one batch in flight */
@@ -295,7 +324,6 @@ static const int places[] = {1, 2, 64, 127, 128, 129, 133, 200, 255, 256};
 START_TEST(one_of_many_is_found)
 {
 	static const struct lane_limits many = {1000, HOLD_US};
-	static const struct pg_config config = {0};
 
 	lane_free(lane);
 	n_fake_pgs = 0;
@@ -644,6 +672,125 @@ START_TEST(what_is_stuck_has_a_batch_its_weight)
 }
 END_TEST
 
+/* It was told to come again, and does: nobody waits with it for what is known. */
+START_TEST(who_was_stuck_is_remembered)
+{
+	push(1, 2);
+	expect_sent("1 2");
+	fake_pass(base, 1000);
+	fails("55P03");
+	expect_sent("1");
+	fails("55P03");
+	expect_sent("2");
+	commits();
+	for (int i = 0; i < 12 && lane_weight(lane) > 0; i++) {
+		fake_pass(base, HOLD_US / 8);
+		serve(1, "55P03");
+	}
+	ck_assert_str_eq(told, "2 unavailable:1");
+	ck_assert(lane_is_locked(lane, 1) && !lane_is_locked(lane, 2));
+	ck_assert_int_ge(lane_locked_us(lane), HOLD_US);	/* also while it is not there */
+	fake_pass(base, 30000000);
+	push_heavy(11, 1, 1);			/* it comes again, and others with it */
+	push(3, 4);
+	expect_sent("11");
+	ck_assert(is_brief());
+	fails("55P03");
+	expect_sent("3 4");
+	ck_assert(!is_brief());
+	commits();
+	fake_pass(base, 250000);
+	expect_sent("11");
+	commits();
+	ck_assert(!lane_is_locked(lane, 1));
+	ck_assert_int_eq(lane_locked_us(lane), 0);
+	push_heavy(21, 1, 1);
+	push(5, 5);
+	expect_sent("21 5");			/* as all others */
+	commits();
+	ck_assert_str_eq(told, "2 unavailable:1 3 4 11 21 5");
+}
+END_TEST
+
+START_TEST(who_was_stuck_is_forgotten)
+{
+	push(1, 1);
+	expect_sent("1");
+	fails("55P03");
+	fake_pass(base, HOLD_US + 1);
+	ck_assert_str_eq(told, "unavailable:1");
+	fake_pass(base, 60000000 - HOLD_US - 2);
+	ck_assert(lane_is_locked(lane, 1));
+	ck_assert_int_eq(lane_locked_us(lane), 60000000 - 1);
+	fake_pass(base, 1);
+	ck_assert(!lane_is_locked(lane, 1));
+	ck_assert_int_eq(lane_locked_us(lane), 0);
+}
+END_TEST
+
+/* As many as there is room for: whoever failed longest ago is forgotten first. */
+START_TEST(only_so_many_are_remembered)
+{
+	for (int i = 1; i <= 65; i++) {
+		push(i, i);
+		fake_turns(base);
+		while (pg->done != NULL)
+			fails("55P03");
+		fake_pass(base, 1);
+	}
+	ck_assert(!lane_is_locked(lane, 1));
+	for (uint64_t key = 2; key <= 65; key++)
+		ck_assert(lane_is_locked(lane, key));
+	push(101, 101);
+	expect_sent("101");
+	commits();
+	fake_pass(base, HOLD_US + 1);
+	ck_assert_uint_eq(lane_weight(lane), 0);
+}
+END_TEST
+
+/* What is queued after a slow batch can be taken elsewhere; what is left of a failed one is sent here. */
+START_TEST(who_waits_after_a_slow_batch)
+{
+	slow_calls = 0;
+	push(1, 1);
+	expect_sent("1");
+	passes(300001);
+	ck_assert_uint_eq(slow_calls, 0);	/* nobody waits */
+	push(2, 3);
+	passes(1);
+	ck_assert_uint_gt(slow_calls, 0);
+	int64_t waited = lane_oldest(lane);
+	struct lane_list queue = lane_take_queue(lane);
+	ck_assert_uint_eq(lane_weight(lane), 1);
+	struct lane_item *i;
+	while ((i = STAILQ_FIRST(&queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&queue, link);
+		fake_pass(base, 1000);
+		lane_put(lane, i);
+	}
+	ck_assert_uint_eq(lane_weight(lane), 3);
+	ck_assert_int_eq(lane_oldest(lane), waited + 2000);	/* it has waited all the time */
+	commits();
+	expect_sent("2 3");
+	fails("55P03");
+	expect_sent("2");
+	push(4, 4);
+	slow_calls = 0;
+	passes(400000);
+	ck_assert_uint_eq(slow_calls, 0);
+	commits();
+	expect_sent("3");
+	commits();
+	expect_sent("4");
+	passes(300000);
+	push(5, 5);
+	ck_assert_uint_eq(slow_calls, 0);	/* not yet slow */
+	commits();
+	commits();
+}
+END_TEST
+
 /* ------- a connection that breaks */
 
 START_TEST(what_was_in_flight_is_sent_again_first)
@@ -719,6 +866,240 @@ START_TEST(who_waits_in_a_queue_that_moves_is_not_told)
 }
 END_TEST
 
+/* ------- a server that does not answer */
+
+/* Who waits behind a batch that does not come back is told at the hold, and not when it comes back. */
+START_TEST(who_is_behind_a_stuck_batch_is_told)
+{
+	push(1, 1);
+	expect_sent("1");
+	passes(100000);
+	push(2, 2);
+	passes(HOLD_US / 2);
+	push(3, 3);
+	passes(HOLD_US / 2);
+	ck_assert_str_eq(told, "");		/* to the moment */
+	passes(1);
+	ck_assert_str_eq(told, "unavailable:2");
+	expect_sent("1");
+	commits();
+	expect_sent("3");
+	commits();
+	ck_assert_str_eq(told, "unavailable:2 1 3");
+	ck_assert_uint_eq(lane_weight(lane), 0);
+}
+END_TEST
+
+/* A batch that is no slower than usual is none that is stuck, however short the hold. */
+START_TEST(without_a_hold_a_batch_is_waited_for)
+{
+	static const struct lane_limits none = {BATCH, 0};
+
+	lane_free(lane);
+	n_fake_pgs = 0;
+	lane = lane_new(base, &config, "test", &none, &ops, &base);
+	pg = fake_pgs[0];
+	fake_is_ready(pg, true);
+	push(1, 1);
+	expect_sent("1");
+	push(2, 2);
+	passes(300000);
+	ck_assert_str_eq(told, "");
+	commits();
+	expect_sent("2");
+	commits();
+	ck_assert_str_eq(told, "1 2");
+}
+END_TEST
+
+/* hold and answer time as they come, 5 s each, here by the second. */
+static void
+setup_equal_times(void)
+{
+	static const struct lane_limits limits = {100, 5000000};
+	static const struct pg_config brisk = {.answer_ms = 5000};
+
+	lane_free(lane);
+	n_fake_pgs = 0;
+	lane = lane_new(base, &brisk, "test", &limits, &ops, &base);
+	pg = fake_pgs[0];
+	fake_is_ready(pg, true);
+}
+
+static void
+reconnects(void)
+{
+	ck_assert(!lane_is_ready(lane));
+	fake_is_ready(pg, true);
+	fake_turns(base);
+}
+
+/* Commits hang. No try of a line takes longer than the hold, but for the second that a batch has at least. */
+START_TEST(a_batch_after_one_that_was_given_up_has_less_time)
+{
+	setup_equal_times();
+	push(1, 1);
+	expect_sent("1");
+	passes(2000000);
+	push(2, 2);
+	passes(3000000);
+	expect_sent("1");
+	passes(1);				/* its time is over */
+	ck_assert_str_eq(told, "unavailable:1");
+	reconnects();
+	expect_sent("2");			/* it has waited for 3 s */
+	passes(2000000 - 2);
+	expect_sent("2");
+	push(3, 3);
+	passes(3);
+	ck_assert_str_eq(told, "unavailable:1 unavailable:2");
+	reconnects();
+	expect_sent("3");
+	passes(500000);
+	commits();				/* it is over */
+	ck_assert_str_eq(told, "unavailable:1 unavailable:2 3");
+	push(4, 4);
+	expect_sent("4");
+	passes(1000);
+	push(5, 5);
+	passes(5000000 - 1000);
+	expect_sent("4");			/* and a batch has all of its time again */
+	passes(1);
+	reconnects();
+	expect_sent("5");
+	passes(1000000);
+	expect_sent("5");			/* a second at least */
+	passes(1);
+	ck_assert_str_eq(told, "unavailable:1 unavailable:2 3 unavailable:4 unavailable:5");
+}
+END_TEST
+
+/* Given up again and again, only what has just come is sent: a server that takes 3 s a batch by now is found to be back. */
+START_TEST(what_is_slow_is_not_given_up_for_ever)
+{
+	int n = 0;
+
+	setup_equal_times();
+	for (int ms = 0; ms < 12000; ms += 250) {	/* a line four times a second, and nothing is done */
+		push(n + 1, n + 1);
+		n++;
+		passes(250000);
+		if (!lane_is_ready(lane))
+			reconnects();
+		ck_assert_int_le(lane_oldest(lane), 6000000);
+	}
+	ck_assert_uint_gt(strlen(told), 0);
+	told[0] = '\0';
+	for (int ms = 0; ms < 9000; ms += 250) {
+		push(n + 1, n + 1);
+		n++;
+		passes(250000);
+		if (!lane_is_ready(lane))
+			reconnects();
+		if (pg->done != NULL && fake_now - pg->sent_at >= 3000000)
+			commits();
+		ck_assert_int_le(lane_oldest(lane), 6250000);	/* behind a batch, and in one */
+	}
+	fake_turns(base);
+	ck_assert_str_ne(told, "");
+	char last[32];
+	snprintf(last, sizeof(last), " %d", n - 16);
+	ck_assert_ptr_nonnull(strstr(told, last));
+}
+END_TEST
+
+/* A connection that breaks by itself is no server that does not answer. */
+START_TEST(what_breaks_soon_was_not_given_up)
+{
+	setup_equal_times();
+	push(1, 1);
+	expect_sent("1");
+	fake_loses(pg);
+	reconnects();
+	passes(2000000);
+	push(2, 2);
+	passes(3000000);
+	expect_sent("1");
+	passes(1);
+	ck_assert_str_eq(told, "unavailable:1");
+	reconnects();
+	commits();
+	ck_assert_str_eq(told, "unavailable:1 2");
+}
+END_TEST
+
+/* ------- since when nothing is done */
+
+static void
+expect_trouble(int64_t locked, int64_t stopped)
+{
+	ck_assert_int_eq(lane_locked_us(lane), locked);
+	ck_assert_int_eq(lane_trouble(lane).lasts_us, stopped);
+}
+
+/* Since the first batch that failed was sent, until one is done. */
+START_TEST(since_when_nothing_is_done)
+{
+	push(1, 1);
+	expect_sent("1");
+	expect_trouble(0, 0);
+	fake_pass(base, 1000);
+	fails("22003");				/* its own fault */
+	expect_trouble(0, 0);
+	push(2, 2);
+	expect_sent("2");
+	fake_pass(base, 1000);
+	fails("53100");
+	expect_trouble(0, 1000);
+	ck_assert_str_eq(lane_trouble(lane).why, "the test says so");
+	fake_pass(base, 400000);
+	expect_trouble(0, 401000);
+	ck_assert_int_eq(lane_trouble(lane).quiet_us, 400000);
+	fails("55P03");
+	expect_trouble(0, 401000);
+	fake_pass(base, 250000);
+	expect_sent("2");
+	expect_trouble(250000, 651000);
+	commits();
+	expect_trouble(0, 0);
+	ck_assert_str_eq(lane_trouble(lane).why, "");
+}
+END_TEST
+
+START_TEST(nothing_is_done_without_a_connection)
+{
+	fake_is_ready(pg, false);
+	push(1, 1);
+	passes(HOLD_US + 1);
+	ck_assert_str_eq(told, "unavailable:1");
+	expect_trouble(0, HOLD_US);
+	push(2, 2);
+	passes(HOLD_US + 1);
+	expect_trouble(0, 2 * HOLD_US + 1);
+	passes(60000000);
+	expect_trouble(0, 62000000 + HOLD_US + 1);
+	passes(1);
+	expect_trouble(0, 0);			/* nobody asks any more */
+	push(3, 3);
+	passes(HOLD_US + 1);
+	expect_trouble(0, HOLD_US);		/* anew */
+}
+END_TEST
+
+START_TEST(a_connection_that_breaks_does_nothing)
+{
+	push(1, 1);
+	expect_sent("1");
+	fake_pass(base, 5000);
+	fake_loses(pg);
+	expect_trouble(0, 5000);
+	fake_is_ready(pg, true);
+	expect_sent("1");
+	commits();
+	expect_trouble(0, 0);
+}
+END_TEST
+
 /* ------- figures */
 
 START_TEST(how_slow_it_is)
@@ -770,10 +1151,22 @@ main(void)
 	tcase_add_test(run.tcase, two_are_stuck);
 	tcase_add_test(run.tcase, a_refused_one_among_the_stuck);
 	tcase_add_test(run.tcase, what_is_stuck_has_a_batch_its_weight);
+	tcase_add_test(run.tcase, who_was_stuck_is_remembered);
+	tcase_add_test(run.tcase, who_was_stuck_is_forgotten);
+	tcase_add_test(run.tcase, only_so_many_are_remembered);
+	tcase_add_test(run.tcase, who_waits_after_a_slow_batch);
 	tcase_add_test(run.tcase, what_was_in_flight_is_sent_again_first);
 	tcase_add_test(run.tcase, what_is_stuck_survives_the_connection);
 	tcase_add_test(run.tcase, nobody_waits_for_ever);
 	tcase_add_test(run.tcase, who_waits_in_a_queue_that_moves_is_not_told);
+	tcase_add_test(run.tcase, who_is_behind_a_stuck_batch_is_told);
+	tcase_add_test(run.tcase, without_a_hold_a_batch_is_waited_for);
+	tcase_add_test(run.tcase, a_batch_after_one_that_was_given_up_has_less_time);
+	tcase_add_test(run.tcase, what_is_slow_is_not_given_up_for_ever);
+	tcase_add_test(run.tcase, what_breaks_soon_was_not_given_up);
+	tcase_add_test(run.tcase, since_when_nothing_is_done);
+	tcase_add_test(run.tcase, nothing_is_done_without_a_connection);
+	tcase_add_test(run.tcase, a_connection_that_breaks_does_nothing);
 	tcase_add_test(run.tcase, how_slow_it_is);
 	return check_end(run);
 }
