@@ -22,6 +22,15 @@ static const char partitions_sql[] =
     "           k (name, what, least, newest)"
     "      left join pg_inherits i on i.inhparent = k.name::regclass left join pg_class c on c.oid = i.inhrelid group by k.what, k.least, k.newest) p";
 
+/* As the server itself has told; PostgreSQL 14 and newer do. */
+static bool
+is_standby(const PGconn *db)
+{
+	const char *standby = PQparameterStatus(db, "in_hot_standby");
+
+	return standby != NULL && strcmp(standby, "on") == 0;
+}
+
 /* ------- the settings of the server */
 
 static const char *
@@ -84,7 +93,7 @@ function_of(struct doctor *d, const char *sql)
 	return arena_printf(&d->arena, "%.*s", (int)(end - begin), begin);
 }
 
-static void
+static bool
 check_grants(struct doctor *d, PGconn *db)
 {
 	const char *names = "";
@@ -94,12 +103,14 @@ check_grants(struct doctor *d, PGconn *db)
 	PGresult *r = database_query(db, "select string_agg(n, ' ') from unnest($1::text[]) n where not exists (select from pg_proc p"
 	    " where p.pronamespace = current_schema::regnamespace and p.proname = n and has_function_privilege(p.oid, 'execute'))", 1, values);
 
+	bool good = r != NULL && PQgetisnull(r, 0, 0);
 	if (r != NULL)
-		doctor_say(d, PQgetisnull(r, 0, 0), "grants", PQgetisnull(r, 0, 0) ? "all there and granted"
+		doctor_say(d, good, "grants", good ? "all there and granted"
 		    : arena_printf(&d->arena, "not there, or not granted: %s", PQgetvalue(r, 0, 0)), "run visitbillctl migrate as the schema's owner");
 	else
 		d->bad++;
 	PQclear(r);
+	return good;
 }
 
 /* Whether the schema is this program's. */
@@ -156,15 +167,18 @@ doctor_database(struct doctor *d, PGconn *db, const struct config *c, size_t ser
 	    "use PostgreSQL 15 or newer");
 	check_durability(d, db, servers);
 	check_clock(d, db);
+	bool granted = false;
 	if (check_schema(d, db, c)) {
 		check_build(d, db);
-		check_grants(d, db);
+		granted = check_grants(d, db);
 		check_hospital(d, db, c);
 		doctor_row(d, db, "role", "select not has_table_privilege('charge', 'insert'), current_user || case when has_table_privilege('charge', 'insert')"
 		    " then ' may write tables' else ' reads, and calls functions' end", "connect as a role of its own, not as the owner or a superuser");
 		doctor_row(d, db, "partitions", partitions_sql,
 		    "a running daemon makes them ahead; start one, or call partitions_ahead()");
 	}
+	if (!is_standby(db))
+		doctor_writes(d, db, granted);
 	int64_t takes = c->database.pool + c->database.lanes + 3;
 	doctor_row(d, db, "connections", arena_printf(&d->arena, "select room >= %" PRId64 ", room || ' free, a daemon takes %" PRId64 "' from (select"
 	    " current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"

@@ -56,6 +56,41 @@ def test_settings_that_lose_lines(annex):
         annex.rows("select pg_reload_conf()")
 
 
+@pytest.mark.parametrize("setting, back, undo", [
+    ("alter system set default_transaction_read_only = on", "alter system reset default_transaction_read_only",
+     "alter system set default_transaction_read_only = off, and select pg_reload_conf()"),
+    ("alter role visitbill set default_transaction_read_only = on", "alter role visitbill reset default_transaction_read_only", None),
+    ("alter database visitbill set default_transaction_read_only = on", "alter database visitbill reset default_transaction_read_only", None),
+    ("alter role visitbill in database visitbill set default_transaction_read_only = on",
+     "alter role visitbill in database visitbill reset default_transaction_read_only", None),
+])
+def test_a_server_that_lets_nobody_write(annex, setting, back, undo):
+    annex.rows(setting)
+    annex.rows("select pg_reload_conf()")
+    try:
+        found = wait_until(lambda: mends(annex), "the server to read its settings")
+        assert found == {"default_transaction_read_only": "on; nothing can be booked: see who set it, and why (a full disk, a move to another server), then "
+                                                          + (undo or back)}
+    finally:
+        annex.rows("set default_transaction_read_only = off")
+        annex.rows(back)
+        annex.rows("select pg_reload_conf()")
+    wait_until(annex.is_ready, "the daemon to be ready")
+    wait_until(lambda: mends(annex) == {}, "the server to read its settings")
+
+
+def test_a_write_is_tried(annex):
+    """As the daemon's role, whatever the settings say; and it leaves nothing."""
+    annex.rows("create function no() returns trigger language plpgsql as $$ begin raise exception 'no room' using errcode = '53100'; end $$")
+    annex.rows("create trigger no before update on beat for each row execute function no()")
+    try:
+        assert mends(annex)["writes"] == "a heartbeat failed: no room; make room on the server's disk, or memory"
+    finally:
+        annex.rows("drop function no() cascade")
+    wait_until(annex.is_ready, "the daemon to be ready")
+    assert doctor(annex)["writes"] == ("ok", "visitbill may (a heartbeat, taken back)")
+
+
 def test_a_disk_that_may_be_looked_at(annex):
     """With pg_monitor, on the server's machine."""
     annex.rows("grant pg_monitor to visitbill")
