@@ -32,11 +32,12 @@ def mends(house):
 def test_a_house_that_is_well(house):
     """Nothing to mend, and each thing that was looked at is a line."""
     told = doctor(house)
-    assert {word for what, (word, _) in told.items() if what != "disk"} == {"ok"}, told
+    assert {word for what, (word, _) in told.items() if what not in ("disk", "standbys")} == {"ok"}, told
     assert {"settings", "version", "fsync", "full_page_writes", "synchronous_commit", "standbys", "clock", "schema", "functions", "grants", "hospital", "role",
             "partitions", "connections", "archive", "slots", "certificate of [listen https]"} <= set(told)
     assert told["fsync"] == ("ok", "on") and told["grants"] == ("ok", "all there and granted") and told["role"][1].startswith("visitbill reads")
     assert told["functions"][1].endswith("this program's") and told["hospital"] == ("ok", "the schema has facilities H01")
+    assert told["standbys"] == ("note", "none; what is acknowledged is on this server's disk alone: with it all is lost that is in no backup and no archive")
     assert told["disk"] == ("note", "visitbill may not know where the data are; grant pg_monitor to visitbill, or watch the server's disk otherwise")
 
 
@@ -54,6 +55,20 @@ def test_settings_that_lose_lines(annex):
     finally:
         annex.rows("alter system reset full_page_writes")
         annex.rows("select pg_reload_conf()")
+
+
+def test_a_server_alone_that_waits_for_a_standby(own):
+    """Nothing streams, and commits wait for it."""
+    own.rows("alter system set synchronous_standby_names = 'second'")
+    own.rows("select pg_reload_conf()")
+    try:
+        found = wait_until(lambda: mends(own), "the server to read its settings")
+        assert found["standbys"] == "none streams; start the standby, and see why it does not stream: until then no commit ends"
+        assert doctor(own)["synchronous_standby_names"] == ("ok", "second")
+    finally:
+        own.rows("alter system reset synchronous_standby_names")
+        own.rows("select pg_reload_conf()")
+    wait_until(own.is_ready, "the daemon to be ready")
 
 
 @pytest.mark.parametrize("setting, back, undo", [

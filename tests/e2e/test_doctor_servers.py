@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from .live import House
+from .live import House, wait_until
 from .pair import Pair
 from .test_doctor import doctor, mends
 
@@ -66,6 +66,25 @@ def test_a_server_that_may_not_be_looked_at(own):
         assert "permission denied for function pg_control_system" in text and "hangs" not in text
     finally:
         own.rows("grant execute on function pg_control_system() to public")
+
+
+def test_a_standby_that_is_not_the_one_that_is_named(pair):
+    """It streams, and no commit ends: seen where its state may be seen, else by the commits that wait."""
+    assert doctor(pair.house)["standbys"] == ("ok", "1 streaming")
+    pair.first.execute("alter system set synchronous_standby_names = 'third'", "select pg_reload_conf()", "set synchronous_commit = local; grant pg_monitor to visitbill")
+    try:
+        assert mends(pair.house) == {"standbys": "1 streaming, none of them synchronous; give the standby the application_name that synchronous_standby_names asks for"
+                                                 " (primary_conninfo there): until then no commit ends"}
+        pair.first.execute("set synchronous_commit = local; revoke pg_monitor from visitbill")
+        pair.house.start(wait=False)
+        found = wait_until(lambda: mends(pair.house), "commits to wait", 20)
+        assert re.match(r"1 streaming, and \d+ commits wait; see that the standby has the application_name that", found["standbys"])
+    finally:
+        pair.first.execute("alter system set synchronous_standby_names = 'second'", "select pg_reload_conf()")
+        pair.house.stop()
+    wait_until(lambda: mends(pair.house) == {}, "the commits to end", 20)
+    pair.first.execute("grant pg_monitor to visitbill")
+    assert doctor(pair.house)["standbys"] == ("ok", "1 streaming, 1 synchronous")
 
 
 def test_a_primary_that_hangs_beside_an_old_one(pair):
