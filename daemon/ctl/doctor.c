@@ -3,7 +3,9 @@
 #include "doctor.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
+#include "daemon.h"
 #include "database.h"
 
 static const char limits_sql[] = "set statement_timeout = '5s'; set lock_timeout = '2s'";
@@ -39,6 +41,29 @@ doctor_row(struct doctor *d, PGconn *db, const char *what, const char *sql, cons
 	PQclear(r);
 }
 
+/* What the daemon itself says, if it runs: the last word, where everything else seems well. It needs a moment after something was mended. */
+static void
+look_at_daemon(struct doctor *d, const struct ctl *c)
+{
+	enum { TRIES = 10, PAUSE_US = 300000, READY = 200 };
+	struct daemon_ready r;
+
+	for (int i = 0; i < TRIES; i++) {
+		if (daemon_ask_ready(c, &r) != 0)
+			return;
+		if (r.status == 0 || r.status == READY || d->bad > 0)
+			break;
+		usleep(PAUSE_US);
+	}
+	const char *found = arena_printf(&d->arena, "at %s it says: %s", r.address, r.said);
+	if (r.status == 0)
+		doctor_note(d, "daemon", arena_printf(&d->arena, "nobody answers at %s", r.address), "start it, if it is to run here");
+	else if (r.status != READY && d->bad > 0)
+		doctor_note(d, "daemon", found, "it goes on by itself once what is above is mended");
+	else
+		doctor_say(d, r.status == READY, "daemon", found, "see its log: all that doctor looks at is well");
+}
+
 int
 ctl_doctor(const struct ctl *c, int argc, char **argv)
 {
@@ -61,6 +86,7 @@ ctl_doctor(const struct ctl *c, int argc, char **argv)
 	}
 	PQfinish(db);
 	servers_free(s);
+	look_at_daemon(&d, c);
 	arena_free(&d.arena);
 	return d.bad == 0 ? CTL_OK : ctl_failed("%zu to mend", d.bad);
 }

@@ -43,6 +43,26 @@ def test_a_house_that_is_well(house):
     assert os.geteuid() == 0 or told["disk"] == ("note", "visitbill may not know where the data are; grant pg_monitor to visitbill, or watch the server's disk otherwise")
 
 
+def test_a_daemon_that_is_not_ready_is_told_of(house, own):
+    """Where nothing else is wrong, that is to mend: it stands still here. One that does not run is a note."""
+    assert re.fullmatch(r"at 127\.0\.0\.1:\d+ it says: ready", doctor(house)["daemon"][1])
+    own.rows("create function no() returns trigger language plpgsql as $$ begin if session_user = 'visitbill' and current_setting('application_name') = 'visitbilld'"
+             " then raise exception 'no'; end if; return new; end $$")
+    own.rows("create trigger no before update on beat for each row execute function no()")
+    try:
+        wait_until(lambda: not own.is_ready(), "no beat to be committed")
+        ((what, text),) = mends(own).items()
+        assert what == "daemon" and text.endswith(" it says: waiting for the database; see its log: all that doctor looks at is well")
+    finally:
+        own.rows("drop function no() cascade")
+    wait_until(own.is_ready, "the daemon to be ready")
+    own.stop()
+    try:
+        assert doctor(own)["daemon"][0] == "note"
+    finally:
+        own.start()
+
+
 def test_settings_that_lose_lines(annex):
     annex.rows("alter role visitbill set synchronous_commit = off")
     try:
@@ -285,6 +305,9 @@ def test_a_schema_of_another_version(pair, version, words, mend):
     with Wrong(pair, pair.first.place) as wrong:
         wrong.says(f"schema hospital is at version {theirs}, and this visitbilld is made for {ours}: {words}")
         assert wrong.house.clinic.dft("S2", ft1("1")).code == "AR"
+        told = subprocess.run([wrong.house.env["VISITBILL_CTL"], "-c", wrong.house.env["VISITBILL_CONF"], "status"], capture_output=True, text=True, check=False)
+        assert told.returncode == 1 and told.stdout == "" and re.fullmatch(
+            f"visitbillctl: schema hospital is at version {theirs}[^\n]*{ours}[^\n]*: (run visitbillctl migrate|use a newer visitbillctl)\n", told.stderr)
         assert mends(wrong.house) == {"schema": f"hospital is at version {theirs}, this program is made for {ours}; {mend}"}
         assert pair.first.rows("select * from hospital.visit where visit_no = 'S2'") == []
         pair.first.execute(back)
