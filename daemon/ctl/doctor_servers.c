@@ -4,8 +4,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
+#include "database.h"
 #include "doctor.h"
 
 enum { LOOK_MS = 3000, STATE = 5 };
@@ -143,6 +145,40 @@ tell(struct doctor *d, const struct servers *s, const struct seen *seen)
 	}
 }
 
+/* What of the primary's log up to $1 a standby has not replayed. The age alone says nothing: nothing may have happened. */
+static const char lag_sql[] =
+    "select l.rest > 0 and l.age > interval '1 minute', case when l.rest > 0 and l.age is not null then 'its newest transaction is ' || justify_hours(l.age)"
+    " || ' old, ' else '' end || pg_size_pretty(l.rest) || ' of log wait for replay' || case when l.missing > 0 then ', ' || pg_size_pretty(l.missing)"
+    " || ' of it not received' else '' end, case when pg_is_wal_replay_paused() then 'replay is paused there: select pg_wal_replay_resume()'"
+    " when l.delay <> '0' then 'recovery_min_apply_delay is set there: a standby to fail over to has none'"
+    " when l.missing > 0 then 'see its log, and the network: what it has not received is lost with the primary'"
+    " else 'see its disk, and long reads on it: it takes over only once it has replayed all of that' end"
+    " from (select greatest(pg_wal_lsn_diff($1::pg_lsn, pg_last_wal_replay_lsn()), 0) as rest, greatest(pg_wal_lsn_diff($1::pg_lsn, pg_last_wal_receive_lsn()), 0)"
+    "    as missing, date_trunc('second', clock_timestamp() - pg_last_xact_replay_timestamp()) as age, current_setting('recovery_min_apply_delay') as delay) l";
+
+/* Behind by minutes, and not only for a moment after a quiet hour: asked again for the same point after a while. */
+static void
+check_lag(struct doctor *d, PGconn *primary, PGconn *standby, const char *name)
+{
+	enum { IS_BEHIND, FOUND, MEND, TRIES = 5, PAUSE_US = 200000 };
+	PGresult *point = database_query(primary, "select pg_current_wal_flush_lsn()", 0, NULL), *r = NULL;
+	const char *values[] = {point != NULL ? PQgetvalue(point, 0, 0) : NULL};
+
+	for (int i = 0; point != NULL && i < TRIES; i++) {
+		PQclear(r);
+		if ((r = database_query(standby, lag_sql, 1, values)) == NULL || PQgetvalue(r, 0, IS_BEHIND)[0] != 't')
+			break;
+		usleep(PAUSE_US);
+	}
+	if (r != NULL)
+		doctor_say(d, PQgetvalue(r, 0, IS_BEHIND)[0] != 't', arena_printf(&d->arena, "standby %s", name), arena_printf(&d->arena, "%s", PQgetvalue(r, 0, FOUND)),
+		    arena_printf(&d->arena, "%s", PQgetvalue(r, 0, MEND)));
+	else
+		d->bad++;	/* the complaint is on stderr */
+	PQclear(r);
+	PQclear(point);
+}
+
 /* Servers that do not belong together, or not as primary and standby. Returns the one to look into: the primary on the newest timeline, or the only one that is
  * named; -1: none. */
 static int
@@ -187,9 +223,13 @@ doctor_servers(struct doctor *d, struct servers *s)
 	tell(d, s, seen);
 	int ours = judge(d, s, seen);
 	PGconn *db = ours >= 0 ? seen[ours].db : NULL;
-	for (size_t i = 0; i < n; i++)
-		if ((int)i != ours)
-			PQfinish(seen[i].db);
+	for (size_t i = 0; i < n; i++) {
+		if ((int)i == ours)
+			continue;
+		if (db != NULL && seen[i].db != NULL && seen[i].id.standby)
+			check_lag(d, db, seen[i].db, servers_name(s, i));
+		PQfinish(seen[i].db);
+	}
 	free(seen);
 	return db;
 }

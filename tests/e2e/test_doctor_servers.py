@@ -77,14 +77,31 @@ def test_a_standby_that_is_not_the_one_that_is_named(pair):
                                                  " (primary_conninfo there): until then no commit ends"}
         pair.first.execute("set synchronous_commit = local; revoke pg_monitor from visitbill")
         pair.house.start(wait=False)
-        found = wait_until(lambda: mends(pair.house), "commits to wait", 20)
-        assert re.match(r"1 streaming, and \d+ commits wait; see that the standby has the application_name that", found["standbys"])
+        found = wait_until(lambda: mends(pair.house).get("standbys"), "commits to wait", 20)
+        assert re.match(r"1 streaming, and \d+ commits wait; see that the standby has the application_name that", found)
     finally:
         pair.first.execute("alter system set synchronous_standby_names = 'second'", "select pg_reload_conf()")
         pair.house.stop()
     wait_until(lambda: mends(pair.house) == {}, "the commits to end", 20)
     pair.first.execute("grant pg_monitor to visitbill")
     assert doctor(pair.house)["standbys"] == ("ok", "1 streaming, 1 synchronous")
+
+
+def test_a_standby_that_is_behind(pair):
+    """For a minute; less is nothing to mend."""
+    what = f"standby {pair.second.place}:5432"
+    assert doctor(pair.house)[what][0] == "ok"
+    pair.second.execute("select pg_wal_replay_pause()")
+    try:
+        wait_until(lambda: pair.second.rows("select pg_get_wal_replay_pause_state()") == [("paused",)], "replay to pause")
+        pair.first.execute("create table later ()", "drop table later")
+        assert doctor(pair.house)[what][0] == "ok"
+        wait_until(lambda: doctor(pair.house)[what][0] == "MEND", "a minute to pass", 90, every=5)
+        assert re.match(r"its newest transaction is 00:0\d:\d\d old, \d+ \w+ of log wait for replay; replay is paused there: select pg_wal_replay_resume\(\)",
+                        mends(pair.house)[what])
+    finally:
+        pair.second.execute("select pg_wal_replay_resume()")
+    wait_until(lambda: mends(pair.house) == {}, "the standby to have it", 20)
 
 
 def test_a_primary_that_hangs_beside_an_old_one(pair):
