@@ -2,10 +2,13 @@
  * it lets nobody in may be in any language, so it is judged by its SQLSTATE; what libpq says is English here. */
 #include <ctype.h>
 #include <inttypes.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "database.h"
 #include "doctor.h"
@@ -92,6 +95,34 @@ complaint_of(struct doctor *d, const char *why)
 		return arena_printf(&d->arena, "%.*s", length, why);
 	int before = (int)(state - 1 - why), rest = (int)(why + length - (state + STATE + 1));
 	return arena_printf(&d->arena, "%.*s%.*s", before, why, rest, state + STATE + 1);
+}
+
+/* A name is looked up before each connection, and by the daemon, too: libpq waits for the name server meanwhile. That it is not known the connection says. */
+static void
+check_name(struct doctor *d, const struct servers *s, size_t n, const char *conninfo)
+{
+	enum { LONG_MS = 1000 };
+	const char *name = servers_name(s, n);
+	const char *host = arena_printf(&d->arena, "%.*s", (int)(strrchr(name, ':') - name), name);
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *found = NULL;
+
+	if (host[0] == '/' || host[0] == '@' || strcmp(host, "default") == 0 || strstr(conninfo, "hostaddr") != NULL)
+		return;
+	bool is_name = getaddrinfo(host, NULL, &hints, &found) != 0;
+	if (is_name) {
+		int64_t before = clock_monotonic();
+		hints.ai_flags = 0;
+		int failed = getaddrinfo(host, NULL, &hints, &found);
+		int64_t took_ms = (clock_monotonic() - before) / 1000;
+		if (failed == 0 || took_ms >= LONG_MS)
+			doctor_say(d, took_ms < LONG_MS, arena_printf(&d->arena, "name %s", host), arena_printf(&d->arena, "%s in %" PRId64 " ms",
+			    failed == 0 ? "found" : "not found", took_ms), "the daemon stands still while a name is looked up: put it into /etc/hosts, or hostaddr into"
+			    " [database] conninfo, or mend the name server");
+		if (failed != 0)
+			found = NULL;
+	}
+	if (found != NULL)
+		freeaddrinfo(found);
 }
 
 static void
@@ -213,13 +244,15 @@ judge(struct doctor *d, const struct servers *s, const struct seen *seen)
 }
 
 PGconn *
-doctor_servers(struct doctor *d, struct servers *s)
+doctor_servers(struct doctor *d, struct servers *s, const char *conninfo)
 {
 	size_t n = servers_count(s);
 	struct seen *seen = memory_new(n * sizeof(*seen));
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		check_name(d, s, i, conninfo);
 		look(d, s, i, &seen[i]);
+	}
 	tell(d, s, seen);
 	int ours = judge(d, s, seen);
 	PGconn *db = ours >= 0 ? seen[ours].db : NULL;

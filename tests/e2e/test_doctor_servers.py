@@ -2,6 +2,8 @@
 
 import re
 import signal
+import socket
+import subprocess
 import time
 
 import pytest
@@ -46,6 +48,27 @@ def test_each_refusal_has_its_mend(own, words, changes, said, mend):
     ((what, text),) = mends(own).items()
     assert what.startswith(f"server {changes.get('host', words['host'])}:") and said in text and "; " + mend in text, text
     assert "take it out" not in text
+
+
+def test_a_name_is_timed(own, words):
+    """The daemon waits for it, too. A name server that does not answer stands in doctor's own view of /etc."""
+    own.configure({"database": {"conninfo": " ".join(f"{key}={value}" for key, value in {**words, "host": "localhost", "port": "1"}.items())}})
+    assert re.fullmatch(r"found in \d+ ms", doctor(own)["name localhost"][1])
+    own.configure({"database": {"conninfo": " ".join(f"{key}={value}" for key, value in {**words, "host": "db1.example", "port": "1"}.items())}})
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        silent.bind(("127.0.0.53", 53))
+        subprocess.run(["unshare", "-m", "true"], check=True, stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        silent.close()
+        pytest.skip("it takes root, port 53 and a mount namespace")
+    with silent:
+        resolver = own.folder / "resolv.conf"
+        resolver.write_text("nameserver 127.0.0.53\noptions timeout:1 attempts:1\n", "ascii")
+        done = subprocess.run(["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', resolver, own.env["VISITBILL_CTL"], "-c",
+                               own.env["VISITBILL_CONF"], "doctor"], capture_output=True, text=True, check=False)
+    assert re.search(r"^MEND +name db1\.example: not found in [1-9]\d{3} ms; the daemon stands still while a name is looked up: put it into /etc/hosts", done.stdout,
+                     re.M), done.stdout + done.stderr
 
 
 def test_no_connection_left(own):
