@@ -294,7 +294,11 @@ def test_what_is_open_keeps_its_partition(settled, tmp_path, happened):
 
 def test_what_is_too_young_or_to_come(settled):
     assert "is to come" in archive(settled, before="2999-01-01", status=1)
-    assert "is no date" in archive(settled, before="yesterday", status=1)
+    for day in ("yesterday", "2024-13-45", "2023-02-29", "2024-00-10", "2024-01-00", "0000-01-01"):
+        assert archive(settled, before=day, status=1) == f"visitbillctl: --before {day} is no date, YYYY-MM-DD\n"
+    assert archive(settled, "--to", settled.conf, "--yes", status=1) == f"visitbillctl: --to {settled.conf} is no folder\n"
+    assert "nowhere: No such file" in archive(settled, "--to", settled.folder / "nowhere", "--yes", status=1)
+    assert archive(settled, "--yes", before="2001-01-01").endswith("\nnothing goes\n")
     plan = planned(archive(settled, before="2001-01-01"))
     assert "goes" not in plan.values() and plan["charge_0"].startswith("stays: it changed on ")
     assert "say --before DATE" in settled.ctl("archive", "--yes", status=2)
@@ -403,7 +407,8 @@ def test_verify_refuses_what_is_not_the_file(archived, tmp_path, damage):
     bad = tmp_path / good.name
     bad.write_bytes(change(data, good))
     assert bad.read_bytes() != data
-    assert re.search(complaint, database.ctl("archive", "verify", bad, status=1))
+    said = database.ctl("archive", "verify", bad, status=1)
+    assert re.search(complaint, said) and said.count(str(bad)) == 1, said
     said = database.ctl("archive", "verify", good, bad, status=1)
     assert "1 of 2 files are not good" in said
 
