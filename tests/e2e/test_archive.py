@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 
 from .api import line
-from .cluster import CTL, OWNER, ROLE
+from .cluster import CTL, OWNER, ROLE, ROOT
 from .feeds import ft1
 from .hospital import close, feed_id, post, public_id, quarantine, visit_event
 from .live import House, wait_until
@@ -223,7 +223,12 @@ def test_what_is_archived_is_said_where_it_was(settled, tmp_path):
     page = settled.ctl("bill", "show", "V3")
     assert "The lines are archived: hospital-charge-0-9.copy.gz" in page and "20.01" in page
     assert "in hospital-charge-0-9.copy.gz" in settled.ctl("visit", "show", "H01", "V3")
-    assert "archived in hospital-quarantine_bytes-1-1.copy.gz" in settled.ctl("quarantine", "show", "1")
+    assert "MESSAGE 1, archived in hospital-quarantine_bytes-1-1.copy.gz" in settled.ctl("quarantine", "show", "1")
+    # its bytes as the README says
+    (recipe,) = re.findall(r"^    (zcat FILE.copy.gz .*xxd -r -p)", (ROOT / "README.md").read_text("utf-8"), re.M)
+    recipe = recipe.replace("FILE.copy.gz", str(tmp_path / "hospital-quarantine_bytes-1-1.copy.gz")).replace("MESSAGE", "1")
+    if shutil.which("xxd"):
+        assert subprocess.run(["sh", "-c", recipe], capture_output=True, check=True).stdout == b"MSH|old\r"
     assert "MSH|new" in settled.ctl("quarantine", "show", "2")
 
 
