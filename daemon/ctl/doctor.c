@@ -75,7 +75,7 @@ ctl_doctor(const struct ctl *c, int argc, char **argv)
 	doctor_say(&d, true, "settings", c->config_path, "");
 	doctor_certificates(&d, c->config);
 	struct servers *s = servers_new(c->config->database.conninfo, error, sizeof(error));
-	PGconn *db = s != NULL ? doctor_servers(&d, s, c->config->database.conninfo) : NULL;
+	PGconn *db = s != NULL ? doctor_servers(&d, s) : NULL;
 	if (s == NULL) {
 		doctor_say(&d, false, "conninfo", error, "mend it in [database]");
 	} else if (db != NULL && database_begin(db, c->config, DATABASE_LOOK) == 0 && database_run(db, limits_sql) == 0) {

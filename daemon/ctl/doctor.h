@@ -24,8 +24,8 @@ void doctor_row(struct doctor *d, PGconn *db, const char *what, const char *sql,
 /* The files of every listener: readable, belonging together, and how long they hold. */
 void doctor_certificates(struct doctor *d, const struct config *config);
 /* Every server of the conninfo, not only the one that is used. Returns a connection to the one that the daemon would use, or would if it could be written; NULL
- * where there is none to look into. PQfinish it. conninfo: what s was made of. */
-PGconn *doctor_servers(struct doctor *d, struct servers *s, const char *conninfo);
+ * where there is none to look into. PQfinish it. */
+PGconn *doctor_servers(struct doctor *d, struct servers *s);
 /* The server's settings, clock and standbys, and the schema with its functions and grants. servers: how many the conninfo names. */
 void doctor_database(struct doctor *d, PGconn *db, const struct config *config, size_t servers);
 /* May a session like the daemon's write? may_try: the schema is this program's, so a heartbeat can be tried, and taken back. */

@@ -2,10 +2,8 @@
  * it lets nobody in may be in any language, so it is judged by its SQLSTATE; what libpq says is English here. */
 #include <ctype.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -49,6 +47,7 @@ mend_of(const char *why, bool silent, bool several)
 		{"42501", "let that role call what it may not: by default anybody may"},
 	}, words[] = {
 		{"its name was not looked up", "mend the name server, or have /etc/hosts know the name"}, {"could not translate host name", "mend its name in [database] conninfo, or have the name server or /etc/hosts know it"},
+		{"could not look up host name", "mend its name in [database] conninfo, or have the name server or /etc/hosts know it"},
 		{"Connection refused", "start it"},
 		{"No such file or directory", "start it; where it runs, mend its folder or port in [database] conninfo"},
 		{"Permission denied", "run this as the daemon's user, and let that user reach the folder of its socket"},
@@ -97,39 +96,24 @@ complaint_of(struct doctor *d, const char *why)
 	return arena_printf(&d->arena, "%.*s%.*s", before, why, rest, state + STATE + 1);
 }
 
-/* A name is looked up before each connection, and by the daemon, too: libpq waits for the name server meanwhile. That it is not known the connection says. */
+/* A name is looked up before each connection, which waits for it. That it is not known at all the server's line says. */
 static void
-check_name(struct doctor *d, const struct servers *s, size_t n, const char *conninfo)
+tell_name(struct doctor *d, const char *server, bool found, int64_t took_ms)
 {
 	enum { LONG_MS = 1000 };
-	const char *name = servers_name(s, n);
-	const char *host = arena_printf(&d->arena, "%.*s", (int)(strrchr(name, ':') - name), name);
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *found = NULL;
 
-	if (host[0] == '/' || host[0] == '@' || strcmp(host, "default") == 0 || strstr(conninfo, "hostaddr") != NULL)
-		return;
-	bool is_name = getaddrinfo(host, NULL, &hints, &found) != 0;
-	if (is_name) {
-		int64_t before = clock_monotonic();
-		hints.ai_flags = 0;
-		int failed = getaddrinfo(host, NULL, &hints, &found);
-		int64_t took_ms = (clock_monotonic() - before) / 1000;
-		if (failed == 0 || took_ms >= LONG_MS)
-			doctor_say(d, took_ms < LONG_MS, arena_printf(&d->arena, "name %s", host), arena_printf(&d->arena, "%s in %" PRId64 " ms",
-			    failed == 0 ? "found" : "not found", took_ms), "the daemon stands still while a name is looked up: put it into /etc/hosts, or hostaddr into"
-			    " [database] conninfo, or mend the name server");
-		if (failed != 0)
-			found = NULL;
-	}
-	if (found != NULL)
-		freeaddrinfo(found);
+	if (took_ms >= LONG_MS)
+		doctor_say(d, false, arena_printf(&d->arena, "name of %s", server), arena_printf(&d->arena, "%s in %" PRId64 " ms", found ? "found" : "not found", took_ms),
+		    "each connection waits for that: put it into /etc/hosts, or hostaddr into [database] conninfo, or mend the name server");
 }
 
 static void
 look(struct doctor *d, const struct servers *s, size_t n, struct seen *ret)
 {
 	const char *address, *no_name = NULL;
+	int64_t before = clock_monotonic();
 	bool found = servers_find_wait(s, n, LOOK_MS, &address, &no_name);
+	tell_name(d, servers_name(s, n), found, (clock_monotonic() - before) / 1000);
 	ret->db = found ? servers_connect(s, n, address, "visitbillctl", "", LOOK_MS) : NULL;
 	if (ret->db != NULL)
 		PQsetErrorVerbosity(ret->db, PQERRORS_VERBOSE);
@@ -244,15 +228,13 @@ judge(struct doctor *d, const struct servers *s, const struct seen *seen)
 }
 
 PGconn *
-doctor_servers(struct doctor *d, struct servers *s, const char *conninfo)
+doctor_servers(struct doctor *d, struct servers *s)
 {
 	size_t n = servers_count(s);
 	struct seen *seen = memory_new(n * sizeof(*seen));
 
-	for (size_t i = 0; i < n; i++) {
-		check_name(d, s, i, conninfo);
+	for (size_t i = 0; i < n; i++)
 		look(d, s, i, &seen[i]);
-	}
 	tell(d, s, seen);
 	int ours = judge(d, s, seen);
 	PGconn *db = ours >= 0 ? seen[ours].db : NULL;
