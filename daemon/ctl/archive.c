@@ -30,12 +30,13 @@ static const char plan_sql[] =
     "select coalesce(json_agg(json_build_object('relation', relation, 'part', part, 'first_id', first_id, 'last_id', last_id, 'bytes', pg_size_pretty(bytes),"
     "    'newest', to_char(newest, 'YYYY-MM-DD'), 'why', why, 'sums', sums)), '[]') as plan from archive_plan($1::date::timestamptz)";
 
-/* DATE, as PostgreSQL reads it; not one to come. */
+/* DATE, a day of the calendar; not one to come. */
 static int
 check_date(const struct run *run)
 {
-	PGresult *r = database_query(run->db, "select case when $1 !~ '^\\d{4}-\\d{2}-\\d{2}$' then 'is no date, YYYY-MM-DD' when $1::date > current_date then"
-	    " 'is to come' end", 1, &run->before);
+	PGresult *r = database_query(run->db, "select case when to_char(case when $1 ~ '^(?!0000)\\d{4}-(0[1-9]|1[0-2])-([0-2]\\d|3[01])$' then make_date(left($1, 4)::int,"
+	    " substr($1, 6, 2)::int, 1) + right($1, 2)::int - 1 end, 'YYYY-MM-DD') is distinct from $1 then 'is no date, YYYY-MM-DD' when $1::date > current_date"
+	    " then 'is to come' end", 1, &run->before);
 
 	if (r == NULL)
 		return -1;
@@ -173,6 +174,8 @@ archive(const struct run *run, bool yes)
 		printf("%zu of %zu partitions would go%s\n", going, n, going > 0 ? ": --yes exports and drops them" : "");
 		status = CTL_OK;
 	} else {
+		if (going == 0)
+			puts("nothing goes");
 		fflush(stdout);
 		for (; i < n; i++) {
 			json_object *p = json_object_array_get_idx(plan, i);
@@ -198,8 +201,10 @@ ctl_archive(const struct ctl *c, int argc, char **argv)
 		return CTL_USAGE;
 	if (run.before == NULL || (yes && dry))
 		return ctl_usage(c, "%s", run.before == NULL ? "say --before DATE: what changed on that day or later stays" : "--dry-run or --yes, not both");
-	if (yes && (stat(run.folder, &st) != 0 || !S_ISDIR(st.st_mode)))
-		return ctl_failed("--to %s: %s", run.folder, errno != 0 ? strerror(errno) : "not a folder");
+	if (yes && stat(run.folder, &st) != 0)
+		return ctl_failed("--to %s: %s", run.folder, strerror(errno));
+	if (yes && !S_ISDIR(st.st_mode))
+		return ctl_failed("--to %s is no folder", run.folder);
 	if ((run.db = database_open(c, DATABASE_OWNER)) == NULL)
 		return CTL_FAILED;
 	run.by = user_name(&a);

@@ -182,6 +182,9 @@ fill(struct archive_reader *r)
 		r->buf = memory_resize(r->buf, r->size = 2 * r->size + CHUNK);
 	int n = gzread(r->gz, r->buf + r->used, CHUNK);
 	const char *why = gzerror(r->gz, &code);
+	size_t own = strlen(r->path);
+	if (strncmp(why, r->path, own) == 0 && strncmp(why + own, ": ", 2) == 0)
+		why += own + 2;
 	if (n < 0 || (code != Z_OK && code != Z_STREAM_END)) {	/* one that was cut says so with its last bytes */
 		ctl_failed("%s is damaged: %s", r->path, code == Z_ERRNO ? strerror(errno) : code == Z_BUF_ERROR ? "its end is missing" : why);
 		return -1;

@@ -110,6 +110,45 @@ daemon_post(const struct ctl *c, const char *path, const char *content_type, str
 	return ctl_failed("visitbilld does not answer at %s: %s", listener->address, curl_easy_strerror(r));
 }
 
+static size_t
+on_ready_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct daemon_ready *r = arg;
+	size_t length = strlen(r->said), room = sizeof(r->said) - 1 - length;
+
+	memcpy(r->said + length, data, size * n < room ? size * n : room);
+	return size * n;
+}
+
+/* A listener of plain text: what a certificate is worth is asked elsewhere. */
+int
+daemon_ask_ready(const struct ctl *c, struct daemon_ready *ret)
+{
+	enum { SECONDS = 3 };
+	const struct config_listen *l = NULL;
+	struct arena a = {0};
+
+	*ret = (struct daemon_ready){0};
+	for (size_t i = 0; i < c->config->n_listens && l == NULL; i++)
+		if ((c->config->listens[i].serves & SERVES_OPERATIONS) != 0 && !c->config->listens[i].tls)
+			l = &c->config->listens[i];
+	CURL *curl = l != NULL ? curl_easy_init() : NULL;
+	if (curl == NULL)
+		return -1;
+	ret->address = l->address;
+	curl_easy_setopt(curl, CURLOPT_URL, url_of(&a, l, "/readyz"));
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)SECONDS);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_ready_body);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret);
+	if (curl_easy_perform(curl) == CURLE_OK)
+		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret->status);
+	curl_easy_cleanup(curl);
+	arena_free(&a);
+	ret->said[strcspn(ret->said, "\r\n")] = '\0';
+	return 0;
+}
+
 void
 daemon_answer_free(struct daemon_answer *answer)
 {

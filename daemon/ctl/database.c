@@ -167,6 +167,13 @@ static const char *const beginnings[] = {
 	[DATABASE_OWNER] = NULL,
 };
 
+int
+database_begin(PGconn *db, const struct config *config, enum database_access access)
+{
+	PQsetNoticeReceiver(db, on_notice, NULL);
+	return set_session(db, config) == 0 && (beginnings[access] == NULL || database_run(db, beginnings[access]) == 0) ? 0 : -1;
+}
+
 PGconn *
 database_open_on(const struct ctl *c, enum database_server server, enum database_access access)
 {

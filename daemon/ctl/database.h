@@ -31,6 +31,9 @@ PGconn *database_open(const struct ctl *c, enum database_access access);
 /* The same; on a standby, it says on stderr which one that is and how far it is behind. */
 PGconn *database_open_on(const struct ctl *c, enum database_server server, enum database_access access);
 
+/* Makes a session of that kind of a connection that is there, whatever version the schema is at. Returns 0, or -1 after having said why. */
+int database_begin(PGconn *db, const struct config *config, enum database_access access) __attribute__((warn_unused_result));
+
 /* Runs one statement with text parameters (NULL is null). Returns its result, or NULL after having said why. */
 PGresult *database_query(PGconn *db, const char *sql, int n, const char *const *values) __attribute__((warn_unused_result));
 

@@ -22,6 +22,15 @@ static const char partitions_sql[] =
     "           k (name, what, least, newest)"
     "      left join pg_inherits i on i.inhparent = k.name::regclass left join pg_class c on c.oid = i.inhrelid group by k.what, k.least, k.newest) p";
 
+/* As the server itself has told; PostgreSQL 14 and newer do. */
+static bool
+is_standby(const PGconn *db)
+{
+	const char *standby = PQparameterStatus(db, "in_hot_standby");
+
+	return standby != NULL && strcmp(standby, "on") == 0;
+}
+
 /* ------- the settings of the server */
 
 static const char *
@@ -33,6 +42,51 @@ setting(PGconn *db, struct doctor *d, const char *name)
 
 	PQclear(r);
 	return text;
+}
+
+/* Which of them is synchronous only a role may see that reads all statistics; that commits of its own role wait, anyone. */
+static const char standbys_sql[] =
+    "select count(*) as n, coalesce(bool_or(r.sync_state is not null), false) as visible, count(*) filter (where r.sync_state in ('sync', 'quorum')) as synchronous,"
+    " (select count(*) from pg_stat_activity a where a.wait_event = 'SyncRep' and a.state_change < clock_timestamp() - interval '2 seconds') as waiting"
+    " from pg_stat_replication r where r.state is null or r.state = 'streaming'";
+
+/* wanted: commits have to wait for one. */
+static void
+judge_standbys(struct doctor *d, const PGresult *r, bool wanted, size_t servers)
+{
+	enum { N, VISIBLE, SYNCHRONOUS, WAITING };
+	const char *n = PQgetvalue(r, 0, N), *synchronous = PQgetvalue(r, 0, SYNCHRONOUS), *waiting = PQgetvalue(r, 0, WAITING);
+	bool any = strcmp(n, "0") != 0, seen = PQgetvalue(r, 0, VISIBLE)[0] == 't';
+
+	if (!any && (wanted || servers > 1))
+		doctor_say(d, false, "standbys", "none streams", wanted ? "start the standby, and see why it does not stream: until then no commit ends"
+		    : "start the standby, and see why it does not stream");
+	else if (!any)
+		doctor_note(d, "standbys", "none", "what is acknowledged is on this server's disk alone: with it all is lost that is in no backup and no archive");
+	else if (wanted && strcmp(waiting, "0") != 0)
+		doctor_say(d, false, "standbys", arena_printf(&d->arena, "%s streaming, and %s commits wait", n, waiting), "see that the standby has the application_name"
+		    " that synchronous_standby_names asks for (primary_conninfo there), and that its disk and the network take what is sent");
+	else if (wanted && seen && strcmp(synchronous, "0") == 0)
+		doctor_say(d, false, "standbys", arena_printf(&d->arena, "%s streaming, none of them synchronous", n), "give the standby the application_name that"
+		    " synchronous_standby_names asks for (primary_conninfo there): until then no commit ends");
+	else if (wanted)
+		doctor_say(d, true, "standbys", seen ? arena_printf(&d->arena, "%s streaming, %s synchronous", n, synchronous)
+		    : arena_printf(&d->arena, "%s streaming", n), "");
+	else
+		doctor_note(d, "standbys", arena_printf(&d->arena, "%s streaming, and no commit waits for one", n),
+		    "what it has not yet received is lost with this server's disk; synchronous_standby_names would have commits wait");
+}
+
+static void
+check_standbys(struct doctor *d, PGconn *db, bool wanted, size_t servers)
+{
+	PGresult *r = database_query(db, standbys_sql, 0, NULL);
+
+	if (r != NULL)
+		judge_standbys(d, r, wanted, servers);
+	else
+		d->bad++;
+	PQclear(r);
 }
 
 static void
@@ -51,10 +105,8 @@ check_durability(struct doctor *d, PGconn *db, size_t servers)
 	if (servers > 1 || names[0] != '\0')
 		doctor_say(d, names[0] != '\0', "synchronous_standby_names", names[0] != '\0' ? names : "empty",
 		    "name the standby: else what it has not yet received is lost with the primary");
-	const char *needs = servers > 1 || names[0] != '\0' ? "count(*) > 0 or pg_is_in_recovery()" : "true";
-	doctor_row(d, db, "standbys", arena_printf(&d->arena, "select %s, count(*) || ' streaming' from pg_stat_replication", needs),
-	    names[0] != '\0' ? "start the standby, and see why it does not stream: until then no commit ends"
-	    : "start the standby, and see why it does not stream");
+	if (!is_standby(db))
+		check_standbys(d, db, names[0] != '\0', servers);
 }
 
 static void
@@ -84,7 +136,7 @@ function_of(struct doctor *d, const char *sql)
 	return arena_printf(&d->arena, "%.*s", (int)(end - begin), begin);
 }
 
-static void
+static bool
 check_grants(struct doctor *d, PGconn *db)
 {
 	const char *names = "";
@@ -94,12 +146,14 @@ check_grants(struct doctor *d, PGconn *db)
 	PGresult *r = database_query(db, "select string_agg(n, ' ') from unnest($1::text[]) n where not exists (select from pg_proc p"
 	    " where p.pronamespace = current_schema::regnamespace and p.proname = n and has_function_privilege(p.oid, 'execute'))", 1, values);
 
+	bool good = r != NULL && PQgetisnull(r, 0, 0);
 	if (r != NULL)
-		doctor_say(d, PQgetisnull(r, 0, 0), "grants", PQgetisnull(r, 0, 0) ? "all there and granted"
+		doctor_say(d, good, "grants", good ? "all there and granted"
 		    : arena_printf(&d->arena, "not there, or not granted: %s", PQgetvalue(r, 0, 0)), "run visitbillctl migrate as the schema's owner");
 	else
 		d->bad++;
 	PQclear(r);
+	return good;
 }
 
 /* Whether the schema is this program's. */
@@ -156,15 +210,18 @@ doctor_database(struct doctor *d, PGconn *db, const struct config *c, size_t ser
 	    "use PostgreSQL 15 or newer");
 	check_durability(d, db, servers);
 	check_clock(d, db);
+	bool granted = false;
 	if (check_schema(d, db, c)) {
 		check_build(d, db);
-		check_grants(d, db);
+		granted = check_grants(d, db);
 		check_hospital(d, db, c);
 		doctor_row(d, db, "role", "select not has_table_privilege('charge', 'insert'), current_user || case when has_table_privilege('charge', 'insert')"
 		    " then ' may write tables' else ' reads, and calls functions' end", "connect as a role of its own, not as the owner or a superuser");
 		doctor_row(d, db, "partitions", partitions_sql,
 		    "a running daemon makes them ahead; start one, or call partitions_ahead()");
 	}
+	if (!is_standby(db))
+		doctor_writes(d, db, granted);
 	int64_t takes = c->database.pool + c->database.lanes + 3;
 	doctor_row(d, db, "connections", arena_printf(&d->arena, "select room >= %" PRId64 ", room || ' free, a daemon takes %" PRId64 "' from (select"
 	    " current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"

@@ -1,8 +1,12 @@
 /* doctor's look at what fills the server's disk: WAL that an archiver, a slot or a standby holds back. How much is free only the machine itself knows, and
- * where the data are only a role that may read all settings. */
+ * where the data are only a role that may read all settings, or who may look at the server's process. */
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "database.h"
 #include "doctor.h"
@@ -37,21 +41,48 @@ is_local(const PGconn *db)
 	    || (address != NULL && (strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0));
 }
 
+/* The folder of the data as its process has it, which is where it works: for the server's own user and root. NULL where that is not to be seen. */
+static const char *
+folder_of_process(struct doctor *d, const PGconn *db)
+{
+	char target[PATH_MAX], name[16] = "";
+	FILE *f = fopen(arena_printf(&d->arena, "/proc/%d/comm", PQbackendPID(db)), "re");
+
+	if (f == NULL)
+		return NULL;
+	bool is_server = fgets(name, sizeof(name), f) != NULL && strncmp(name, "postgres", 8) == 0;	/* in a container the number may be another's */
+	fclose(f);
+	ssize_t n = is_server ? readlink(arena_printf(&d->arena, "/proc/%d/cwd", PQbackendPID(db)), target, sizeof(target) - 1) : -1;
+	return n > 0 ? arena_printf(&d->arena, "%.*s", (int)n, target) : NULL;
+}
+
 static void
-check_disk(struct doctor *d, const char *folder)
+check_disk(struct doctor *d, const char *what, const char *folder)
 {
 	enum { GIB = 1024 * 1024 * 1024, LEAST_GIB = 2, LEAST_PERCENT = 5 };
 	struct statvfs fs;
 
 	if (statvfs(folder, &fs) != 0) {
-		doctor_note(d, "disk", arena_printf(&d->arena, "%s cannot be reached by this user", folder), "run this as the server's user, or watch its disk");
+		doctor_note(d, what, arena_printf(&d->arena, "%s cannot be reached by this user", folder), "run this as the server's user, or watch its disk");
 		return;
 	}
 	uint64_t unit = fs.f_frsize, free = fs.f_bavail * unit, all = fs.f_blocks * unit;
 	uint64_t percent = all > 0 ? free * 100 / all : 0;
-	doctor_say(d, free >= LEAST_GIB * (uint64_t)GIB && percent >= LEAST_PERCENT, "disk",
+	doctor_say(d, free >= LEAST_GIB * (uint64_t)GIB && percent >= LEAST_PERCENT, what,
 	    arena_printf(&d->arena, "%.1f GiB free, %" PRIu64 " %%, where %s is", (double)free / GIB, percent, folder),
-	    "make room: a full disk stops everything that is booked");
+	    "make room: a full disk stops everything that is booked; see wal, slots and archive above, and visitbillctl archive for years that are settled");
+}
+
+/* WAL may be on a disk of its own; only the server's user and root may see that. */
+static void
+check_disks(struct doctor *d, const char *folder)
+{
+	const char *wal = arena_printf(&d->arena, "%s/pg_wal", folder);
+	struct stat data_at, wal_at;
+
+	check_disk(d, "disk", folder);
+	if (stat(folder, &data_at) == 0 && stat(wal, &wal_at) == 0 && data_at.st_dev != wal_at.st_dev)
+		check_disk(d, "disk of WAL", wal);
 }
 
 void
@@ -69,12 +100,13 @@ doctor_storage(struct doctor *d, PGconn *db)
 	}
 	if (PQgetvalue(r, 0, MAY_LIST)[0] == 't')
 		doctor_row(d, db, "wal", wal_sql, "see what holds it: a slot, the archiver, or a checkpoint that cannot keep up");
-	if (PQgetisnull(r, 0, FOLDER))
+	const char *folder = !PQgetisnull(r, 0, FOLDER) ? PQgetvalue(r, 0, FOLDER) : is_local(db) ? folder_of_process(d, db) : NULL;
+	if (folder == NULL)
 		doctor_note(d, "disk", arena_printf(&d->arena, "%s may not know where the data are", PQuser(db)),
 		    arena_printf(&d->arena, "grant pg_monitor to %s, or watch the server's disk otherwise", PQuser(db)));
 	else if (!is_local(db))
 		doctor_note(d, "disk", "the server is another machine", "watch its disk there");
 	else
-		check_disk(d, PQgetvalue(r, 0, FOLDER));
+		check_disks(d, folder);
 	PQclear(r);
 }

@@ -26,7 +26,7 @@ static const char show_sql[] =
     "       q.location, nullif(concat_ws('/', q.facility_code, q.visit_no), '') as visit, q.source_line, q.awaits_line, q.ordinal,"
     "       case when r.outcome is null then 'waiting' else"
     "           r.outcome || coalesce(': ' || r.why, '') || ', by ' || r.resolved_by || ', ' || to_char(r.at, 'YYYY-MM-DD HH24:MI:SS') end as state,"
-    "       m.content_type, k.bytes, (select file from archive where relation = 'quarantine_bytes' and m.message_id between first_id and last_id) as file"
+    "       m.content_type, k.bytes, q.message_id, (select file from archive where relation = 'quarantine_bytes' and m.message_id between first_id and last_id) as file"
     "  from quarantine q join quarantine_message m using (message_id) left join quarantine_kept k using (message_id) left join feed f on f.feed_id = q.feed_id"
     "  left join quarantine_resolution r using (quarantine_id) where q.quarantine_id = $1";
 
@@ -145,7 +145,7 @@ print_message(const struct ctl *c, const PGresult *r, bool full)
 	size_t n = 0;
 
 	if (field(r, "bytes") == NULL) {
-		printf("\nMESSAGE, archived in %s\n", field(r, "file") != NULL ? field(r, "file") : "no file that is known");
+		printf("\nMESSAGE %s, archived in %s\n", field(r, "message_id"), field(r, "file") != NULL ? field(r, "file") : "no file that is known");
 		return;
 	}
 	unsigned char *bytes = PQunescapeBytea((const unsigned char *)field(r, "bytes"), &n);

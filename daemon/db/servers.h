@@ -56,6 +56,13 @@ bool servers_is_news(struct servers *s, size_t n, const char *why);
 /* It let us in: what is found after that is news again, though not more often than every few seconds. */
 void servers_is_well(struct servers *s, size_t n);
 
+/* servers_find, waiting so long for the look-up; where that is false there always is a sentence. */
+bool servers_find_wait(const struct servers *s, size_t n, int64_t limit_ms, const char **ret_address, const char **ret_why);
+
+/* Waits until a connection that was begun is made and the server has said who it is, so long for both. Where it failed, PQerrorMessage has why. */
+enum servers_answer { SERVERS_ANSWERED, SERVERS_SILENT, SERVERS_FAILED };
+enum servers_answer servers_identify(PGconn *conn, int64_t limit_ms, struct server_identity *ret);
+
 /* A connection to the nth and what it says of itself, waiting for it; NULL and a sentence. */
 PGconn *servers_look(const struct servers *s, size_t n, const char *application, int64_t limit_ms, struct server_identity *ret, char *error,
     size_t error_size);

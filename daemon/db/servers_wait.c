@@ -6,36 +6,41 @@
 #include "base/clock.h"
 #include "servers_inside.h"
 
-/* True once connected; the error is the connection's. */
+/* Until (monotonic, microseconds) something is to be had from the socket. */
 static bool
-wait_connected(PGconn *conn, int64_t limit_ms)
+wait_socket(const PGconn *conn, short events, int64_t until)
 {
-	int64_t until = clock_monotonic() + limit_ms * 1000;
+	struct pollfd p = {.fd = PQsocket(conn), .events = events};
+	int64_t left_ms = (until - clock_monotonic()) / 1000;
+
+	return left_ms > 0 && poll(&p, 1, (int)left_ms) > 0;
+}
+
+/* The error is the connection's. */
+static enum servers_answer
+wait_connected(PGconn *conn, int64_t until)
+{
 	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
 
 	while (conn != NULL && PQstatus(conn) != CONNECTION_BAD && status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
-		struct pollfd p = {.fd = PQsocket(conn), .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
-		int64_t left_ms = (until - clock_monotonic()) / 1000;
-		if (left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0)
-			return false;
+		if (!wait_socket(conn, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, until))
+			return SERVERS_SILENT;
 		status = PQconnectPoll(conn);
 	}
-	return status == PGRES_POLLING_OK;
+	return status == PGRES_POLLING_OK ? SERVERS_ANSWERED : SERVERS_FAILED;
 }
 
-/* The row of server_identity_sql, not waiting beyond the limit. */
-static bool
-ask_identity(PGconn *conn, int64_t limit_ms, struct server_identity *ret)
+/* The row of server_identity_sql. */
+static enum servers_answer
+ask_identity(PGconn *conn, int64_t until, struct server_identity *ret)
 {
-	int64_t until = clock_monotonic() + limit_ms * 1000;
-
 	if (PQsendQueryParams(conn, server_identity_sql, 0, NULL, NULL, NULL, NULL, 0) != 1)
-		return false;
+		return SERVERS_FAILED;
 	while (PQisBusy(conn)) {
-		struct pollfd p = {.fd = PQsocket(conn), .events = POLLIN};
-		int64_t left_ms = (until - clock_monotonic()) / 1000;
-		if (left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0 || PQconsumeInput(conn) != 1)
-			return false;
+		if (!wait_socket(conn, POLLIN, until))
+			return SERVERS_SILENT;
+		if (PQconsumeInput(conn) != 1)
+			return SERVERS_FAILED;
 	}
 	PGresult *row = PQgetResult(conn);
 	bool there = PQresultStatus(row) == PGRES_TUPLES_OK && PQntuples(row) == 1;
@@ -44,17 +49,29 @@ ask_identity(PGconn *conn, int64_t limit_ms, struct server_identity *ret)
 	PQclear(row);
 	while ((row = PQgetResult(conn)) != NULL)
 		PQclear(row);
-	return there;
+	return there ? SERVERS_ANSWERED : SERVERS_FAILED;
 }
 
-/* The address to connect to, waiting for it. */
-static bool
-wait_found(const struct servers *s, size_t n, int64_t limit_ms, const char **ret_address, const char **ret_why)
+enum servers_answer
+servers_identify(PGconn *conn, int64_t limit_ms, struct server_identity *ret)
+{
+	int64_t until = clock_monotonic() + limit_ms * 1000;
+	enum servers_answer answer = wait_connected(conn, until);
+
+	return answer == SERVERS_ANSWERED ? ask_identity(conn, until, ret) : answer;
+}
+
+bool
+servers_find_wait(const struct servers *s, size_t n, int64_t limit_ms, const char **ret_address, const char **ret_why)
 {
 	if (servers_find(s, n, ret_address, ret_why))
 		return true;
 	host_wait(s->all[n].named, limit_ms);
-	return servers_find(s, n, ret_address, ret_why);
+	if (servers_find(s, n, ret_address, ret_why))
+		return true;
+	if (*ret_why == NULL)
+		*ret_why = "its name was not looked up in time: no name server answers";
+	return false;
 }
 
 PGconn *
@@ -65,17 +82,13 @@ servers_look(const struct servers *s, size_t n, const char *application, int64_t
 	const char *address, *why;
 	PGconn *conn = NULL;
 
-	if (wait_found(s, n, limit_ms, &address, &why)) {
+	if (servers_find_wait(s, n, limit_ms, &address, &why)) {
 		conn = servers_connect(s, n, address, application, "", limit_ms);
-		if (wait_connected(conn, (until - clock_monotonic()) / 1000) && ask_identity(conn, limit_ms, ret))
+		enum servers_answer answer = servers_identify(conn, (until - clock_monotonic()) / 1000, ret);
+		if (answer == SERVERS_ANSWERED)
 			return conn;
-		if (conn != NULL && PQstatus(conn) == CONNECTION_BAD)
-			why = PQerrorMessage(conn);
-	} else if (why == NULL) {
-		why = "its name was not looked up in time: no name server answers";
+		why = answer == SERVERS_FAILED ? PQerrorMessage(conn) : "no answer in time";
 	}
-	if (why == NULL)
-		why = "no answer in time";
 	int length = (int)strcspn(why, "\n");	/* the lines after it are advice */
 	snprintf(error, error_size, "%s: %.*s", s->all[n].name, length, why);
 	PQfinish(conn);

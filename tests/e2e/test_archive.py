@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 
 from .api import line
-from .cluster import CTL, OWNER, ROLE
+from .cluster import CTL, OWNER, ROLE, ROOT
 from .feeds import ft1
 from .hospital import close, feed_id, post, public_id, quarantine, visit_event
 from .live import House, wait_until
@@ -223,7 +223,12 @@ def test_what_is_archived_is_said_where_it_was(settled, tmp_path):
     page = settled.ctl("bill", "show", "V3")
     assert "The lines are archived: hospital-charge-0-9.copy.gz" in page and "20.01" in page
     assert "in hospital-charge-0-9.copy.gz" in settled.ctl("visit", "show", "H01", "V3")
-    assert "archived in hospital-quarantine_bytes-1-1.copy.gz" in settled.ctl("quarantine", "show", "1")
+    assert "MESSAGE 1, archived in hospital-quarantine_bytes-1-1.copy.gz" in settled.ctl("quarantine", "show", "1")
+    # its bytes as the README says
+    (recipe,) = re.findall(r"^    (zcat FILE.copy.gz .*xxd -r -p)", (ROOT / "README.md").read_text("utf-8"), re.M)
+    recipe = recipe.replace("FILE.copy.gz", str(tmp_path / "hospital-quarantine_bytes-1-1.copy.gz")).replace("MESSAGE", "1")
+    if shutil.which("xxd"):
+        assert subprocess.run(["sh", "-c", recipe], capture_output=True, check=True).stdout == b"MSH|old\r"
     assert "MSH|new" in settled.ctl("quarantine", "show", "2")
 
 
@@ -294,7 +299,11 @@ def test_what_is_open_keeps_its_partition(settled, tmp_path, happened):
 
 def test_what_is_too_young_or_to_come(settled):
     assert "is to come" in archive(settled, before="2999-01-01", status=1)
-    assert "is no date" in archive(settled, before="yesterday", status=1)
+    for day in ("yesterday", "2024-13-45", "2023-02-29", "2024-00-10", "2024-01-00", "0000-01-01"):
+        assert archive(settled, before=day, status=1) == f"visitbillctl: --before {day} is no date, YYYY-MM-DD\n"
+    assert archive(settled, "--to", settled.conf, "--yes", status=1) == f"visitbillctl: --to {settled.conf} is no folder\n"
+    assert "nowhere: No such file" in archive(settled, "--to", settled.folder / "nowhere", "--yes", status=1)
+    assert archive(settled, "--yes", before="2001-01-01").endswith("\nnothing goes\n")
     plan = planned(archive(settled, before="2001-01-01"))
     assert "goes" not in plan.values() and plan["charge_0"].startswith("stays: it changed on ")
     assert "say --before DATE" in settled.ctl("archive", "--yes", status=2)
@@ -403,7 +412,8 @@ def test_verify_refuses_what_is_not_the_file(archived, tmp_path, damage):
     bad = tmp_path / good.name
     bad.write_bytes(change(data, good))
     assert bad.read_bytes() != data
-    assert re.search(complaint, database.ctl("archive", "verify", bad, status=1))
+    said = database.ctl("archive", "verify", bad, status=1)
+    assert re.search(complaint, said) and said.count(str(bad)) == 1, said
     said = database.ctl("archive", "verify", good, bad, status=1)
     assert "1 of 2 files are not good" in said
 

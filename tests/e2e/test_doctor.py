@@ -1,6 +1,7 @@
 """visitbillctl doctor, on houses that are well and ill; and settings that name the wrong servers, or a schema that is not the daemon's: said in a sentence
 by both, and nothing is booked."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -24,7 +25,8 @@ def doctor(house):
 
 
 def mends(house):
-    return {what: text for what, (word, text) in doctor(house).items() if word == "MEND"}
+    """But for the disk: how full that is here is not the house's."""
+    return {what: text for what, (word, text) in doctor(house).items() if word == "MEND" and not what.startswith("disk")}
 
 
 # ---- what it looks at
@@ -32,12 +34,33 @@ def mends(house):
 def test_a_house_that_is_well(house):
     """Nothing to mend, and each thing that was looked at is a line."""
     told = doctor(house)
-    assert {word for what, (word, _) in told.items() if what != "disk"} == {"ok"}, told
+    assert {word for what, (word, _) in told.items() if what not in ("disk", "standbys")} == {"ok"}, told
     assert {"settings", "version", "fsync", "full_page_writes", "synchronous_commit", "standbys", "clock", "schema", "functions", "grants", "hospital", "role",
             "partitions", "connections", "archive", "slots", "certificate of [listen https]"} <= set(told)
     assert told["fsync"] == ("ok", "on") and told["grants"] == ("ok", "all there and granted") and told["role"][1].startswith("visitbill reads")
     assert told["functions"][1].endswith("this program's") and told["hospital"] == ("ok", "the schema has facilities H01")
-    assert told["disk"] == ("note", "visitbill may not know where the data are; grant pg_monitor to visitbill, or watch the server's disk otherwise")
+    assert told["standbys"] == ("note", "none; what is acknowledged is on this server's disk alone: with it all is lost that is in no backup and no archive")
+    assert os.geteuid() == 0 or told["disk"] == ("note", "visitbill may not know where the data are; grant pg_monitor to visitbill, or watch the server's disk otherwise")
+
+
+def test_a_daemon_that_is_not_ready_is_told_of(house, own):
+    """Where nothing else is wrong, that is to mend: it stands still here. One that does not run is a note."""
+    assert re.fullmatch(r"at 127\.0\.0\.1:\d+ it says: ready", doctor(house)["daemon"][1])
+    own.rows("create function no() returns trigger language plpgsql as $$ begin if session_user = 'visitbill' and current_setting('application_name') = 'visitbilld'"
+             " then raise exception 'no'; end if; return new; end $$")
+    own.rows("create trigger no before update on beat for each row execute function no()")
+    try:
+        wait_until(lambda: not own.is_ready(), "no beat to be committed")
+        ((what, text),) = mends(own).items()
+        assert what == "daemon" and text.endswith(" it says: waiting for the database; see its log: all that doctor looks at is well")
+    finally:
+        own.rows("drop function no() cascade")
+    wait_until(own.is_ready, "the daemon to be ready")
+    own.stop()
+    try:
+        assert doctor(own)["daemon"][0] == "note"
+    finally:
+        own.start()
 
 
 def test_settings_that_lose_lines(annex):
@@ -56,6 +79,55 @@ def test_settings_that_lose_lines(annex):
         annex.rows("select pg_reload_conf()")
 
 
+def test_a_server_alone_that_waits_for_a_standby(own):
+    """Nothing streams, and commits wait for it."""
+    own.rows("alter system set synchronous_standby_names = 'second'")
+    own.rows("select pg_reload_conf()")
+    try:
+        found = wait_until(lambda: mends(own), "the server to read its settings")
+        assert found["standbys"] == "none streams; start the standby, and see why it does not stream: until then no commit ends"
+        assert doctor(own)["synchronous_standby_names"] == ("ok", "second")
+    finally:
+        own.rows("alter system reset synchronous_standby_names")
+        own.rows("select pg_reload_conf()")
+    wait_until(own.is_ready, "the daemon to be ready")
+
+
+@pytest.mark.parametrize("setting, back, undo", [
+    ("alter system set default_transaction_read_only = on", "alter system reset default_transaction_read_only",
+     "alter system set default_transaction_read_only = off, and select pg_reload_conf()"),
+    ("alter role visitbill set default_transaction_read_only = on", "alter role visitbill reset default_transaction_read_only", None),
+    ("alter database visitbill set default_transaction_read_only = on", "alter database visitbill reset default_transaction_read_only", None),
+    ("alter role visitbill in database visitbill set default_transaction_read_only = on",
+     "alter role visitbill in database visitbill reset default_transaction_read_only", None),
+])
+def test_a_server_that_lets_nobody_write(annex, setting, back, undo):
+    annex.rows(setting)
+    annex.rows("select pg_reload_conf()")
+    try:
+        found = wait_until(lambda: mends(annex), "the server to read its settings")
+        assert found == {"default_transaction_read_only": "on; nothing can be booked: see who set it, and why (a full disk, a move to another server), then "
+                                                          + (undo or back)}
+    finally:
+        annex.rows("set default_transaction_read_only = off")
+        annex.rows(back)
+        annex.rows("select pg_reload_conf()")
+    wait_until(annex.is_ready, "the daemon to be ready")
+    wait_until(lambda: mends(annex) == {}, "the server to read its settings")
+
+
+def test_a_write_is_tried(annex):
+    """As the daemon's role, whatever the settings say; and it leaves nothing."""
+    annex.rows("create function no() returns trigger language plpgsql as $$ begin raise exception 'no room' using errcode = '53100'; end $$")
+    annex.rows("create trigger no before update on beat for each row execute function no()")
+    try:
+        assert mends(annex)["writes"] == "a heartbeat failed: no room; make room on the server's disk, or memory"
+    finally:
+        annex.rows("drop function no() cascade")
+    wait_until(annex.is_ready, "the daemon to be ready")
+    assert doctor(annex)["writes"] == ("ok", "visitbill may (a heartbeat, taken back)")
+
+
 def test_a_disk_that_may_be_looked_at(annex):
     """With pg_monitor, on the server's machine."""
     annex.rows("grant pg_monitor to visitbill")
@@ -69,6 +141,17 @@ def test_a_disk_that_may_be_looked_at(annex):
         assert re.fullmatch(r"\d+ MB, max_wal_size is .*", told["wal"][1]) and told["wal"][0] == "ok"
     finally:
         annex.rows("revoke pg_monitor from visitbill")
+
+
+def test_a_disk_that_is_full(annex):
+    """A small one lies over the server's folder, for doctor alone. As root it finds the folder by the server's process, too."""
+    ctl = [annex.env["VISITBILL_CTL"], "-c", annex.env["VISITBILL_CONF"], "doctor"]
+    script = 'mount -t tmpfs -o size=64m none "$0" && exec "$@"'
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0:
+        pytest.skip("it takes root, and a mount namespace")
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, annex.value("show data_directory"), *ctl], capture_output=True, text=True, check=False)
+    assert re.search(r"^MEND +disk: 0\.1 GiB free, \d+ %, where \S+ is; make room: a full disk stops everything that is booked", done.stdout, re.M), done.stdout
+    assert done.returncode == 1
 
 
 def test_slots_that_hold_wal(annex):
@@ -222,6 +305,9 @@ def test_a_schema_of_another_version(pair, version, words, mend):
     with Wrong(pair, pair.first.place) as wrong:
         wrong.says(f"schema hospital is at version {theirs}, and this visitbilld is made for {ours}: {words}")
         assert wrong.house.clinic.dft("S2", ft1("1")).code == "AR"
+        told = subprocess.run([wrong.house.env["VISITBILL_CTL"], "-c", wrong.house.env["VISITBILL_CONF"], "status"], capture_output=True, text=True, check=False)
+        assert told.returncode == 1 and told.stdout == "" and re.fullmatch(
+            f"visitbillctl: schema hospital is at version {theirs}[^\n]*{ours}[^\n]*: (run visitbillctl migrate|use a newer visitbillctl)\n", told.stderr)
         assert mends(wrong.house) == {"schema": f"hospital is at version {theirs}, this program is made for {ours}; {mend}"}
         assert pair.first.rows("select * from hospital.visit where visit_no = 'S2'") == []
         pair.first.execute(back)
