@@ -606,8 +606,8 @@ START_TEST(values_of_events)
 	add(m, POSTING_EVENT, 0, 0);
 	says();
 	const struct fake_call *c = call_of(SQL_VISIT_EVENTS);
-	static const char *const expected[23] = {"update", "7", "3", "V1", "M1", NULL, NULL, "P1", "", "0", "", "inpatient", "-", "-", "V9", "-", "-", "-", "-", "-",
-		"account", "K1", "-"};
+	static const char *const expected[23] = {"update", "7", "3", "V1", "M1", NULL, NULL, "P1", "", "0", "", "inpatient", "-", "-", "V9", "-", "-", "-", "-",
+		"-", "account", "K1", "-"};
 	for (int i = 0; i < 23; i++)
 		if (expected[i] != NULL)
 			ck_assert_msg(strcmp(fake_text(c, i), expected[i]) == 0, "parameter %d is %s", i + 1, fake_text(c, i));
