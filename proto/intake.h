@@ -24,6 +24,7 @@ struct visit_ref {
 	int facility_id;		/* filled in once the feed is known */
 	struct view visit_no;		/* empty only for events of a patient */
 	const char *number_kind;	/* what visit_no is: account, alternate; NULL: the visit's own number; of lines also PATIENT_KIND */
+	struct view found_no;		/* of a PATIENT_KIND: the own number that was found in a batch which may not be committed yet; empty: none */
 	int open_visits;		/* of a PATIENT_KIND: how many there are, once it was looked for and is not one */
 	struct view account_no, alternate_no;	/* further numbers of the visit, which an event tells of */
 	struct value patient_no, patient_name;

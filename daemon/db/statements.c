@@ -19,11 +19,11 @@ static const struct row rows[STATEMENTS] = {
 	[SQL_RELOAD_ORPHANS] = OWN("select kind, name, live from reload_orphans($1, $2)"),
 	[SQL_TOKENS_CHANGED] = OWN("select token_id, name, sha256, role, facilities, feed, expires_us, revoked, changed from tokens_changed($1)"),
 	[SQL_TOKENS_USED] = OWN("select tokens_used($1, $2, $3)"),
-	[SQL_VISITS_HOLD] = OWN("select visits_hold($1, $2, $3, $4)"),
-	[SQL_CHARGES_POST] = OWN("select outcomes, totals, states, prices, numbers, sums from charges_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-	    " $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)"),
-	[SQL_CHARGES_POST_ONE] = OWN("select outcomes, totals, states, prices, sums from charges_post_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-	    " $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"),
+	[SQL_VISITS_HOLD] = OWN("select visits_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"),
+	[SQL_CHARGES_POST] = OWN("select outcomes, totals, states, prices, numbers, sums from charges_post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+	    " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)"),
+	[SQL_CHARGES_POST_ONE] = OWN("select outcomes, totals, states, prices, sums from charges_post_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,"
+	    " $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"),
 	[SQL_VISIT_EVENTS] = OWN("select visit_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
 	    " $20, $21, $22, $23) as outcomes"),
 	[SQL_ITEMS_KEEP] = OWN("select items_keep($1, $2) as outcomes"),

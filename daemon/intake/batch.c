@@ -89,9 +89,20 @@ is_same_kind(const struct visit_ref *a, const struct visit_ref *b)
 	    || (a->number_kind != NULL && b->number_kind != NULL && strcmp(a->number_kind, b->number_kind) == 0);
 }
 
-static struct visit_mark *
-mark_of(struct batch *b, const struct visit_ref *v, uint64_t hash)
+/* Every message of a patient has a mark of its own: by his hash alone they would stand in one row, and each would pass all that came before it. */
+static uint64_t
+hash_mark(const struct visit_ref *v, uint64_t hash)
 {
+	if (!visit_is_by_patient(v))
+		return hash;
+	hash = (hash ^ (uintptr_t)v) * UINT64_C(0x9E3779B97F4A7C15);
+	return hash ^ hash >> 32;
+}
+
+static struct visit_mark *
+mark_of(struct batch *b, const struct visit_ref *v, uint64_t visit_hash)
+{
+	uint64_t hash = hash_mark(v, visit_hash);
 	size_t i = hash & (b->n_marks - 1);
 
 	for (;; i = (i + 1) & (b->n_marks - 1)) {

@@ -31,24 +31,33 @@ patient_visits_found(struct patient_visits *p, const char *numbers)
 		for (; line < v->position; line++)
 			numbers += strcspn(numbers, "\n") + (numbers[strcspn(numbers, "\n")] != '\0');
 		size_t n = strcspn(numbers, "\n");
-		if (n > 0 && numbers[0] == '\t') {
-			v->visit->open_visits = atoi(numbers + 1);
-		} else if (n > 0) {
-			v->visit->visit_no = arena_copy(v->arena, numbers, n);
-			v->visit->number_kind = NULL;
-		}
+		bool counted = n > 0 && numbers[0] == '\t';
+		/* both each time: the batch before may have said something else, and was rolled back */
+		v->visit->open_visits = counted ? atoi(numbers + 1) : 0;
+		v->visit->found_no = n > 0 && !counted ? arena_copy(v->arena, numbers, n) : VIEW_NONE;
 	}
+}
+
+void
+patient_visit_settle(struct visit_ref *v)
+{
+	if (!visit_is_by_patient(v) || v->found_no.n == 0)
+		return;
+	v->visit_no = v->found_no;
+	v->number_kind = NULL;
 }
 
 struct refusal
 patient_visit_refusal(const struct visit_ref *v, struct arena *a)
 {
 	const char *wanted = visit_class_by_patient(v), *class = wanted != NULL ? wanted : v->visit_class, *word = class != NULL ? class : "";
-	const char *blank = class != NULL ? " " : "";
+	const char *blank = class != NULL ? " " : "", *reason = v->open_visits > 0 ? "visit_ambiguous" : "visit_unknown", *detail;
 
 	if (v->open_visits > 0)
-		return (struct refusal){"visit_ambiguous", arena_printf(a, "the patient has %d open %s%svisits: say the visit's number", v->open_visits, word, blank), v->location};
-	if (v->visit_class != NULL && strcmp(v->visit_class, word) != 0)
-		return (struct refusal){"visit_unknown", arena_printf(a, "the feed's lines go to the patient's open %s visit, and PV1-2 says %s", word, v->visit_class), v->location};
-	return (struct refusal){"visit_unknown", arena_printf(a, "the patient has no open %s%svisit", word, blank), v->location};
+		detail = arena_printf(a, "the patient has %d open %s%svisits: say the visit's number", v->open_visits, word, blank);
+	else if (v->visit_class != NULL && strcmp(v->visit_class, word) != 0)
+		detail = arena_printf(a, "the feed's lines go to the patient's open %s visit, and PV1-2 says %s", word, v->visit_class);
+	else
+		detail = arena_printf(a, "the patient has no open %s%svisit", word, blank);
+	return (struct refusal){reason, detail, v->location};
 }

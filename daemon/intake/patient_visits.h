@@ -17,9 +17,12 @@ struct patient_visits {
 void patient_visits_add(struct patient_visits *p, struct visit_ref *v, struct arena *arena, uint32_t position);
 void patient_visits_free(struct patient_visits *p);
 
-/* numbers: a line for each of the step's visits: its own number, or behind a tab how many open ones there are; empty where it was not asked for. A visit that was
- * found has its own number from now on, as if it had been sent. */
+/* numbers: a line for each of the step's visits: its own number, or behind a tab how many open ones there are; empty where it was not asked for. What was
+ * found is kept beside the patient's number: the batch may still be rolled back, and then the visit is looked for again. */
 void patient_visits_found(struct patient_visits *p, const char *numbers);
+
+/* The batch is committed: a visit that was found has its own number from now on, as if it had been sent. */
+void patient_visit_settle(struct visit_ref *v);
 
 /* Why there is none. */
 struct refusal patient_visit_refusal(const struct visit_ref *v, struct arena *a);

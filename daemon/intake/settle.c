@@ -53,11 +53,14 @@ settle_posting(struct posting *p)
 {
 	struct intake *in = &p->job->intake;
 
-	if (p->kind == POSTING_LINES)
+	if (p->kind == POSTING_LINES) {
+		struct visit_ref *v = &in->visits[in->lines[p->first].visit];
+		patient_visit_settle(v);
 		for (size_t i = 0; i < p->n; i++)
-			line_settle(&in->lines[p->first + i], &in->visits[in->lines[p->first + i].visit], p->job->feed, &in->arena);
-	else if (p->kind == POSTING_EVENT)
+			line_settle(&in->lines[p->first + i], v, p->job->feed, &in->arena);
+	} else if (p->kind == POSTING_EVENT) {
 		event_settle(in, &in->events[p->first]);
+	}
 }
 
 bool

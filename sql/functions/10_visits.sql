@@ -17,7 +17,8 @@ end $$;
 
 -- The own number of the visit that a number finds; null where it finds none, '' where it finds several. p_kind null: a visit number (PV1-19), which is that
 -- visit's own; it finds by a further number only a visit of the same patient. account, alternate: numbers of that kind, and visits' own. any: whoever looks a
--- visit up. A visit whose patient is known to be another one is not found. Of several that became one by merges it is the one whose own number that is, else the survivor.
+-- visit up. A visit whose patient is known to be another one is not found. Of several that became one by merges it is the one whose own number that is, else
+-- the survivor.
 create or replace function visit_named(p_facility int, p_number text, p_kind text, p_patient_no text) returns text language plpgsql stable as $$
 declare
     v_own bigint := (select visit_id from visit where facility_id = p_facility and visit_no = p_number);
@@ -29,19 +30,24 @@ begin
     end if;
     select array_agg(n.visit_id), array_agg(distinct n.place) into v_ids, v_places
       from (select v.visit_id, coalesce(v.merged_into, v.visit_id) as place
-              from (select visit_id from visit_number where facility_id = p_facility and number = p_number and (kind = p_kind or coalesce(p_kind, 'any') = 'any')
+              from (select visit_id from visit_number
+                     where facility_id = p_facility and number = p_number and (kind = p_kind or coalesce(p_kind, 'any') = 'any')
                     union select v_own where v_own is not null) f join visit v using (visit_id)
              where (v.state <> 'cancelled' or v.visit_id = v_own)
-               and case when p_kind is null then v.patient_no = p_patient_no or not other_patient(v, v.visit_no, nullif(p_patient_no, '')) and p_patient_no <> '' and v.patient_no is not null
+               and case when p_kind is null
+                        then v.patient_no = p_patient_no
+                             or not other_patient(v, v.visit_no, nullif(p_patient_no, '')) and p_patient_no <> '' and v.patient_no is not null
                         else not other_patient(v, v.visit_no, p_patient_no) end
              limit 20) n;       -- two places are as good as a thousand
     if coalesce(cardinality(v_places), 0) <> 1 then
         return case when cardinality(v_places) > 1 then '' end;
     end if;
-    return (select visit_no from visit where visit_id = case when cardinality(v_ids) = 1 then v_ids[1] when v_own = any (v_ids) then v_own else v_places[1] end);
+    return (select visit_no from visit
+             where visit_id = case when cardinality(v_ids) = 1 then v_ids[1] when v_own = any (v_ids) then v_own else v_places[1] end);
 end $$;
 
--- Numbers of a kind that is not the visit's are found and made one at a time: who notes that a number is a visit's, and who opens a visit under it, wait for each other.
+-- Numbers of a kind that is not the visit's are found and made one at a time: who notes that a number is a visit's, and who opens a visit under it, wait for
+-- each other.
 create or replace function number_lock(p_facility int, p_number text) returns void language sql as $$
     select pg_advisory_xact_lock(hashtextextended(p_number, p_facility))
 $$;
@@ -72,47 +78,78 @@ begin
     return v_named;
 end $$;
 
+-- The numbers that a patient's visits may have: his own, and that into which it was merged.
+create or replace function patient_numbers(p_facility int, p_number text) returns text[] language sql stable as $$
+    select array[p_number] || array(select into_no from patient_link where facility_id = p_facility and patient_no = p_number)
+$$;
+
 -- Of visits that lines name by a patient (p_kind patient, or patient/CLASS) the own numbers, in their order; of the others null. A line that this feed has
 -- booked for the patient before, or whose original it has, says which visit it is, however that stands now: what comes again never goes to the next visit. (A
 -- hundred of a message's lines and of the patient's newest visits are looked at.) Else it is the one open visit, of the class that p_kind and p_class say.
--- refusals: visit_unknown where there is none, visit_ambiguous where there are several; the number is '' then, and opened says how many.
-create or replace function visits_of_patients(p_facility int[], p_number text[], p_kind text[], p_class text[], p_visit int[], p_feed int[], p_source_line text[],
-    p_digest uuid[], p_reverses text[], out numbers text[], out refusals text[], out opened int[])
+-- refusals: visit_unknown where there is none, visit_ambiguous where there are several; the number is '' then, and opened says how many. A patient's visits are
+-- read once however many of p_number are his, and the lines are walked through once.
+create or replace function visits_of_patients(p_facility int[], p_number text[], p_kind text[], p_class text[], p_visit int[], p_feed int[],
+    p_source_line text[], p_digest uuid[], p_reverses text[], out numbers text[], out refusals text[], out opened int[])
 language plpgsql stable as $$
 declare
     x int;
-    v_class text;
-    v_known text[];
+    v_lines int[];              -- of x
+    v_facility int;             -- of the patient, whose visits follow
+    v_number text;
+    v_newest bigint[];
     v_open text[];
+    v_open_class text[];
+    v_class text;
+    v_fit text[];
 begin
     numbers := array_fill(null::text, array[cardinality(p_number)]);
     refusals := numbers;
-    for x in select k from generate_subscripts(p_kind, 1) k where p_kind[k] like 'patient%' loop
-        v_class := nullif(split_part(p_kind[x], '/', 2), '');
-        v_known := array[p_number[x]] || array(select into_no from patient_link where facility_id = p_facility[x] and patient_no = p_number[x]);
-        numbers[x] := (
-            select v.visit_no
-              from (select visit_id, visit_no from visit where facility_id = p_facility[x] and patient_no = any (v_known) order by visit_id desc limit 100) v
-             where exists (select from (select l.* from unnest(p_visit, p_feed, p_source_line, p_digest, coalesce(p_reverses, array_fill(null::text, array[cardinality(p_visit)])))
-                                                        l (visit, feed, source, digest, reverses)
-                                         where l.visit = x limit 100) l
-                            where exists (select from charge c where c.visit_id = v.visit_id and c.feed_id = l.feed and c.source_line = l.source and c.digest = l.digest)
-                               or (l.reverses is not null
-                                   and exists (select from charge c where c.visit_id = v.visit_id and c.feed_id = l.feed and c.source_line = l.reverses)))
-             order by v.visit_id desc limit 1);
+    opened := array_fill(null::int, array[cardinality(p_number)]);
+    for x, v_lines in
+        select l.visit, (array_agg(l.line order by l.line) filter (where l.line is not null))[1:100]
+          from (select k as visit, null::bigint as line from generate_subscripts(p_kind, 1) k
+                union all
+                select v.visit, v.line from unnest(p_visit) with ordinality v (visit, line)) l
+         where p_kind[l.visit] like 'patient%'
+         group by l.visit order by p_facility[l.visit], p_number[l.visit], l.visit
+    loop
+        if (v_facility, v_number) is distinct from (p_facility[x], p_number[x]) then
+            v_facility := p_facility[x];
+            v_number := p_number[x];
+            v_newest := array(select v.visit_id from unnest(patient_numbers(v_facility, v_number)) k (patient_no)
+                                cross join lateral (select visit_id from visit where facility_id = v_facility and patient_no = k.patient_no
+                                                     order by visit_id desc limit 100) v
+                               order by v.visit_id desc limit 100);
+            select array_agg(v.visit_no), array_agg(v.class) into v_open, v_open_class
+              from unnest(patient_numbers(v_facility, v_number)) k (patient_no)
+              cross join lateral (select visit_no, class, state from visit where facility_id = v_facility and patient_no = k.patient_no
+                                   order by visit_id offset 0) v        -- by patient, whatever a plan made on an empty table would rather
+             where v.state = 'open';
+        end if;
+        numbers[x] := (         -- offset 0: each charge is looked up by its key, and not all of them read for a hash
+            select visit_no from visit
+             where visit_id = (
+                select n.visit_id from unnest(v_newest) with ordinality n (visit_id, place)
+                 where exists (select from unnest(v_lines) l (line)
+                                where exists (select from charge c where c.visit_id = n.visit_id and c.feed_id = p_feed[l.line]
+                                                 and c.source_line = p_source_line[l.line] and c.digest = p_digest[l.line] offset 0)
+                                   or (p_reverses[l.line] is not null
+                                       and exists (select from charge c where c.visit_id = n.visit_id and c.feed_id = p_feed[l.line]
+                                                      and c.source_line = p_reverses[l.line] offset 0)))
+                 order by n.place limit 1));
         continue when numbers[x] is not null;
-        v_open := array(select visit_no from visit
-                         where facility_id = p_facility[x] and patient_no = any (v_known) and state = 'open'
-                           and (v_class is null or class = v_class) and (p_class[x] is null or class = p_class[x]));
-        numbers[x] := case when cardinality(v_open) = 1 then v_open[1] else '' end;
-        refusals[x] := case when cardinality(v_open) = 0 then 'visit_unknown' when cardinality(v_open) > 1 then 'visit_ambiguous' end;
-        opened[x] := cardinality(v_open);
+        v_class := nullif(split_part(p_kind[x], '/', 2), '');
+        v_fit := array(select n.visit_no from unnest(v_open, v_open_class) n (visit_no, class)
+                        where (v_class is null or n.class = v_class) and (p_class[x] is null or n.class = p_class[x]));
+        numbers[x] := case when cardinality(v_fit) = 1 then v_fit[1] else '' end;
+        refusals[x] := case when cardinality(v_fit) = 0 then 'visit_unknown' when cardinality(v_fit) > 1 then 'visit_ambiguous' end;
+        opened[x] := cardinality(v_fit);
     end loop;
 end $$;
 
 -- The visits of the numbers given (see visits_open), each locked, in visit_id order; a merged visit stands for the
--- one that it went into. The ids, and the own numbers that the visits were found by, come in the order of the input: null and '' where a number is several visits'. merged: one of them has lines that
--- were sent under a number that was merged into it. An unknown facility is an error.
+-- one that it went into. The ids, and the own numbers that the visits were found by, come in the order of the input: null and '' where a number is several
+-- visits'. merged: one of them has lines that were sent under a number that was merged into it. An unknown facility is an error.
 create or replace function visits_take(p_facility int[], p_visit_no text[], p_kind text[], p_class text[], p_patient_no text[], p_patient_name text[],
     out ids bigint[], out numbers text[], out merged boolean)
 language plpgsql set enable_hashjoin = on as $$
@@ -152,11 +189,20 @@ end $$;
 
 -- Locks the visits that there are of these numbers, of whatever kind, those whose own number is in p_own_no, and those of these patients, in visit_id order:
 -- for who will lock some of them now and others later in the same transaction, so that two such do not wait for each other. (Visits that are not there yet
--- may still meet, and one of the two is sent again.) Nulls name nothing.
-create or replace function visits_hold(p_facility int[], p_visit_no text[], p_own_no text[], p_patient_no text[]) returns void
+-- may still meet, and one of the two is sent again.) Nulls name nothing. p_of_facility, p_of_patient and the lines after them, p_visit saying whose of these
+-- each is: lines that name a patient; of his visits the open ones are locked, and those that have such a line (see visits_of_patients).
+create or replace function visits_hold(p_facility int[], p_visit_no text[], p_own_no text[], p_patient_no text[],
+    p_of_facility int[] default null, p_of_patient text[] default null, p_visit int[] default null, p_feed int[] default null,
+    p_source_line text[] default null, p_digest uuid[] default null, p_reverses text[] default null) returns void
 language plpgsql security definer set search_path from current set plan_cache_mode = force_generic_plan set enable_seqscan = off
 set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+    v_found text[];
 begin
+    if cardinality(p_of_patient) > 0 then
+        v_found := (select numbers from visits_of_patients(p_of_facility, p_of_patient, array_fill('patient'::text, array[cardinality(p_of_patient)]), null,
+                                                           p_visit, p_feed, p_source_line, p_digest, p_reverses));
+    end if;
     perform 1 from visit
       where visit_id in (select coalesce(v.merged_into, v.visit_id) from unnest(p_facility, p_visit_no) k (facility_id, visit_no)
                            join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no
@@ -168,7 +214,16 @@ begin
                            join visit_number n on n.facility_id = k.facility_id and n.number = k.visit_no join visit v using (visit_id)
                           union
                          select v.visit_id from unnest(p_facility, p_patient_no) k (facility_id, patient_no)
-                           join visit v on v.facility_id = k.facility_id and v.patient_no = k.patient_no)
+                           join visit v on v.facility_id = k.facility_id and v.patient_no = k.patient_no
+                          union
+                         select coalesce(v.merged_into, v.visit_id) from unnest(p_of_facility, v_found) k (facility_id, visit_no)
+                           join visit v on v.facility_id = k.facility_id and v.visit_no = k.visit_no
+                          union
+                         select v.visit_id from (select distinct * from unnest(p_of_facility, p_of_patient)) k (facility_id, patient_no)
+                          cross join unnest(patient_numbers(k.facility_id, k.patient_no)) n (patient_no)
+                          cross join lateral (select visit_id, state from visit where facility_id = k.facility_id and patient_no = n.patient_no
+                                               order by visit_id offset 0) v
+                          where v.state = 'open')
       order by visit_id for no key update;
 end $$;
 
@@ -227,7 +282,8 @@ language plpgsql stable as $$
 begin
     return p_feed_told is not distinct from p_feed
        and (p_sent < p_told
-            or (p_sent = p_told and exists (select from event where visit_id = p_visit and feed_id = p_feed and message_id = p_message and kind like 'visit%')));
+            or (p_sent = p_told
+               and exists (select from event where visit_id = p_visit and feed_id = p_feed and message_id = p_message and kind like 'visit%')));
 end $$;
 
 -- One event of one visit. The fields are those of visit_events. Locks the visit (for a merge both, in visit_id
@@ -359,8 +415,8 @@ create or replace function merged_through(p_facility int, p_from text, p_through
 $$;
 
 -- Under which number a visit that others were merged into knows a line: '' for its own. p_sent_as: under which it was sent now. That is where it is looked for
--- first, so that the ids of two visits never meet; a line that is not there may have moved with a visit that this number stands for now: a resend is known by its digest, and what a reversal names
--- (no digest) where one line alone can be meant.
+-- first, so that the ids of two visits never meet; a line that is not there may have moved with a visit that this number stands for now: a resend is known by
+-- its digest, and what a reversal names (no digest) where one line alone can be meant.
 create or replace function line_known_as(p_visit bigint, p_feed int, p_line text, p_sent_as text, p_digest uuid) returns text
 language plpgsql stable as $$
 declare
@@ -438,7 +494,12 @@ begin
     if coalesce(p_other_visit_no, '') = '' or p_visit_no is null
        or not exists (select 1 from visit where facility_id = p_facility and visit_no = p_other_visit_no) then
         if coalesce(p_other_patient_no, '') <> '' and coalesce(p_patient_no, '') <> '' then
-            perform 1 from visit where facility_id = p_facility and (patient_no = p_other_patient_no or visit_no in (p_visit_no, p_other_visit_no))
+            perform 1 from visit
+              where visit_id in (select visit_id from visit where facility_id = p_facility and patient_no = p_other_patient_no
+                                  union
+                                 select visit_id from visit where facility_id = p_facility and visit_no = p_visit_no
+                                  union
+                                 select visit_id from visit where facility_id = p_facility and visit_no = p_other_visit_no)
               order by visit_id for no key update;
             perform patients_link(p_facility, p_other_patient_no, p_patient_no);
             update visit set patient_no = p_patient_no

@@ -167,18 +167,20 @@ class Ledger:
     def look_up_limits(self):
         self.most = dict(self.ask("select code, least(visit_amount, visit_day_amount) from facility"))
 
-    def post(self, *lines, number_kind=None, released=False):
+    def post(self, *lines, number_kind=None, released=False, message_each=False):
         """The outcome of each line; .totals and .states by visit number, .sums beyond a limit by line. number_kind: of all the lines' visit numbers.
-        released: by a person, from limits. By the statements that the daemon sends: a line alone has one of its own."""
+        released: by a person, from limits. message_each: a visit is named anew by each line, as by messages that name a patient.
+        By the statements that the daemon sends: a line alone has one of its own."""
         patients = {(line.facility, line.visit): line.patient_no for line in lines}
-        visits = list(dict.fromkeys((line.facility, line.visit) for line in lines))
+        visits = list(dict.fromkeys((line.facility, line.visit) for line in lines)) if not message_each else [(line.facility, line.visit) for line in lines]
         items = list(dict.fromkeys(item_of(line) for line in lines if line.code))
         places, rows = {}, []
-        for line in lines:
-            visit = visits.index((line.facility, line.visit)) + 1
+        for place, line in enumerate(lines, 1):
+            visit = place if message_each else visits.index((line.facility, line.visit)) + 1
             if line.of is None:
                 places[visit] = places.get(visit, 0) + 1
-            rows.append((visit, items.index(item_of(line)) + 1 if line.code else None, None if line.of else places[visit], self.feeds[line.feed], line.kind, line.id, line.sum_of_content(), line.at,
+            rows.append((visit, items.index(item_of(line)) + 1 if line.code else None, None if line.of else places[visit], self.feeds[line.feed],
+                         line.kind, line.id, line.sum_of_content(), line.at,
                          scaled(line.quantity, 4), scaled(line.price, 6), line.amount, line.category, line.name, None,
                          line.department, None, None, None, line.of, line.message))
         of_visits, visit_marks = arrays([(self.facilities[code], number, None, patients[code, number], None) for code, number in visits], VISIT_TYPES)
@@ -186,9 +188,10 @@ class Ledger:
         of_lines, line_marks = arrays(rows, LINE_TYPES)
         most = [self.most.get(code) for code, _ in visits]
         if len(lines) == 1 and lines[0].of is None and number_kind is None and not self.by_arrays and not released:
-            outcomes, totals, states, prices, sums = self.row(f"select outcomes, totals, states, prices, sums from charges_post_one(%s, %s, %s, %s, %s, {ONE_MARKS}, %s)",
-                                                *[column[0] for column in of_visits], *[column[0] if column else None for column in of_items[1:]],
-                                                *[column[0] for place, column in enumerate(of_lines) if place > 2 and place != REVERSES], most[0])
+            outcomes, totals, states, prices, sums = self.row(
+                f"select outcomes, totals, states, prices, sums from charges_post_one(%s, %s, %s, %s, %s, {ONE_MARKS}, %s)",
+                *[column[0] for column in of_visits], *[column[0] if column else None for column in of_items[1:]],
+                *[column[0] for place, column in enumerate(of_lines) if place > 2 and place != REVERSES], most[0])
         else:
             outcomes, totals, states, prices, sums = self.row(
                 f"select outcomes, totals, states, prices, sums from charges_post({visit_marks}, {item_marks}, {line_marks}, %s, %s::bigint[], %s::boolean[])",
@@ -202,7 +205,8 @@ class Ledger:
         return result
 
     def events(self, *events):
-        rows = [(e.kind, self.feeds[e.feed], self.facilities[e.facility], e.visit, e.message, e.sent or NOON + timedelta(seconds=next(seconds)), e.at, e.patient_no, e.patient_name,
+        rows = [(e.kind, self.feeds[e.feed], self.facilities[e.facility], e.visit, e.message, e.sent or NOON + timedelta(seconds=next(seconds)), e.at,
+                 e.patient_no, e.patient_name,
                  e.birth_date, e.sex, e.class_, e.department, e.location, e.other_visit, e.other_patient, e.amount, e.source_line,
                  e.digest, e.number_kind, e.other_kind, e.account, e.alternate) for e in events]
         columns, marks = arrays(rows, EVENT_TYPES)

@@ -12,12 +12,14 @@ CALLS = {
     "what was resolved": """select outcome from quarantine_list('{"state": "resolved", "feed": "clinic", "order": "newest"}', 10, 0, '{*}')""",
     "what a replay would be of": """select outcome from quarantine_summary('{"reason": "held"}', 0, '{*}')""",
     "a feed that is shown": "select outcome from feed_doc('clinic', 7, '{*}')",
+    "a patient's visits": "select visits_hold('{}', '{}', '{}', '{}', '{1}', '{PF}', '{1}', '{1}', '{x}', array[gen_random_uuid()], '{y}')",
+    "what looks like a duplicate": "select looked from lookalikes_find(1)",
     "a reload's orphans": "select count(*) from reload_orphans('{}', '{}')",
 }
 
 
 def settled_days(ledger, visits):
-    """Visits from their first line to their payment; some with a line that was refused, and resolved."""
+    """Visits from their first line to their payment; some with a line that was refused, and resolved. Another facility's patients have the numbers of these."""
     numbers = [fresh_number() for _ in range(visits)]
     ledger.post(*[charge(number, "a", 100) for number in numbers])
     ledger.events(*[Event("discharge", number) for number in numbers])
@@ -30,16 +32,25 @@ def settled_days(ledger, visits):
     entries = put(ledger, fresh_number().encode(), *((n + 1, "held", number, "l", "o") for n, number in enumerate(numbers)))
     for entry in entries:
         assert resolve(ledger, entry) == "done"
+    others = [fresh_number() for _ in range(visits)]
+    ledger.events(*[Event("open", number, facility="W01", feed="lab", patient_no="PF") for number in others])
 
 
 def test_no_call_grows_with_what_is_settled(fresh_desk, fresh):
     owner = fresh_desk.ledger("visitbill_owner")
     fresh.ask("set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off")
 
+    assert fresh.facilities["H01"] == 1 and fresh.open(fresh_number(), patient_no="PF") == "done"
+
     def look():
+        while fresh.value("select looked from lookalikes_find(500)"):
+            pass
+        number = fresh_number()
+        fresh.post(charge(number, "a", 100, code="X", patient_no="PF"))
+        assert fresh.close_now(number)
         while owner.value("select count(*) from kept_change"):
             fresh.ask("select beat()")
-        owner.ask("vacuum kept_change, kept_count, beat, bill_due, quarantine_waiting")
+        owner.ask("vacuum kept_change, kept_count, beat, bill_due, quarantine_waiting, lookalike_due")
         return {name: rows_read(fresh, fresh.ask, sql)[0] for name, sql in CALLS.items()}
 
     settled_days(fresh, 20)
@@ -65,7 +76,8 @@ def test_counts_are_what_is_there(fresh, fresh_desk):
         assert {(p["channel"], p["state"]): p["count"] for p in doc["payments"]} == {
             (channel, state): count for channel, state, count in owner.ask("select channel, state, count(*) from payment group by channel, state")}
         assert doc["quarantine"] == dict(owner.ask("select reason, count(*) from quarantine_open group by reason"))
-        waiting = dict(owner.ask("select coalesce(e.facility, 'unknown'), count(*) from quarantine_entry e join quarantine_open o using (quarantine_id) group by 1"))
+        waiting = dict(owner.ask("select coalesce(e.facility, 'unknown'), count(*) from quarantine_entry e join quarantine_open o using (quarantine_id)"
+                                 " group by 1"))
         assert doc["quarantine_facilities"] == {code: 0 for code in fresh.facilities} | waiting
         assert doc["unexplained_fen"] == 0
 

@@ -1,5 +1,5 @@
-"""Lines that name their visit by the patient: the one open visit, of a class where one is said. None or several are for a person. What comes again goes where it was
-booked, however that visit stands now, and never to the next one."""
+"""Lines that name their visit by the patient: the one open visit, of a class where one is said. None or several are for a person. What comes again goes where
+it was booked, however that visit stands now, and never to the next one."""
 
 import pytest
 
@@ -65,7 +65,8 @@ def test_of_a_class(ledger, patient):
 def test_the_class_that_a_message_says_counts_too(ledger, desk, patient, kind, said, found):
     names = {opened(ledger, patient): "out", opened(ledger, patient, "inpatient"): "inside"}
     number, refusal = desk.ledger("visitbill_owner").row(
-        "select numbers[1], refusals[1] from visits_of_patients(%s, %s, %s, %s::text[], '{}', '{}', '{}', '{}', null)", [ledger.facilities["H01"]], [patient], [kind], [said])
+        "select numbers[1], refusals[1] from visits_of_patients(%s, %s, %s, %s::text[], '{}', '{}', '{}', '{}', null)",
+        [ledger.facilities["H01"]], [patient], [kind], [said])
     assert (names.get(number) or refusal) == found
 
 
@@ -118,10 +119,12 @@ def test_beside_lines_that_say_their_visit(ledger, patient):
     visit, other = opened(ledger, patient), fresh_number()
     types = ("int int int int text text uuid timestamptz bigint bigint bigint smallint text text text text text text text text").split()
     facility, feed = ledger.facilities["H01"], ledger.feeds["clinic"]
-    rows = [[place, None, 1, feed, "CG", f"l{place}", "%032d" % place, "2026-01-15 12:00+08", None, None, place, 9, "x", None, None, None, None, None, None, "M"] for place in (1, 2, 3, 4)]
+    rows = [[place, None, 1, feed, "CG", f"l{place}", "%032d" % place, "2026-01-15 12:00+08", None, None, place, 9, "x", *[None] * 6, "M"]
+            for place in (1, 2, 3, 4)]
     columns = [list(column) for column in zip(*rows)]
     outcomes, numbers = ledger.row(
-        "select outcomes, numbers from charges_post(%s, %s, %s::text[], %s::text[], %s::text[], '{}', '{}', '{}', " + ", ".join(f"%s::{type}[]" for type in types) + ", %s)",
+        "select outcomes, numbers from charges_post(%s, %s, %s::text[], %s::text[], %s::text[], '{}', '{}', '{}', "
+        + ", ".join(f"%s::{type}[]" for type in types) + ", %s)",
         [facility] * 4, [patient, other, patient, fresh_number("P")], [None] * 4, [patient, None, patient, None], [None] * 4, *columns,
         ["patient", None, "patient/outpatient", "patient"])
     assert outcomes == ["posted", "posted", "posted", "visit_unknown"]
@@ -129,8 +132,60 @@ def test_beside_lines_that_say_their_visit(ledger, patient):
     assert (amounts(ledger, visit), amounts(ledger, other)) == ([1, 3], [2])
 
 
+def test_patients_and_visits_in_any_order(ledger, desk, patient):
+    """Each place of the answer is of the visit at that place, whoever else is asked for and however the lines lie."""
+    other = fresh_number("P")
+    first = opened(ledger, patient)
+    assert by_patient(ledger, charge(patient, "a", 100)) == ["posted"]
+    ledger.close_now(first)
+    second, his = opened(ledger, patient), opened(ledger, other)
+    digest, = ledger.row("select digest from charge join visit using (visit_id) where visit_no = %s", first)
+    lines = [(5, "x"), (1, "a"), (3, "x"), (5, "a"), (4, "x"), (1, "x"), (2, "a")]
+    numbers, opens = desk.ledger("visitbill_owner").row(
+        "select numbers, opened from visits_of_patients(%s, %s, %s, %s::text[], %s, %s, %s, %s::uuid[], null)", [ledger.facilities["H01"]] * 5,
+        [patient, other, patient, fresh_number("P"), patient], ["patient", "patient", None, "patient/inpatient", "patient"], [None] * 5,
+        [visit for visit, _ in lines], [ledger.feeds["clinic"]] * len(lines), [source for _, source in lines],
+        [digest if source == "a" else "%032d" % 0 for _, source in lines])
+    assert numbers == [first, his, None, "", first] and opens == [None, 1, None, 0, None]
+    assert second not in numbers
+
+
+def test_which_visits_are_held(ledger, desk, patient):
+    """Before a batch's events and lines: the patient's open visits, those under the number that his was merged into, too, and those that have such a line."""
+    old, stranger = fresh_number("P"), fresh_number("P")
+    assert ledger.event("merge", None, patient_no=patient, other_patient=old) == "done"
+    past = [opened(ledger, patient) for _ in range(4)]
+    for n, visit in enumerate(past):
+        assert ledger.post(charge(visit, f"l{n}", 100)) == ["posted"]
+        ledger.close_now(visit)
+    into, gone = opened(ledger, stranger), opened(ledger, patient)
+    assert ledger.post(charge(gone, "m", 7)) == ["posted"]
+    ledger.merge(gone, into=into)
+    now = [opened(ledger, patient), opened(ledger, patient, "inpatient")]
+    opened(ledger, stranger)
+
+    def held(patients, of, sources, reverses):
+        digests = [ledger.value("select max(digest::text) from charge join visit using (visit_id) where source_line = %s and visit_no = any (%s)",
+                                source, [*past, gone]) or "0" * 32 for source in sources]
+        own = desk.ledger()
+        own.ask("begin")
+        own.ask("select visits_hold('{}', '{}', '{}', '{}', %s, %s, %s, %s, %s, %s::uuid[], %s)", [ledger.facilities["H01"]] * len(patients), patients, of,
+                [ledger.feeds["clinic"]] * len(of), sources, digests, reverses)
+        owner = desk.ledger("visitbill_owner")
+        free = owner.ask("select visit_no from visit where visit_no = any (%s) for update skip locked", [*past, *now, into, gone])
+        own.ask("rollback")
+        return {*past, *now, into, gone} - {number for (number,) in free}
+
+    assert held([old], [1], ["none"], [None]) == {*now}
+    assert held([old], [1, 1], ["none", "l1"], [None, None]) == {*now, past[1]}
+    assert held([patient, patient], [1, 2], ["l2", "none"], [None, "l3"]) == {*now, past[2], past[3]}
+    assert held([patient], [1], ["m"], [None]) == {*now, into}, "its line is where its visit went"
+    assert held([patient, old] * 10, [], [], []) == {*now}
+
+
 def test_at_once(desk, ledger, patient):
     visit = opened(ledger, patient)
     own = [desk.ledger() for _ in range(4)]
-    at_once(*[lambda mine=mine, n=n: [by_patient(mine, charge(patient, f"{n}-{k}", 1), charge(patient, f"same-{k}", 10)) for k in range(10)] for n, mine in enumerate(own)])
+    at_once(*[lambda mine=mine, n=n: [by_patient(mine, charge(patient, f"{n}-{k}", 1), charge(patient, f"same-{k}", 10)) for k in range(10)]
+              for n, mine in enumerate(own)])
     assert (ledger.visit(visit).line_count, ledger.visit(visit).total) == (50, 140)

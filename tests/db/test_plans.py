@@ -72,6 +72,31 @@ def rows_read(ledger, call, *args):
     return count() - before, result
 
 
+def test_messages_of_one_patient(fresh):
+    """A thousand of a line each, as a machine sends them that knows no visits, and a hundred: his visits are read once, and each line is looked for once."""
+    fresh.ask(DAEMON)
+    for n in range(4):
+        fresh.open(fresh_number(), patient_no="PM", class_="inpatient" if n == 0 else "outpatient")
+
+    def batch(count):
+        lines = [charge("PM", fresh_number("l"), 100) for _ in range(count)]
+        (took, outcomes) = seconds(lambda: fresh.post(*lines, number_kind="patient/inpatient", message_each=True))
+        assert set(outcomes) == {"posted"}
+        return took
+
+    def read(count):
+        return rows_read(fresh, batch, count)[0]
+
+    batch(10)
+    assert read(1000) < 20 * read(100)
+    few, many = min(batch(100) for _ in range(4)), batch(1000)
+    for _ in range(4):      # as above
+        if many / few < 30:
+            break
+        many = min(many, batch(1000))
+    assert many / few < 30
+
+
 def test_a_plan_made_on_empty_tables_does_not_slow_down_as_they_fill(fresh_desk, fresh):
     """No statistics come meanwhile: autovacuum is held off, and the connection keeps its plans, as a lane does."""
     owner = fresh_desk.ledger("visitbill_owner")
@@ -143,7 +168,8 @@ def test_reads_of_callers_look_up_by_key_whatever_the_scope(fresh_desk, fresh):
         fresh.close()
         paid = [fresh.pay_cash(fresh.bills(visit)[0], 60) for visit in visits]
         asked = [("visit_doc('H01', %s, %s)", visits[0]), ("visit_bills('H01', %s, %s)", visits[1]), ("bill_doc(%s, true, %s)", paid[0].doc["bill"]),
-                 ("payment_get(%s, %s)", paid[1].doc["payment"]), ("receipt_get(%s, %s)", paid[2].doc["receipt"]), ("payment_cancel(%s, %s)", paid[3].doc["payment"])]
+                 ("payment_get(%s, %s)", paid[1].doc["payment"]), ("receipt_get(%s, %s)", paid[2].doc["receipt"]),
+                 ("payment_cancel(%s, %s)", paid[3].doc["payment"])]
         return [rows_read(fresh, fresh.ask, "select * from " + call, key, scope)[0] for call, key in asked for scope in SCOPES]
 
     round()         # makes the plans

@@ -1,15 +1,29 @@
 """The integration guide, proto/hl7/README.md, and the front page's example by hand: each message of the guide is sent, in its order, and has to be
 answered with exactly what stands under it; its settings are settings; every event that billing takes is shown."""
 
+import configparser
 import os
 import re
 import subprocess
 
+import pytest
+
 from .feeds import frame
-from .live import ROOT
+from .live import ROOT, House
 
 GUIDE = (ROOT / "proto/hl7/README.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```hl7\n(.*?)\n```\n```ack\n(.*?)\n```$", GUIDE, re.M | re.S)
+SETTINGS = re.findall(r"^```ini\n(.*?)\n```$", GUIDE, re.M | re.S)
+MACHINE = next(block for block in SETTINGS if block.startswith("[feed machine]"))       # it sends some of the examples
+
+
+@pytest.fixture(scope="module", name="house")
+def _house():
+    """The embedded default, which all examples are of, and that feed."""
+    ini = configparser.RawConfigParser()
+    ini.read_string(MACHINE)
+    with House({name: dict(ini[name]) for name in ini.sections()}) as house:
+        yield house
 
 
 def as_shown(answer):
@@ -36,7 +50,7 @@ def test_every_event_of_the_table_is_shown():
 
 
 def test_the_settings_of_the_guide_are_settings(house, tmp_path):
-    blocks = re.findall(r"^```ini\n(.*?)\n```$", GUIDE, re.M | re.S)
+    blocks = [block for block in SETTINGS if block != MACHINE]
     assert len(blocks) == 2
     with open(house.env["VISITBILL_CONF"], encoding="utf-8") as file:
         text = file.read()
@@ -59,4 +73,5 @@ def test_the_front_pages_example_by_hand(house):
     assert house.lines("V7")[("clinic", "L1")] == 2500
     seconds = house.value("select extract(epoch from clock_timestamp() - charged_at) from charge join visit using (visit_id) where visit_no = 'V7'")
     assert 0 <= seconds < 86400, "today, by its own offset"
-    assert house.value("select clock_timestamp() - mark < interval '1 minute' from feed_watermark join feed using (feed_id) where name = 'clinic'") in (True, None)
+    assert house.value("select clock_timestamp() - mark < interval '1 minute' from feed_watermark join feed using (feed_id)"
+                       " where name = 'clinic'") in (True, None)

@@ -7,8 +7,8 @@
 #include "intake/batch.h"
 
 enum { MESSAGE_PARTS = 400, TEXT = 8000 };
-enum { P_VISIT_NO = 1, P_ITEM_FACILITY = 5, P_ITEM_CODE, P_ITEM_DAY, P_VISIT, P_ITEM, P_PLACE, P_FEED, P_KIND, P_SOURCE, P_REVERSES = 26, P_MESSAGE, P_NUMBER_KIND,
-	P_MOST, P_RELEASED, P_ALL };	/* of SQL_CHARGES_POST */
+enum { P_VISIT_NO = 1, P_ITEM_FACILITY = 5, P_ITEM_CODE, P_ITEM_DAY, P_VISIT, P_ITEM, P_PLACE, P_FEED, P_KIND, P_SOURCE, P_REVERSES = 26, P_MESSAGE,
+	P_NUMBER_KIND, P_MOST, P_RELEASED, P_ALL };	/* of SQL_CHARGES_POST */
 
 /* ------- messages */
 
@@ -126,6 +126,7 @@ struct verdict {
 	const char *key, *outcome;
 };
 static const struct verdict *verdicts;
+static const char *numbers_said;	/* of the visits by patient; NULL: there are none */
 
 static inline const char *
 verdict_of(const char *key, size_t n, const char *otherwise)
@@ -173,8 +174,9 @@ answer(const struct fake_call *c)
 		}
 		strcat(totals, "}");
 		strcat(states, "}");
-		const char *row[] = {"outcomes", differs ? outcomes : NULL, "totals", totals, "states", states, "prices", NULL, "sums", NULL};
-		return fake_row(row, 5);
+		const char *row[] = {"outcomes", differs ? outcomes : NULL, "totals", totals, "states", states, "prices", NULL, "sums", NULL,
+			"numbers", numbers_said};
+		return fake_row(row, 6);
 	}
 	if (c->statement == SQL_VISIT_EVENTS) {
 		judge_words(outcomes, fake_text(c, 3), "done");

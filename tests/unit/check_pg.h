@@ -181,9 +181,9 @@ fake_loses(struct pg *pg)
 	pg->on_state(pg->arg, false);
 }
 
-/* Committed. answer makes the result of a call, for those that want one. */
+/* What the calls say comes; whether it is committed, not yet. answer makes the result of a call, for those that want one. */
 static inline void
-fake_commits(struct pg *pg, PGresult *(*answer)(const struct fake_call *call))
+fake_answers(struct pg *pg, PGresult *(*answer)(const struct fake_call *call))
 {
 	ck_assert_ptr_nonnull(pg->done);
 	for (int i = 0; i < pg->n_calls; i++)
@@ -192,6 +192,12 @@ fake_commits(struct pg *pg, PGresult *(*answer)(const struct fake_call *call))
 			pg->calls[i].fn(pg->calls[i].arg, r);
 			PQclear(r);
 		}
+}
+
+static inline void
+fake_commits(struct pg *pg, PGresult *(*answer)(const struct fake_call *call))
+{
+	fake_answers(pg, answer);
 	fake_end(pg, PG_DONE, "");
 }
 

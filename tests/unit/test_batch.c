@@ -1,4 +1,6 @@
 /* daemon/intake/batch.h over a connection to no database: what a batch says, in which order, and whose outcome is whose. */
+#include <time.h>
+
 #include "check_booking.h"
 
 enum { EAST_8 = 8 * 3600 };
@@ -20,6 +22,7 @@ setup(void)
 	pg->ready = true;
 	b = batch_new(NULL, EAST_8);
 	verdicts = NULL;
+	numbers_said = NULL;
 	n_postings = 0;
 	STAILQ_INIT(&list);
 	m = message_new("M1");
@@ -406,6 +409,109 @@ START_TEST(a_batch_grows)
 }
 END_TEST
 
+/* ------- visits by patient */
+
+/* Processor seconds for a batch of messages of one patient, a line each. */
+static double
+seconds_of(size_t n)
+{
+	struct intake *in = &m->job.intake;
+	struct posting *all = memory_new(n * sizeof(*all));
+	clock_t begun, took;
+
+	in->visits = memory_new(n * sizeof(*in->visits));
+	in->lines = memory_new(n * sizeof(*in->lines));
+	in->n_visits = in->n_lines = n;
+	STAILQ_INIT(&list);
+	for (size_t i = 0; i < n; i++) {
+		in->visits[i] = (struct visit_ref){.facility_id = 3, .visit_no = VIEW_LITERAL("P1"), .number_kind = PATIENT_KIND};
+		in->lines[i] = (struct charge_line){.ordinal = (int)i + 1, .visit = i, .source_line = VIEW_LITERAL("A")};
+		all[i] = (struct posting){.item = {.weight = 1}, .job = &m->job, .kind = POSTING_LINES, .first = i, .n = 1, .hash = 4711};
+		STAILQ_INSERT_TAIL(&list, &all[i].item, link);
+	}
+	begun = clock();
+	ck_assert_int_eq(batch_send(b, pg, &list), 0);
+	took = clock() - begun;
+	ck_assert_uint_eq(fake_count(call_of(SQL_CHARGES_POST), P_VISIT_NO), n);
+	fake_forget(pg);
+	free(in->visits);
+	free(in->lines);
+	free(all);
+	return (double)took / CLOCKS_PER_SEC;
+}
+
+/* Ten times as many take ten times as long, and not a hundred times. */
+START_TEST(messages_of_one_patient)
+{
+	double few = 0, many = 0;
+
+	for (int attempt = 0; attempt < 5 && (attempt == 0 || many >= 30 * few); attempt++) {
+		double now_few = seconds_of(4000), now_many = seconds_of(40000);
+		few = attempt == 0 || now_few < few ? now_few : few;
+		many = attempt == 0 || now_many < many ? now_many : many;
+	}
+	ck_assert_msg(many < 30 * few, "%f s and %f s", few, many);
+}
+END_TEST
+
+/* Lines of one message are of one visit, those of the next are asked for by themselves. */
+START_TEST(a_patient_s_visit_is_asked_for_by_message)
+{
+	struct message *other = message_new("M2");
+
+	message_line(m, "P1", "A1");
+	message_line(m, "P1", "A2");
+	message_line(m, "V2", "B1");
+	message_line(m, "P1", "A3");
+	message_line(other, "P1", "C1");
+	m->visits[0].number_kind = other->visits[0].number_kind = "patient/inpatient";
+	add(m, POSTING_LINES, 0, 2);
+	add(m, POSTING_LINES, 2, 1);
+	add(m, POSTING_LINES, 3, 1);
+	add(other, POSTING_LINES, 0, 1);
+	ck_assert_str_eq(says(), "charges[A1,A2,B1,A3,C1]");
+	const struct fake_call *c = call_of(SQL_CHARGES_POST);
+	ck_assert_str_eq(fake_text(c, P_VISIT_NO), "P1,V2,P1");
+	ck_assert_str_eq(fake_text(c, P_VISIT), "1,1,2,1,3");
+	ck_assert_str_eq(fake_text(c, P_NUMBER_KIND), "patient/inpatient,-,patient/inpatient");
+	message_free(other);
+}
+END_TEST
+
+/* Which visits may be meant is for the database to see by the lines: a hundred of a message. */
+START_TEST(what_is_held_for_a_patient_s_lines)
+{
+	static char sources[150][8];
+
+	message_line(m, "P1", "A1")->refused.reason = "currency";
+	message_line(m, "P1", "A2")->reverses = VIEW_LITERAL("A0");
+	message_line(m, "V1", "B1");
+	for (int i = 0; i < 150; i++) {
+		snprintf(sources[i], sizeof(sources[i]), "L%d", i);
+		message_line(m, "P2", sources[i]);
+	}
+	m->visits[0].number_kind = m->visits[2].number_kind = "patient";
+	message_event(m, EVENT_DISCHARGE, "V1");
+	add(m, POSTING_LINES, 0, 2);
+	add(m, POSTING_LINES, 2, 1);
+	add(m, POSTING_EVENT, 0, 0);
+	add(m, POSTING_LINES, 3, 150);
+	ck_assert_int_eq(batch_send(b, pg, &list), 0);
+	const struct fake_call *c = call_of(SQL_VISITS_HOLD);
+	ck_assert_str_eq(fake_text(c, 1), "V1,V1");
+	ck_assert_str_eq(fake_text(c, 3), "-,-");
+	ck_assert_str_eq(fake_text(c, 4), "3,3");
+	ck_assert_str_eq(fake_text(c, 5), "P1,P2");
+	ck_assert_uint_eq(fake_count(c, 6), 101);
+	ck_assert_int_eq(strncmp(fake_text(c, 6), "1,2,2,", 6), 0);
+	ck_assert_int_eq(strncmp(fake_text(c, 7), "7,7,", 4), 0);
+	ck_assert_int_eq(strncmp(fake_text(c, 8), "A2,L0,L1,", 9), 0);
+	ck_assert_uint_eq(fake_count(c, 9), 101);
+	ck_assert_int_eq(strncmp(fake_text(c, 10), "A0,-,-,", 7), 0);
+	fake_forget(pg);
+}
+END_TEST
+
 /* ------- the rest of a batch */
 
 START_TEST(entries_and_parks_come_last)
@@ -500,8 +606,8 @@ START_TEST(values_of_events)
 	add(m, POSTING_EVENT, 0, 0);
 	says();
 	const struct fake_call *c = call_of(SQL_VISIT_EVENTS);
-	static const char *const expected[23] = {"update", "7", "3", "V1", "M1", NULL, NULL, "P1", "", "0", "", "inpatient", "-", "-", "V9", "-", "-", "-", "-", "-",
-		"account", "K1", "-"};
+	static const char *const expected[23] = {"update", "7", "3", "V1", "M1", NULL, NULL, "P1", "", "0", "", "inpatient", "-", "-", "V9", "-", "-", "-", "-",
+		"-", "account", "K1", "-"};
 	for (int i = 0; i < 23; i++)
 		if (expected[i] != NULL)
 			ck_assert_msg(strcmp(fake_text(c, i), expected[i]) == 0, "parameter %d is %s", i + 1, fake_text(c, i));
@@ -541,6 +647,9 @@ main(void)
 	tcase_add_test(run.tcase, items_of_each_step);
 	tcase_add_test(run.tcase, nothing_of_the_batch_before);
 	tcase_add_test(run.tcase, a_batch_grows);
+	tcase_add_test(run.tcase, messages_of_one_patient);
+	tcase_add_test(run.tcase, a_patient_s_visit_is_asked_for_by_message);
+	tcase_add_test(run.tcase, what_is_held_for_a_patient_s_lines);
 	tcase_add_test(run.tcase, entries_and_parks_come_last);
 	tcase_add_test(run.tcase, what_is_parked);
 	tcase_add_test(run.tcase, a_connection_that_takes_nothing);

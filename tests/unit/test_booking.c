@@ -43,6 +43,7 @@ setup(void)
 	feed.lines_posted = metrics_series(core.metrics, "visitbill_lines_total", METRIC_COUNTER, "", "feed=\"clinic\",outcome=\"posted\"");
 	finished[0] = '\0';
 	verdicts = NULL;
+	numbers_said = NULL;
 	progress = 0;
 	begin(LANES);
 	m = message_new("M1");
@@ -679,6 +680,95 @@ START_TEST(a_visit_that_is_locked_stops_nobody)
 }
 END_TEST
 
+/* ------- visits that lines name by their patient */
+
+static struct charge_line *
+line_by_patient(struct message *of, const char *patient_no, const char *source)
+{
+	struct charge_line *l = message_line(of, patient_no, source);
+
+	of->visits[l->visit].number_kind = "patient/inpatient";
+	of->visits[l->visit].location = "PID^1^3";
+	return l;
+}
+
+static void
+expect_asked(const char *number, const char *kind)
+{
+	expect_on(0, "charges[A1]");
+	ck_assert_str_eq(fake_text(&fake_pgs[0]->calls[0], P_VISIT_NO), number);
+	ck_assert_str_eq(fake_text(&fake_pgs[0]->calls[0], P_NUMBER_KIND), kind);
+}
+
+START_TEST(what_was_found_counts_once_it_is_committed)
+{
+	line_by_patient(m, "P1", "A1");
+	submit(m);
+	expect_asked("P1", "patient/inpatient");
+	numbers_said = "V7";
+	fake_answers(fake_pgs[0], answer);
+	ck_assert_view(m->visits[0].visit_no, "P1");
+	fail_on(0, "40001");			/* the commit is refused, and the visit may be another one by now */
+	fake_pass(core.base, 100000);
+	expect_asked("P1", "patient/inpatient");
+	numbers_said = "V8";
+	commit(0);
+	expect_done(m, BOOKING_DONE);
+	ck_assert_view(m->visits[0].visit_no, "V8");
+	ck_assert_ptr_null(m->visits[0].number_kind);
+	ck_assert_ptr_null(m->lines[0].refused.reason);
+}
+END_TEST
+
+/* It was found, the connection broke, and then it is not there: what is kept in quarantine names no visit. */
+START_TEST(what_was_found_and_is_not_there_any_more)
+{
+	static const struct verdict said[] = {{"A1", "visit_ambiguous"}, {NULL, NULL}};
+
+	line_by_patient(m, "P1", "A1");
+	submit(m);
+	expect_asked("P1", "patient/inpatient");
+	numbers_said = "V7";
+	fake_answers(fake_pgs[0], answer);
+	fake_loses(fake_pgs[0]);
+	fake_is_ready(fake_pgs[0], true);
+	expect_asked("P1", "patient/inpatient");
+	numbers_said = "\t2";
+	verdicts = said;
+	commit(0);
+	expect_on(0, "park[visit_ambiguous]");
+	ck_assert_str_eq(fake_text(&fake_pgs[0]->calls[0], 6), "the patient has 2 open inpatient visits: say the visit's number");
+	ck_assert_str_eq(fake_text(&fake_pgs[0]->calls[0], 9), "-");
+	commit(0);
+	expect_done(m, BOOKING_DONE);
+	ck_assert_view(m->visits[0].visit_no, "P1");
+}
+END_TEST
+
+/* Several were counted, and then it is one: a refusal of the line for another reason keeps its visit. */
+START_TEST(what_was_not_found_and_is_there_now)
+{
+	static const struct verdict before[] = {{"A1", "visit_ambiguous"}, {NULL, NULL}}, after[] = {{"A1", "conflict"}, {NULL, NULL}};
+
+	line_by_patient(m, "P1", "A1");
+	submit(m);
+	expect_asked("P1", "patient/inpatient");
+	numbers_said = "\t2";
+	verdicts = before;
+	fake_answers(fake_pgs[0], answer);
+	fail_on(0, "40001");
+	fake_pass(core.base, 100000);
+	expect_asked("P1", "patient/inpatient");
+	numbers_said = "V7";
+	verdicts = after;
+	commit(0);
+	expect_on(0, "park[conflict]");
+	ck_assert_str_eq(fake_text(&fake_pgs[0]->calls[0], 9), "V7");
+	commit(0);
+	ck_assert_view(m->visits[0].visit_no, "V7");
+}
+END_TEST
+
 /* ------- which lane */
 
 START_TEST(little_work_is_together)
@@ -924,6 +1014,9 @@ main(void)
 	tcase_add_test(run.tcase, a_database_that_books_nothing);
 	tcase_add_test(run.tcase, a_database_that_nobody_asks);
 	tcase_add_test(run.tcase, a_visit_that_is_locked_stops_nobody);
+	tcase_add_test(run.tcase, what_was_found_counts_once_it_is_committed);
+	tcase_add_test(run.tcase, what_was_found_and_is_not_there_any_more);
+	tcase_add_test(run.tcase, what_was_not_found_and_is_there_now);
 	tcase_add_test(run.tcase, little_work_is_together);
 	tcase_add_test(run.tcase, what_is_a_batch_by_itself_goes_last);
 	tcase_add_test(run.tcase, who_comes_new_goes_around_a_slow_lane);
