@@ -105,7 +105,7 @@ count(struct count *k, struct view id)
 	k->last_id[id.n] = '\0';
 }
 
-/* The first reason that it is refused for, as its answer says it; NULL: for none. */
+/* The first reason that it is refused for, as its answer says it; NULL: for none. A payment by the patient's number is told from a message that names no visit. */
 static const char *
 reason_in(const struct booking_job *job)
 {
@@ -115,7 +115,8 @@ reason_in(const struct booking_job *job)
 		return in->refused.reason;
 	for (size_t i = 0; i < in->n_lines; i++)
 		if (!charge_line_is_fine(&in->lines[i]))
-			return in->lines[i].refused.reason;
+			return in->lines[i].kind == LINE_PAYMENT && strcmp(in->lines[i].refused.reason, "visit_missing") == 0 ? "payment_visit_missing"
+			    : in->lines[i].refused.reason;
 	for (size_t i = 0; i < in->n_items; i++)
 		if (in->items[i].refused.reason != NULL)
 			return in->items[i].refused.reason;

@@ -212,6 +212,36 @@ START_TEST(test_the_first_reason)
 }
 END_TEST
 
+START_TEST(test_payments_by_patient_are_apart)
+{
+	struct charge_line line = {.kind = LINE_PAYMENT, .refused = {.reason = "visit_missing"}};
+	struct booking_job job = {.feed = feed, .intake = {.lines = &line, .n_lines = 1}};
+
+	counts_note_request(&job, "x", BOOKING_DONE);
+	line.kind = LINE_CHARGE;
+	counts_note_request(&job, "x", BOOKING_DONE);
+	ck_assert_str_eq(run(), "x payment_visit_missing 1; x visit_missing 1; ");
+	answer(PG_DONE);
+}
+END_TEST
+
+/* Beyond the most kinds the sums of accepted and refused stay right. */
+START_TEST(test_too_many_kinds)
+{
+	struct booking_job job = {.feed = feed}, refused = {.feed = feed, .intake = {.refused = {.reason = "conflict"}}};
+
+	for (int i = 0; i < 260; i++) {
+		char type[8];
+		snprintf(type, sizeof(type), "T%d", i);
+		counts_note_request(&job, type, BOOKING_DONE);
+	}
+	counts_note_request(&refused, "U", BOOKING_DONE);
+	counts_note_request(&refused, "U", BOOKING_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(run(), "T255 accepted 1; other accepted 4; other other 1; other unavailable 1; "));
+	answer(PG_DONE);
+}
+END_TEST
+
 START_TEST(test_warned_lines)
 {
 	struct charge_line lines[4] = {{.warning = WARN_UNLISTED}, {.outcome = OUTCOME_POSTED}, {.warning = WARN_PRICE_DIFFERS}, {.warning = WARN_UNLISTED}};
@@ -319,6 +349,8 @@ main(void)
 	tcase_add_test(run.tcase, test_by_type_and_outcome);
 	tcase_add_test(run.tcase, test_names_that_nobody_knows);
 	tcase_add_test(run.tcase, test_the_first_reason);
+	tcase_add_test(run.tcase, test_payments_by_patient_are_apart);
+	tcase_add_test(run.tcase, test_too_many_kinds);
 	tcase_add_test(run.tcase, test_warned_lines);
 	tcase_add_test(run.tcase, test_told_once);
 	tcase_add_test(run.tcase, test_sequence_numbers);
