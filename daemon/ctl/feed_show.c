@@ -55,10 +55,12 @@ print_head(json_object *feed)
 	snprintf(text, sizeof(text), "%s at %s%s%s%s", document_text(feed, "feed"), document_text(feed, "facility"), application != NULL ? ", MSH-3 " : "",
 	    application != NULL ? application : "", json_object_get_boolean(active) ? "" : "; the settings do not have it any more");
 	table_add(t, (const char *[]){"feed", text});
-	snprintf(text, sizeof(text), "%s, %s behind%s", document_time(document_text(feed, "mark"), true, time), duration(document_text(feed, "lag_seconds"), age),
+	snprintf(text, sizeof(text), "%s, %s behind%s", document_time(document_text(feed, "mark"), true, time),
+	    duration(document_text(feed, "lag_seconds"), age),
 	    json_object_get_boolean(waits) ? "; bills wait for it" : "");
 	table_add(t, (const char *[]){"watermark", document_text(feed, "mark") != NULL ? text : "none yet"});
-	snprintf(text, sizeof(text), "%s, %s ago", document_time(document_text(feed, "last_at"), true, time), duration(document_text(feed, "silent_seconds"), age));
+	snprintf(text, sizeof(text), "%s, %s ago", document_time(document_text(feed, "last_at"), true, time),
+	    duration(document_text(feed, "silent_seconds"), age));
 	table_add(t, (const char *[]){"last message", document_text(feed, "last_at") != NULL ? text : "none yet"});
 	table_print(t, stdout, 0);
 	table_free(t);
@@ -105,7 +107,8 @@ print_lines(json_object *feed)
 	    document_text(lines, "again_other"));
 	for (size_t i = 0; i < json_object_array_length(rows); i++) {
 		json_object *row = json_object_array_get_idx(rows, i);
-		table_add(t, (const char *[]){document_time(document_text(row, "at"), true, time), document_text(row, "visit_no"), document_text(row, "source_line"),
+		table_add(t, (const char *[]){document_time(document_text(row, "at"), true, time), document_text(row, "visit_no"),
+		    document_text(row, "source_line"),
 		    document_text(row, "message"), document_text(row, "first_message"), json_object_get_boolean(document_member(row, "same_content")) ? "same" : "other"});
 	}
 	if (table_rows(t) > 0)

@@ -105,7 +105,8 @@ count(struct count *k, struct view id)
 	k->last_id[id.n] = '\0';
 }
 
-/* The first reason that it is refused for, as its answer says it; NULL: for none. A payment by the patient's number is told from a message that names no visit. */
+/* The first reason that it is refused for, as its answer says it; NULL: for none.
+ * A payment by the patient's number is told from a message that names no visit. */
 static const char *
 reason_in(const struct booking_job *job)
 {

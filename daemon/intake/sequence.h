@@ -1,4 +1,5 @@
-/* The sequence numbers (MSH-13) that a feed sent since they were last written, as ranges. Not a gap is found here: what this daemon did not see another may have. */
+/* The sequence numbers (MSH-13) that a feed sent since they were last written, as ranges. No gap is found here: what this daemon did not see
+ * another may have. */
 #ifndef VB_INTAKE_SEQUENCE
 #define VB_INTAKE_SEQUENCE
 

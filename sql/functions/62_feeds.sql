@@ -3,8 +3,10 @@
 -- Adds what a daemon has counted since it last told, and the sequence numbers that it has seen.
 --   p_feed..p_last: counts of messages, each feed, type and outcome once. p_age: microseconds since the last one; p_last: its MSH-10, or null.
 --   p_line_feed, p_unlisted, p_price_differs: lines booked with such a warning, a row a feed.
---   p_of, p_first, p_until, p_unknown: of feed p_of the numbers p_first to p_until came, in this order, but for p_unknown at most, of which the daemon does not know.
--- Locks the rows of counts in the order of their keys, then feed by feed its sequence: daemons do not wait for each other in a circle, and lanes take none of them.
+--   p_of, p_first, p_until, p_unknown: of feed p_of the numbers p_first to p_until came, in this order, but for p_unknown at most, of which the
+--    daemon does not know.
+-- Locks the rows of counts in the order of their keys, then feed by feed its sequence: daemons do not wait for each other in a circle, and lanes
+-- take none of them.
 create or replace function feed_counts(p_feed int[], p_type text[], p_outcome text[], p_messages bigint[], p_age bigint[], p_last text[],
     p_line_feed int[], p_unlisted bigint[], p_price_differs bigint[], p_of int[], p_first bigint[], p_until bigint[], p_unknown bigint[]) returns void
 language plpgsql security definer set search_path from current set enable_seqscan = off as $$
@@ -25,7 +27,8 @@ begin
     select array_agg(distinct feed_id) filter (where begun) into v_begun from kept;
     delete from feed_message where feed_id = any (v_begun) and day <= current_date - 31;
     insert into feed_lines as t (feed_id, day, shard, unlisted, price_differs)
-    select feed_id, current_date, 32, unlisted, price_differs from unnest(p_line_feed, p_unlisted, p_price_differs) l (feed_id, unlisted, price_differs) order by feed_id
+    select feed_id, current_date, 32, unlisted, price_differs from unnest(p_line_feed, p_unlisted, p_price_differs) l (feed_id, unlisted,
+        price_differs) order by feed_id
     on conflict (feed_id, day, shard) do update set unlisted = t.unlisted + excluded.unlisted, price_differs = t.price_differs + excluded.price_differs;
     for r in select feed_id, array_agg(first order by ord) as firsts, array_agg(until order by ord) as untils, sum(unknown)::bigint as unknown
                from unnest(p_of, p_first, p_until, p_unknown) with ordinality s (feed_id, first, until, unknown, ord) group by feed_id order by feed_id loop
@@ -142,19 +145,24 @@ begin
         'last_at', iso_time(f.seen_at), 'silent_seconds', round(extract(epoch from now() - f.seen_at)),
         'from', to_char(v_from, 'YYYY-MM-DD'),
         'messages', json_build_object('received', m.n, 'accepted', m.accepted, 'ignored', m.ignored, 'unavailable', m.unavailable,
-            'refused', m.n - m.accepted - m.ignored - m.unavailable, 'without_visit_no', m.without, 'without_visit_no_percent', percent(m.without, m.n - m.ignored),
+            'refused', m.n - m.accepted - m.ignored - m.unavailable, 'without_visit_no', m.without, 'without_visit_no_percent',
+                percent(m.without, m.n - m.ignored),
             'by_type', (select coalesce(json_agg(json_build_object('type', k.type, 'outcome', k.outcome, 'messages', k.n, 'last_at', iso_time(k.last_at),
                                                                    'last_message', k.last_id) order by k.last_at desc, k.type, k.outcome), '[]')
                           from (select type, t.outcome, sum(messages) as n, max(last_at) as last_at, (array_agg(last_id order by last_at desc))[1] as last_id
-                                  from feed_message t where feed_id = f.feed_id and day >= v_from group by type, t.outcome order by max(last_at) desc limit 200) k)),
+                                  from feed_message t where feed_id = f.feed_id and day >= v_from group by type,
+                                      t.outcome order by max(last_at) desc limit 200) k)),
         'lines', json_build_object('booked', l.booked, 'duplicate', l.duplicate, 'quarantined', l.parked,
             'unlisted', warned.unlisted, 'unlisted_percent', percent(warned.unlisted, l.booked),
             'price_differs', warned.price_differs, 'price_differs_percent', percent(warned.price_differs, l.booked),
             'again_same', warned.again, 'again_other', warned.again_other,
-            'again', (select coalesce(json_agg(json_build_object('at', iso_time(a.at), 'visit_no', v.visit_no, 'source_line', a.source_line, 'message', a.message_id,
-                                                                 'first_message', a.first_message_id, 'same_content', a.same_content) order by a.at desc, a.place), '[]')
+            'again', (select coalesce(json_agg(json_build_object('at', iso_time(a.at), 'visit_no', v.visit_no, 'source_line',
+                a.source_line, 'message', a.message_id,
+                                                                 'first_message', a.first_message_id, 'same_content',
+                                                                     a.same_content) order by a.at desc, a.place), '[]')
                         from feed_again a left join visit v using (visit_id) where a.feed_id = f.feed_id and a.at is not null)),
-        'sequence', (select json_build_object('last', s.last, 'since', iso_time(s.since), 'gaps', s.gaps, 'missing', s.missing, 'unknown', s.unknown, 'restarts', s.restarts,
+        'sequence', (select json_build_object('last', s.last, 'since', iso_time(s.since), 'gaps', s.gaps, 'missing', s.missing, 'unknown',
+            s.unknown, 'restarts', s.restarts,
                          'newest', (select coalesce(json_agg(json_build_object('at', iso_time(g.at), 'before', g.before, 'after', g.after,
                                         'missing', (select sum(upper(r) - lower(r)) from unnest(g.missing) r)) order by g.gap_id desc), '[]')
                                       from (select * from feed_gap where feed_id = f.feed_id order by gap_id desc limit 20) g))
