@@ -87,6 +87,7 @@ directory_free(struct directory *d)
 		struct feed *f = d->feeds;
 		d->feeds = f->next;
 		free(f->counts);
+		free(f->numbers);
 		free(f);
 	}
 	while (d->texts != NULL) {

@@ -10,6 +10,7 @@
 #include "proto/view.h"
 
 struct feed_counts;
+struct feed_numbers;
 
 struct feed {
 	struct feed *next;
@@ -23,6 +24,7 @@ struct feed {
 	int64_t mark;		/* newest MSH-7 or as_of of which everything before is durable; 0 none */
 	int64_t seen;		/* when the newest message came that is durable; monotonic */
 	struct feed_counts *counts;	/* of its messages, since they were last written (intake/counts.h); NULL: none yet. One piece of memory */
+	struct feed_numbers *numbers;	/* the same of its sequence numbers; NULL: it has sent none */
 	bool mark_moved;	/* one of the two, since they were last written */
 	struct metric_series *messages_ok, *messages_error, *messages_ignored, *lines_posted;
 };

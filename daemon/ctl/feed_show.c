@@ -55,10 +55,12 @@ print_head(json_object *feed)
 	snprintf(text, sizeof(text), "%s at %s%s%s%s", document_text(feed, "feed"), document_text(feed, "facility"), application != NULL ? ", MSH-3 " : "",
 	    application != NULL ? application : "", json_object_get_boolean(active) ? "" : "; the settings do not have it any more");
 	table_add(t, (const char *[]){"feed", text});
-	snprintf(text, sizeof(text), "%s, %s behind%s", document_time(document_text(feed, "mark"), true, time), duration(document_text(feed, "lag_seconds"), age),
+	snprintf(text, sizeof(text), "%s, %s behind%s", document_time(document_text(feed, "mark"), true, time),
+	    duration(document_text(feed, "lag_seconds"), age),
 	    json_object_get_boolean(waits) ? "; bills wait for it" : "");
 	table_add(t, (const char *[]){"watermark", document_text(feed, "mark") != NULL ? text : "none yet"});
-	snprintf(text, sizeof(text), "%s, %s ago", document_time(document_text(feed, "last_at"), true, time), duration(document_text(feed, "silent_seconds"), age));
+	snprintf(text, sizeof(text), "%s, %s ago", document_time(document_text(feed, "last_at"), true, time),
+	    duration(document_text(feed, "silent_seconds"), age));
 	table_add(t, (const char *[]){"last message", document_text(feed, "last_at") != NULL ? text : "none yet"});
 	table_print(t, stdout, 0);
 	table_free(t);
@@ -101,11 +103,12 @@ print_lines(json_object *feed)
 	printf("\nLINES since %s: %s booked, %s duplicate, %s quarantined; codes that are not listed %s, prices that differ %s\n", document_text(feed, "from"),
 	    document_text(lines, "booked"), document_text(lines, "duplicate"), document_text(lines, "quarantined"), share(lines, "unlisted", unlisted),
 	    share(lines, "price_differs", differs));
-	printf("  of another message's id: %s with the same content (duplicate), %s with other (conflict)\n", document_text(lines, "again_same"),
+	printf("  of another message's id: %s with the same content (duplicate), %s with other (conflict; replays of one count)\n", document_text(lines, "again_same"),
 	    document_text(lines, "again_other"));
 	for (size_t i = 0; i < json_object_array_length(rows); i++) {
 		json_object *row = json_object_array_get_idx(rows, i);
-		table_add(t, (const char *[]){document_time(document_text(row, "at"), true, time), document_text(row, "visit_no"), document_text(row, "source_line"),
+		table_add(t, (const char *[]){document_time(document_text(row, "at"), true, time), document_text(row, "visit_no"),
+		    document_text(row, "source_line"),
 		    document_text(row, "message"), document_text(row, "first_message"), json_object_get_boolean(document_member(row, "same_content")) ? "same" : "other"});
 	}
 	if (table_rows(t) > 0)
@@ -117,7 +120,7 @@ static void
 print_sequence(json_object *feed)
 {
 	static const struct column columns[] = {
-		{"seen", TEXT_LEFT, false}, {"behind", TEXT_RIGHT, false}, {"came", TEXT_RIGHT, false}, {"missing", TEXT_RIGHT, false},
+		{"seen", TEXT_LEFT, false}, {"before", TEXT_RIGHT, false}, {"after", TEXT_RIGHT, false}, {"missing", TEXT_RIGHT, false},
 	};
 	json_object *sequence = document_member(feed, "sequence"), *rows = document_member(sequence, "newest");
 	struct table *t = table_new(columns, sizeof(columns) / sizeof(columns[0]));
@@ -126,9 +129,9 @@ print_sequence(json_object *feed)
 	if (sequence == NULL)
 		puts("\nSEQUENCE (MSH-13): none was sent");
 	else
-		printf("\nSEQUENCE (MSH-13): the last is %s; since %s %s gaps, %s numbers are missing, counted anew %s times\n", document_text(sequence, "last"),
-		    document_time(document_text(sequence, "since"), true, time), document_text(sequence, "gaps"), document_text(sequence, "missing"),
-		    document_text(sequence, "restarts"));
+		printf("\nSEQUENCE (MSH-13): the last is %s; since %s %s gaps, %s numbers are missing, of %s it is not known whether they came,"
+		    " counted anew %s times\n", document_text(sequence, "last"), document_time(document_text(sequence, "since"), true, time),
+		    document_text(sequence, "gaps"), document_text(sequence, "missing"), document_text(sequence, "unknown"), document_text(sequence, "restarts"));
 	for (size_t i = 0; rows != NULL && i < json_object_array_length(rows); i++) {
 		json_object *row = json_object_array_get_idx(rows, i);
 		table_add(t, (const char *[]){document_time(document_text(row, "at"), true, time), document_text(row, "before"), document_text(row, "after"),

@@ -1,6 +1,8 @@
-/* One short list a feed: a kind of message that came in this second finds its count at the first looks. Types are those that billing knows, what the
- * feed's setting ignores, and "other", so a feed that makes names up makes no counts. A call adds them all; while it is under way what it says stays apart, to be
- * added again where it was rolled back. Where nobody knows (the connection was lost) it is not: then a second of counts may be missing, and none is doubled. */
+/* Counts what each feed sends, so that people can see what it sent and what of it is missing; books nothing and decides nothing.
+ * A feed has one short list, in which a kind of message that came in this second is found at the first looks. Types are those that billing knows,
+ * what the feed's setting ignores, and "other", so a feed that makes names up makes no counts. A call adds all of it; while it is under way what
+ * it says stays apart, and is told again where it was rolled back. Where nobody knows (the connection was lost) the sequence numbers are, which
+ * may be told twice; counts are not: then a second of them may be missing, and none is doubled. */
 #include "counts.h"
 
 #include <stdio.h>
@@ -10,11 +12,12 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "db/column.h"
+#include "intake/sequence.h"
 #include "intake/settle.h"
 #include "proto/hl7/event_table.h"
 #include "proto/utf8.h"
 
-enum { TYPE = 32, LAST_ID = 64, COUNTS_MOST = 256, RANGES_MOST = 64, NUMBER_DIGITS = 15 };
+enum { TYPE = 32, LAST_ID = 64, COUNTS_MOST = 256 };
 
 struct count {
 	char type[TYPE];
@@ -24,17 +27,15 @@ struct count {
 	char last_id[LAST_ID];		/* its MSH-10, "" where it is none to keep */
 };
 
-/* Sequence numbers that came one after the other. */
-struct range {
-	int64_t first, until;
-};
-
 struct feed_counts {
-	struct range ranges[RANGES_MOST];
-	size_t n_ranges, ranges_sent;	/* the first ones are in the call under way */
 	int64_t unlisted, price_differs, unlisted_sent, price_differs_sent;	/* lines; as with messages */
 	size_t n, room;
 	struct count list[];
+};
+
+/* Of a feed that sends MSH-13. */
+struct feed_numbers {
+	struct sequence came, sent;	/* as with messages */
 };
 
 struct counts_call {
@@ -71,14 +72,16 @@ find(const struct feed *feed, const char *type, const char *outcome)
 	return NULL;
 }
 
-/* Beyond the most, all that is new is other. */
+/* Beyond the most, all that is new is of type other; accepted, ignored and unavailable stay what they are, and every reason is other. */
 static struct count *
 find_or_add(struct feed *feed, const char *type, const char *outcome)
 {
 	struct count *k = find(feed, type, outcome);
 
 	if (k == NULL && feed->counts != NULL && feed->counts->n >= COUNTS_MOST) {
-		type = outcome = "other";
+		type = "other";
+		if (strcmp(outcome, "accepted") != 0 && strcmp(outcome, "ignored") != 0 && strcmp(outcome, "unavailable") != 0)
+			outcome = "other";
 		k = find(feed, type, outcome);
 	}
 	if (k != NULL)
@@ -102,7 +105,8 @@ count(struct count *k, struct view id)
 	k->last_id[id.n] = '\0';
 }
 
-/* The first reason that it is refused for, as its answer says it; NULL: for none. */
+/* The first reason that it is refused for, as its answer says it; NULL: for none.
+ * A payment by the patient's number is told from a message that names no visit. */
 static const char *
 reason_in(const struct booking_job *job)
 {
@@ -112,7 +116,8 @@ reason_in(const struct booking_job *job)
 		return in->refused.reason;
 	for (size_t i = 0; i < in->n_lines; i++)
 		if (!charge_line_is_fine(&in->lines[i]))
-			return in->lines[i].refused.reason;
+			return in->lines[i].kind == LINE_PAYMENT && strcmp(in->lines[i].refused.reason, "visit_missing") == 0 ? "payment_visit_missing"
+			    : in->lines[i].refused.reason;
 	for (size_t i = 0; i < in->n_items; i++)
 		if (in->items[i].refused.reason != NULL)
 			return in->items[i].refused.reason;
@@ -159,21 +164,9 @@ settle_name(const struct message *m, char type[TYPE])
 static void
 note_number(struct feed *feed, struct view text)
 {
-	int64_t number = 0;
-
-	if (text.n == 0 || text.n > NUMBER_DIGITS)
-		return;
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] < '0' || text.p[i] > '9')
-			return;
-		number = number * 10 + (text.p[i] - '0');
-	}
-	struct feed_counts *c = counts_of(feed);
-	struct range *last = c->n_ranges > c->ranges_sent ? &c->ranges[c->n_ranges - 1] : NULL;
-	if (last != NULL && (number == last->until || number == last->until + 1))
-		last->until = number;
-	else if (c->n_ranges < RANGES_MOST)
-		c->ranges[c->n_ranges++] = (struct range){number, number};
+	if (feed->numbers == NULL)
+		feed->numbers = memory_new(sizeof(*feed->numbers));
+	sequence_note(&feed->numbers->came, text);
 }
 
 void
@@ -208,28 +201,32 @@ bool
 counts_pending(const struct core *core)
 {
 	for (struct feed *f = directory_first(core->directory); f != NULL; f = f->next) {
-		if (f->counts == NULL)
-			continue;
-		if (f->counts->n_ranges > f->counts->ranges_sent)
+		if (f->numbers != NULL && f->numbers->came.n > 0)
 			return true;
-		for (size_t i = 0; i < f->counts->n; i++)
+		for (size_t i = 0; f->counts != NULL && i < f->counts->n; i++)
 			if (f->counts->list[i].n > 0)
 				return true;
 	}
 	return false;
 }
 
-/* What is in the call is written; or rolled back, and to be said again. What was counted meanwhile stays. */
+/* Told twice, a number is no other. */
+static void
+settle_numbers(struct feed_numbers *numbers, enum pg_verdict verdict)
+{
+	if (verdict != PG_DONE && numbers->sent.n > 0) {
+		sequence_add(&numbers->sent, &numbers->came);
+		numbers->came = numbers->sent;
+	}
+	numbers->sent.n = numbers->sent.open = 0;
+}
+
+/* What is in the call is written; or rolled back, and to be told again. What was counted meanwhile stays. */
 static void
 settle(struct feed_counts *c, bool rolled_back)
 {
 	size_t kept = 0;
 
-	if (!rolled_back) {
-		c->n_ranges -= c->ranges_sent;
-		memmove(c->ranges, c->ranges + c->ranges_sent, c->n_ranges * sizeof(c->ranges[0]));
-	}
-	c->ranges_sent = 0;
 	c->unlisted += rolled_back ? c->unlisted_sent : 0;
 	c->price_differs += rolled_back ? c->price_differs_sent : 0;
 	c->unlisted_sent = c->price_differs_sent = 0;
@@ -247,11 +244,14 @@ settle(struct feed_counts *c, bool rolled_back)
 }
 
 static void
-settle_all(struct core *core, bool rolled_back)
+settle_all(struct core *core, enum pg_verdict verdict)
 {
-	for (struct feed *f = directory_first(core->directory); f != NULL; f = f->next)
+	for (struct feed *f = directory_first(core->directory); f != NULL; f = f->next) {
 		if (f->counts != NULL)
-			settle(f->counts, rolled_back);
+			settle(f->counts, verdict == PG_FAILED);
+		if (f->numbers != NULL)
+			settle_numbers(f->numbers, verdict);
+	}
 }
 
 static void
@@ -262,12 +262,12 @@ on_written(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	(void)result;
 	if (outcome->verdict == PG_FAILED)
 		log_error("job.failed", "job=counts sqlstate=%s why=\"%s\"", outcome->sqlstate, outcome->message);
-	settle_all(call->core, outcome->verdict == PG_FAILED);
+	settle_all(call->core, outcome->verdict);
 	call->over(call->job, false);
 	free(call);
 }
 
-enum { C_FEED, C_TYPE, C_OUTCOME, C_N, C_AGE, C_LAST, C_LINE_FEED, C_UNLISTED, C_DIFFERS, C_OF, C_FIRST, C_UNTIL, C_COLUMNS };
+enum { C_FEED, C_TYPE, C_OUTCOME, C_N, C_AGE, C_LAST, C_LINE_FEED, C_UNLISTED, C_DIFFERS, C_OF, C_FIRST, C_UNTIL, C_UNKNOWN, C_COLUMNS };
 
 static void
 put_feed(struct column c[C_COLUMNS], struct feed *f, int64_t now)
@@ -292,19 +292,27 @@ put_feed(struct column c[C_COLUMNS], struct feed *f, int64_t now)
 	f->counts->unlisted_sent = f->counts->unlisted;
 	f->counts->price_differs_sent = f->counts->price_differs;
 	f->counts->unlisted = f->counts->price_differs = 0;
-	for (size_t i = 0; i < f->counts->n_ranges; i++) {
+}
+
+static void
+put_numbers(struct column c[C_COLUMNS], struct feed *f)
+{
+	for (size_t i = 0; i < f->numbers->came.n; i++) {
+		const struct range *r = &f->numbers->came.ranges[i];
 		column_int4(&c[C_OF], f->feed_id);
-		column_int8(&c[C_FIRST], f->counts->ranges[i].first);
-		column_int8(&c[C_UNTIL], f->counts->ranges[i].until);
+		column_int8(&c[C_FIRST], r->first);
+		column_int8(&c[C_UNTIL], r->until);
+		column_int8(&c[C_UNKNOWN], r->unknown);
 	}
-	f->counts->ranges_sent = f->counts->n_ranges;
+	f->numbers->sent = f->numbers->came;
+	f->numbers->came.n = f->numbers->came.open = 0;
 }
 
 void
 counts_run(struct core *core, job_over_fn over, void *job)
 {
 	static const enum pg_type types[C_COLUMNS] = {PG_INT4, PG_TEXT, PG_TEXT, PG_INT8, PG_INT8, PG_TEXT,
-	    PG_INT4, PG_INT8, PG_INT8, PG_INT4, PG_INT8, PG_INT8};
+	    PG_INT4, PG_INT8, PG_INT8, PG_INT4, PG_INT8, PG_INT8, PG_INT8};
 	struct column c[C_COLUMNS] = {0};
 	struct pg_param params[C_COLUMNS];
 	int64_t now = clock_monotonic();
@@ -315,15 +323,18 @@ counts_run(struct core *core, job_over_fn over, void *job)
 	}
 	for (unsigned i = 0; i < C_COLUMNS; i++)
 		column_reset(&c[i]);
-	for (struct feed *f = directory_first(core->directory); f != NULL; f = f->next)
+	for (struct feed *f = directory_first(core->directory); f != NULL; f = f->next) {
 		if (f->counts != NULL)
 			put_feed(c, f, now);
+		if (f->numbers != NULL)
+			put_numbers(c, f);
+	}
 	for (unsigned i = 0; i < C_COLUMNS; i++)
 		params[i] = (struct pg_param){column_value(&c[i], types[i]), true};
 	struct counts_call *call = memory_new(sizeof(*call));
 	*call = (struct counts_call){core, over, job};
 	if (pool_call(core->pool, SQL_FEED_COUNTS, params, C_COLUMNS, on_written, call) != 0) {
-		settle_all(core, true);
+		settle_all(core, PG_FAILED);
 		over(job, false);
 		free(call);
 	}

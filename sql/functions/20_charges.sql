@@ -255,23 +255,24 @@ create or replace function lines_again(p_ids bigint[], p_visit int[], p_feed int
 returns void language plpgsql as $$
 declare
     r record;
-    e feed_again;
 begin
-    for r in select c.feed_id, count(*) filter (where l.outcome = 'duplicate') as same, count(*) filter (where l.outcome = 'conflict') as other,
-                    array_agg((c.feed_id, 0, now(), c.visit_id, c.source_line, l.message, c.message_id, l.outcome = 'duplicate')::feed_again order by l.ord desc) as lines
-               from unnest(p_visit, p_feed, p_source_line, p_message, p_sent_as, p_outcome)
-                    with ordinality l (visit, feed_id, source_line, message, sent_as, outcome, ord)
-               join charge c on c.visit_id = p_ids[l.visit] and c.feed_id = l.feed_id and c.source_line = l.source_line and c.sent_as = coalesce(l.sent_as, '')
-              where l.outcome in ('duplicate', 'conflict') and c.message_id is distinct from l.message
-              group by c.feed_id order by c.feed_id loop
-        insert into feed_lines as t (feed_id, day, shard, again, again_other) values (r.feed_id, current_date, pg_backend_pid() % 32, r.same, r.other)
-        on conflict (feed_id, day, shard) do update set again = t.again + excluded.again, again_other = t.again_other + excluded.again_other;
-        foreach e in array r.lines[1:3] loop
-            update feed_again
-               set at = e.at, visit_id = e.visit_id, source_line = e.source_line, message_id = e.message_id, first_message_id = e.first_message_id,
-                   same_content = e.same_content
-             where feed_id = r.feed_id
-               and place = (select place from feed_again where feed_id = r.feed_id order by at nulls first, place limit 1 for update skip locked);
-        end loop;
+    for r in select * from (
+             select again.*, row_number() over (partition by feed_id order by ord desc) as newest, count(*) filter (where same) over feed as n_same,
+                    count(*) filter (where not same) over feed as n_other
+               from (select c.feed_id, c.visit_id, c.source_line, l.message, c.message_id as first_message, l.outcome = 'duplicate' as same, l.ord
+                       from unnest(p_visit, p_feed, p_source_line, p_message, p_sent_as, p_outcome)
+                            with ordinality l (visit, feed_id, source_line, message, sent_as, outcome, ord)
+                       join charge c on c.visit_id = p_ids[l.visit] and c.feed_id = l.feed_id and c.source_line = l.source_line
+                            and c.sent_as = coalesce(l.sent_as, '')
+                      where l.outcome in ('duplicate', 'conflict') and c.message_id is distinct from l.message) again
+             window feed as (partition by feed_id)) lines where newest <= 3 order by feed_id, newest loop
+        if r.newest = 1 then
+            insert into feed_lines as t (feed_id, day, shard, again, again_other) values (r.feed_id, current_date, pg_backend_pid() % 32, r.n_same, r.n_other)
+            on conflict (feed_id, day, shard) do update set again = t.again + excluded.again, again_other = t.again_other + excluded.again_other;
+        end if;
+        update feed_again
+           set at = now(), visit_id = r.visit_id, source_line = r.source_line, message_id = r.message, first_message_id = r.first_message, same_content = r.same
+         where feed_id = r.feed_id
+           and place = (select place from feed_again where feed_id = r.feed_id order by at nulls first, place limit 1 for update skip locked);
     end loop;
 end $$;

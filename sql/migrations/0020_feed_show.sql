@@ -32,11 +32,13 @@ create table feed_sequence (
     last     bigint not null,
     gaps     bigint not null default 0,         -- that are there now: what came late closes one
     missing  bigint not null default 0,         -- numbers in them
+    unknown  bigint not null default 0,         -- numbers, at most, of which no daemon had the room to tell whether they came
     restarts bigint not null default 0,
-    since    timestamptz not null default now()
+    since    timestamptz not null default now(),
+    anew_at  timestamptz not null default clock_timestamp()     -- when it last began to count: older gaps are of other numbers
 ) with (fillfactor = 50);
 
--- The newest gaps of each feed.
+-- The newest gaps of each feed, and all that what comes late may still close.
 create table feed_gap (
     gap_id  bigint generated always as identity,
     feed_id int not null references feed,

@@ -15,12 +15,12 @@ def _beside(fresh_desk):
 
 
 def told(ledger, *messages, numbers=(), warned=()):
-    """(feed, type, outcome, how many, last id); numbers: (feed, first, until); warned: (feed, unlisted, price_differs)."""
+    """(feed, type, outcome, how many, last id); numbers: (feed, first, until[, unknown]); warned: (feed, unlisted, price_differs)."""
     feed, kinds, outcomes, counts, last = [list(column) for column in zip(*messages)] if messages else ([], [], [], [], [])
-    of, first, until = [list(column) for column in zip(*numbers)] if numbers else ([], [], [])
-    ledger.ask("select feed_counts(%s::int[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[])",
+    of, first, until, unknown = [list(column) for column in zip(*[(*row, 0)[:4] for row in numbers])] if numbers else ([], [], [], [])
+    ledger.ask("select feed_counts(%s::int[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[])",
                [ledger.feeds[name] for name in feed], kinds, outcomes, counts, [0] * len(feed), last, [ledger.feeds[name] for name, _, _ in warned],
-               [n for _, n, _ in warned], [n for _, _, n in warned], [ledger.feeds[name] for name in of], first, until)
+               [n for _, n, _ in warned], [n for _, _, n in warned], [ledger.feeds[name] for name in of], first, until, unknown)
 
 
 def shown(ledger, feed, days=7, scope=ALL):
@@ -75,7 +75,10 @@ def test_days_that_are_not_shown_any_more_are_deleted(fresh, fresh_desk):
     ([(1, 5), (9, 9), (6, 6), (7, 8), (10, 10)], 10, 0, 0, 0, []),                       # all there in the end
     ([(1, 5), (9, 9), (6, 11)], 11, 0, 0, 0, []),
     ([(4, 4), (6, 6), (8, 8), (5, 7)], 8, 0, 0, 0, []),                                  # two gaps by one
-    ([(900, 905), (1, 3), (5, 5)], 5, 1, 1, 1, [(3, 5, 1)]),                             # counts anew
+    ([(20900, 20905), (2, 3), (5, 5)], 5, 1, 1, 1, [(3, 5, 1)]),                         # counts anew
+    ([(10900, 10900), (10905, 10905), (905, 905), (10901, 10904)], 10905, 0, 0, 0, []), # so far back they came late
+    ([(3, 3), (200, 200), (1, 2), (4, 199)], 200, 0, 0, 0, []),                          # the first numbers, by two daemons
+    ([(20005, 20005), (20009, 20009), (2, 2), (20006, 20008)], 20008, 2, 20006, 1, [(2, 20006, 20003), (20005, 20009, 3)]),   # an older counting's gap stays
     ([(900, 905), (0, 0), (1, 1)], 1, 0, 0, 1, []),
     ([(30, 30), (0, 3)], 3, 0, 0, 1, []),
     ([(999999999999998, 999999999999999), (1, 1)], 1, 0, 0, 1, []),
@@ -86,6 +89,31 @@ def test_sequence_numbers(fresh, beside, came, last, gaps, missing, restarts, ne
     seen = shown(fresh, "clinic")["sequence"]
     assert (seen["last"], seen["gaps"], seen["missing"], seen["restarts"]) == (last, gaps, missing, restarts)
     assert [(gap["before"], gap["after"], gap["missing"]) for gap in seen["newest"]] == newest
+
+
+def test_a_feed_that_counts_from_one_again(fresh, fresh_desk):
+    told(fresh, numbers=[("clinic", 800, 805)])
+    fresh_desk.ledger("visitbill_owner").ask("update feed_sequence set anew_at = anew_at - interval '2 min'")
+    told(fresh, numbers=[("clinic", 806, 807), ("clinic", 1, 2)])
+    told(fresh, numbers=[("clinic", 1, 2), ("clinic", 4, 4)])      # nobody knew whether the first call was committed
+    seen = shown(fresh, "clinic")["sequence"]
+    assert (seen["last"], seen["gaps"], seen["missing"], seen["restarts"]) == (4, 1, 1, 1)
+
+
+def test_two_daemons_share_a_busy_feed(fresh, beside):
+    """A thousand numbers a second, by turns; each daemon tells its own once a second, and some twice."""
+    lost = {1500, 1501, 7777}
+    for second in range(12):
+        for place, ledger in enumerate((fresh, beside)):
+            mine = [("clinic", n, n) for n in range(1 + second * 1000 + place, 1001 + second * 1000, 2) if n not in lost]
+            for _ in range(1 + second % 2):
+                told(ledger, numbers=mine)
+    seen = shown(fresh, "clinic")["sequence"]
+    assert (seen["last"], seen["gaps"], seen["missing"], seen["restarts"], seen["unknown"]) == (12000, 2, 3, 0, 0)
+    assert {(gap["missing"]) for gap in seen["newest"]} == {2, 1}
+    told(beside, numbers=[("clinic", 7770, 7780), ("clinic", 12001, 12400, 150)])
+    seen = shown(fresh, "clinic")["sequence"]
+    assert (seen["last"], seen["gaps"], seen["missing"], seen["restarts"], seen["unknown"]) == (12400, 1, 2, 0, 150)
 
 
 def test_all_gaps_are_counted_and_the_newest_twenty_kept(fresh):

@@ -84,7 +84,7 @@ def test_ids_that_another_message_had(house, visit):
     assert {(row["visit_no"], row["source_line"], row["message"], row["first_message"], row["same_content"]) for row in doc["again"]} == {
         (visit, "1", second, control, True), (visit, "1", feed.control, control, False)}
     page = house.ctl("feed", "show", "counter")
-    assert f"{visit}  1     {second}" in page and "1 with the same content (duplicate), 1 with other (conflict)" in page
+    assert f"{visit}  1     {second}" in page and "1 with the same content (duplicate), 1 with other (conflict; replays of one count)" in page
 
 
 def test_gaps_in_sequence_numbers_through_two_daemons(house, visit):

@@ -5,13 +5,16 @@
 #include "base/log.h"
 #include "intake/counts.h"
 
+enum { ROWS_MOST = 1100 };
+
 static struct core core;
 static struct feed *feed;
 
 static struct {
 	bool away;
 	int calls, over;
-	char told[4096];	/* "TYPE OUTCOME N; … | FIRST-UNTIL …" */
+	unsigned ranges;
+	char told[32768];	/* "TYPE OUTCOME N; … FIRST-UNTIL[?UNKNOWN] …" */
 	pool_fn fn;
 	void *arg;
 } db;
@@ -29,7 +32,7 @@ number_of(const char **at)
 
 /* The elements of an array parameter. */
 static unsigned
-elements(const struct pg_param *param, struct view ret[64])
+elements(const struct pg_param *param, struct view ret[ROWS_MOST])
 {
 	const char *at = param->v.p;
 	unsigned n = 0;
@@ -40,7 +43,7 @@ elements(const struct pg_param *param, struct view ret[64])
 	uint32_t count = number_of(&at);
 	at += 4;
 	for (; n < count; n++) {
-		ck_assert_uint_lt(n, 64);
+		ck_assert_uint_lt(n, ROWS_MOST);
 		int32_t size = (int32_t)number_of(&at);
 		ret[n] = (struct view){at, size > 0 ? (size_t)size : 0};
 		at += ret[n].n;
@@ -60,11 +63,11 @@ long_of(struct view v)
 int
 __wrap_pool_call(struct pool *pool, enum statement s, const struct pg_param *params, int n, pool_fn fn, void *arg)
 {
-	struct view types[64], outcomes[64], counts[64], firsts[64], untils[64];
+	static struct view types[ROWS_MOST], outcomes[ROWS_MOST], counts[ROWS_MOST], firsts[ROWS_MOST], untils[ROWS_MOST], unknowns[ROWS_MOST];
 	char *at = db.told, *end = db.told + sizeof(db.told);
 
 	(void)pool;
-	ck_assert(s == SQL_FEED_COUNTS && n == 12);
+	ck_assert(s == SQL_FEED_COUNTS && n == 13);
 	if (db.away)
 		return -1;
 	db.calls++;
@@ -82,8 +85,14 @@ __wrap_pool_call(struct pool *pool, enum statement s, const struct pg_param *par
 	}
 	rows = elements(&params[10], firsts);
 	ck_assert_uint_eq(elements(&params[11], untils), rows);
-	for (unsigned i = 0; i < rows; i++)
-		at += snprintf(at, (size_t)(end - at), "%lld-%lld ", long_of(firsts[i]), long_of(untils[i]));
+	ck_assert_uint_eq(elements(&params[12], unknowns), rows);
+	db.ranges = rows;
+	for (unsigned i = 0; i < rows; i++) {
+		at += snprintf(at, (size_t)(end - at), "%lld-%lld", long_of(firsts[i]), long_of(untils[i]));
+		if (long_of(unknowns[i]) > 0)
+			at += snprintf(at, (size_t)(end - at), "?%lld", long_of(unknowns[i]));
+		at += snprintf(at, (size_t)(end - at), " ");
+	}
 	return 0;
 }
 
@@ -203,6 +212,36 @@ START_TEST(test_the_first_reason)
 }
 END_TEST
 
+START_TEST(test_payments_by_patient_are_apart)
+{
+	struct charge_line line = {.kind = LINE_PAYMENT, .refused = {.reason = "visit_missing"}};
+	struct booking_job job = {.feed = feed, .intake = {.lines = &line, .n_lines = 1}};
+
+	counts_note_request(&job, "x", BOOKING_DONE);
+	line.kind = LINE_CHARGE;
+	counts_note_request(&job, "x", BOOKING_DONE);
+	ck_assert_str_eq(run(), "x payment_visit_missing 1; x visit_missing 1; ");
+	answer(PG_DONE);
+}
+END_TEST
+
+/* Beyond the most kinds the sums of accepted and refused stay right. */
+START_TEST(test_too_many_kinds)
+{
+	struct booking_job job = {.feed = feed}, refused = {.feed = feed, .intake = {.refused = {.reason = "conflict"}}};
+
+	for (int i = 0; i < 260; i++) {
+		char type[8];
+		snprintf(type, sizeof(type), "T%d", i);
+		counts_note_request(&job, type, BOOKING_DONE);
+	}
+	counts_note_request(&refused, "U", BOOKING_DONE);
+	counts_note_request(&refused, "U", BOOKING_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(run(), "T255 accepted 1; other accepted 4; other other 1; other unavailable 1; "));
+	answer(PG_DONE);
+}
+END_TEST
+
 START_TEST(test_warned_lines)
 {
 	struct charge_line lines[4] = {{.warning = WARN_UNLISTED}, {.outcome = OUTCOME_POSTED}, {.warning = WARN_PRICE_DIFFERS}, {.warning = WARN_UNLISTED}};
@@ -221,7 +260,7 @@ START_TEST(test_warned_lines)
 }
 END_TEST
 
-/* What was rolled back is told again, with what came meanwhile; what may have been committed is not. */
+/* What was rolled back is told again, with what came meanwhile; what may have been committed is not, but for numbers. */
 START_TEST(test_told_once)
 {
 	good("DFT^P03", "1");
@@ -229,10 +268,10 @@ START_TEST(test_told_once)
 	good("DFT^P03", "2");
 	good("ADT^A08", "3");
 	answer(PG_FAILED);
-	ck_assert_str_eq(run(), "DFT^P03 accepted 2; ADT^A08 accepted 1; 1-1 2-3 ");
+	ck_assert_str_eq(run(), "DFT^P03 accepted 2; ADT^A08 accepted 1; 1-3 ");
 	good("DFT^P03", "4");
 	answer(PG_LOST);
-	ck_assert_str_eq(run(), "DFT^P03 accepted 1; 4-4 ");
+	ck_assert_str_eq(run(), "DFT^P03 accepted 1; 1-4 ");
 	answer(PG_DONE);
 	good("DFT^P03", "5");
 	db.away = true;
@@ -251,16 +290,53 @@ START_TEST(test_sequence_numbers)
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		good("DFT^P03", numbers[i]);
-	ck_assert_str_eq(run(), "DFT^P03 accepted 11; 7-9 12-12 11-11 ");
+	ck_assert_str_eq(run(), "DFT^P03 accepted 11; 7-9 11-12 ");
 	answer(PG_DONE);
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 3000; i++) {	/* by turns over two connections, one of them ahead */
 		char text[16];
-		snprintf(text, sizeof(text), "%d", i * 2);
+		snprintf(text, sizeof(text), "%d", 101 + (i % 2 == 0 ? i : i - 100 > 0 ? i - 100 : 0));
 		good("DFT^P03", text);
 	}
-	ck_assert_ptr_nonnull(strstr(run(), "0-0 "));	/* as many as there is room for, and no more */
+	ck_assert_ptr_nonnull(strstr(run(), "3099-3099 "));
+	ck_assert_uint_lt(db.ranges, 60);
 	answer(PG_DONE);
 	ck_assert(!counts_pending(&core));
+}
+END_TEST
+
+static void
+every_other(int from, int n)
+{
+	for (int i = 0; i < n; i++) {
+		char text[16];
+		snprintf(text, sizeof(text), "%d", from + i * 2);
+		good("DFT^P03", text);
+	}
+}
+
+/* As many ranges as there is room for; of what is beyond it is not known whether it came. */
+START_TEST(test_ranges_have_a_bound)
+{
+	every_other(100, 1024);
+	ck_assert_ptr_null(strchr(run(), '?'));
+	ck_assert_uint_eq(db.ranges, 1024);
+	every_other(2148, 10);		/* while the call is under way */
+	answer(PG_LOST);
+	ck_assert_ptr_nonnull(strstr(run(), "2144-2144 2146-2166?10 "));
+	ck_assert_uint_eq(db.ranges, 1024);
+	answer(PG_DONE);
+	ck_assert(!counts_pending(&core));
+}
+END_TEST
+
+START_TEST(test_counting_anew_keeps_its_order)
+{
+	static const char *const numbers[] = {"900", "901", "1", "2", "20000", "5", "4"};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		good("DFT^P03", numbers[i]);
+	ck_assert_str_eq(run(), "DFT^P03 accepted 7; 900-901 1-2 20000-20000 4-5 ");
+	answer(PG_DONE);
 }
 END_TEST
 
@@ -273,8 +349,12 @@ main(void)
 	tcase_add_test(run.tcase, test_by_type_and_outcome);
 	tcase_add_test(run.tcase, test_names_that_nobody_knows);
 	tcase_add_test(run.tcase, test_the_first_reason);
+	tcase_add_test(run.tcase, test_payments_by_patient_are_apart);
+	tcase_add_test(run.tcase, test_too_many_kinds);
 	tcase_add_test(run.tcase, test_warned_lines);
 	tcase_add_test(run.tcase, test_told_once);
 	tcase_add_test(run.tcase, test_sequence_numbers);
+	tcase_add_test(run.tcase, test_ranges_have_a_bound);
+	tcase_add_test(run.tcase, test_counting_anew_keeps_its_order);
 	return check_end(run);
 }
