@@ -4,7 +4,7 @@
 #include "intake/booking.h"
 #include "intake/counts.h"
 #include "intake/marks.h"
-#include "intake/settle.h"
+#include "intake/outcomes.h"
 #include "proto/json/requests.h"
 #include "proto/money.h"
 #include "proto/text.h"

@@ -93,7 +93,7 @@ take_addresses(struct host *h, const struct addrinfo *found)
 
 /* Takes what a look-up has brought. */
 static void
-host_settle(struct host *h)
+host_take(struct host *h)
 {
 	int error = h->asked != NULL ? gai_error(h->asked) : EAI_INPROGRESS;
 
@@ -111,7 +111,7 @@ const char *
 host_address(struct host *h, const char **ret_why)
 {
 	*ret_why = NULL;
-	host_settle(h);
+	host_take(h);
 	bool failed = h->why[0] != '\0';
 	if (h->asked == NULL && (h->asked_at == 0 || clock_monotonic() - h->asked_at > FRESH_US))
 		host_ask(h);

@@ -146,7 +146,7 @@ step_for(struct batch *b, struct visit_mark *m, bool charges)
 }
 
 static void
-add_lines(struct batch *b, const struct posting *p)
+add_lines(struct batch *b, const struct part *p)
 {
 	struct intake *in = &p->job->intake;
 	struct visit_ref *v = &in->visits[in->lines[p->first].visit];
@@ -175,11 +175,11 @@ batch_send(struct batch *b, struct pg *pg, struct lane_list *list)
 	b->steps = 0;
 	tables_reset(b, list);
 	STAILQ_FOREACH(item, list, link) {
-		struct posting *p = (struct posting *)item;
+		struct part *p = (struct part *)item;
 		struct intake *in = &p->job->intake;
-		if (p->kind == POSTING_LINES) {
+		if (p->kind == PART_LINES) {
 			add_lines(b, p);
-		} else if (p->kind == POSTING_EVENT) {
+		} else if (p->kind == PART_EVENT) {
 			struct visit_event *e = &in->events[p->first];
 			unsigned step = step_for(b, mark_of(b, &in->visits[e->visit], p->hash), false);
 			event_step_add_event(b->all[step].events, p->job, e);
@@ -190,10 +190,10 @@ batch_send(struct batch *b, struct pg *pg, struct lane_list *list)
 	for (unsigned s = 0; s < b->steps && result == 0; s++)
 		result = s % 2 == 0 ? charge_step_send(b->all[s].charges, pg) : event_step_send(b->all[s].events, pg);
 	STAILQ_FOREACH(item, list, link) {
-		struct posting *p = (struct posting *)item;
-		if (p->kind == POSTING_ITEMS && result == 0)
+		struct part *p = (struct part *)item;
+		if (p->kind == PART_ITEMS && result == 0)
 			result = price_list_send(p->job, pg);
-		if (p->kind == POSTING_PARK && result == 0)
+		if (p->kind == PART_PARK && result == 0)
 			result = park_send(p->job, pg);
 	}
 	return result;

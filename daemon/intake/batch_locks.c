@@ -35,7 +35,7 @@ add_event(struct column *c, const struct visit_event *e, const struct visit_ref 
 }
 
 static void
-add_lines_by_patient(struct column *c, const struct posting *p, const struct visit_ref *v)
+add_lines_by_patient(struct column *c, const struct part *p, const struct visit_ref *v)
 {
 	const struct charge_line *l = &p->job->intake.lines[p->first], *end = l + p->n;
 
@@ -54,7 +54,7 @@ add_lines_by_patient(struct column *c, const struct posting *p, const struct vis
 }
 
 int
-batch_hold_visits(const struct lane_list *postings, struct pg *pg)
+batch_hold_visits(const struct lane_list *parts, struct pg *pg)
 {
 	struct column c[K_COLUMNS] = {0};
 	struct pg_param params[K_COLUMNS];
@@ -62,16 +62,16 @@ batch_hold_visits(const struct lane_list *postings, struct pg *pg)
 
 	for (unsigned i = 0; i < K_COLUMNS; i++)
 		column_reset(&c[i]);
-	STAILQ_FOREACH(item, postings, link) {
-		const struct posting *p = (const struct posting *)item;
+	STAILQ_FOREACH(item, parts, link) {
+		const struct part *p = (const struct part *)item;
 		const struct intake *in = &p->job->intake;
-		if (p->kind == POSTING_LINES) {
+		if (p->kind == PART_LINES) {
 			const struct visit_ref *v = &in->visits[in->lines[p->first].visit];
 			if (visit_is_by_patient(v))
 				add_lines_by_patient(c, p, v);
 			else
 				add(c, v->facility_id, v->visit_no, VIEW_NONE, VIEW_NONE);
-		} else if (p->kind == POSTING_EVENT) {
+		} else if (p->kind == PART_EVENT) {
 			const struct visit_event *e = &in->events[p->first];
 			add_event(c, e, &in->visits[e->visit]);
 		}

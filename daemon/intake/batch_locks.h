@@ -6,6 +6,6 @@
 #include "intake/batch.h"
 
 /* Sends the call. Returns 0, or -1 when the connection takes nothing. */
-int batch_hold_visits(const struct lane_list *postings, struct pg *pg);
+int batch_hold_visits(const struct lane_list *parts, struct pg *pg);
 
 #endif

@@ -1,4 +1,4 @@
-/* The life of a job: its parts are postings on lanes; when all are back, what was refused is parked in quarantine by one more posting; then it is done. */
+/* The life of a job: its parts go to lanes; when all are back, what was refused is parked in quarantine by one part more; then it is done. */
 #include "booking.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "intake/plausible.h"
 #include "intake/price_list.h"
 #include "intake/routes.h"
-#include "intake/settle.h"
+#include "intake/outcomes.h"
 #include "proto/hash.h"
 
 enum {
@@ -50,23 +50,23 @@ job_finish(struct booking *b, struct booking_job *job)
 {
 	b->weight -= job->weight;
 	if (!job->unavailable && !job->replay)
-		settle_count(b->core->metrics, job);
+		outcomes_count(b->core->metrics, job);
 	job->done(job, job->unavailable ? BOOKING_UNAVAILABLE : BOOKING_DONE);
 	if (b->on_progress != NULL)
 		b->on_progress(b->arg);
 }
 
 static void
-push(struct booking *b, struct posting *p, uint64_t hash)
+push(struct booking *b, struct part *p, uint64_t hash)
 {
 	p->job->pending++;
 	routes_push(b->routes, p, hash);
 }
 
-static struct posting *
-posting_new(struct booking_job *job, enum posting_kind kind, size_t weight)
+static struct part *
+part_new(struct booking_job *job, enum part_kind kind, size_t weight)
 {
-	struct posting *p = arena_alloc(&job->intake.arena, sizeof(*p));
+	struct part *p = arena_alloc(&job->intake.arena, sizeof(*p));
 
 	p->item.weight = weight;
 	p->job = job;
@@ -74,17 +74,17 @@ posting_new(struct booking_job *job, enum posting_kind kind, size_t weight)
 	return p;
 }
 
-/* After the postings: park what was refused, or finish. */
+/* After the parts: park what was refused, or finish. */
 static void
 job_next_step(struct booking *b, struct booking_job *job)
 {
 	if (job->pending > 0)
 		return;
-	price_list_settle(&job->intake);
-	if (!job->unavailable && !job->parked && !job->replay && settle_has_refusals(job)) {
+	price_list_apply(&job->intake);
+	if (!job->unavailable && !job->parked && !job->replay && outcomes_have_refusals(job)) {
 		job->parked = true;
 		/* by its bytes: behind the park of a large message nobody should wait who could go another way */
-		push(b, posting_new(job, POSTING_PARK, 1 + job->bytes.n / PARK_BYTES), job->intake.n_visits > 0 ? hash_visit(&job->intake.visits[0]) : 0);
+		push(b, part_new(job, PART_PARK, 1 + job->bytes.n / PARK_BYTES), job->intake.n_visits > 0 ? hash_visit(&job->intake.visits[0]) : 0);
 		return;
 	}
 	job_finish(b, job);
@@ -104,10 +104,10 @@ booking_done(void *ctx, struct lane_list *list, int64_t took_us)
 	size_t weight = 0;
 
 	while ((item = STAILQ_FIRST(list)) != NULL) {
-		struct posting *p = (struct posting *)item;
+		struct part *p = (struct part *)item;
 		STAILQ_REMOVE_HEAD(list, link);
 		weight += item->weight;
-		settle_posting(p);
+		outcomes_apply(p);
 		routes_end(b->routes, p);
 		p->job->pending--;
 		job_next_step(b, p->job);
@@ -121,20 +121,20 @@ static void
 booking_failed(void *ctx, struct lane_item *item, enum lane_failure why, const char *message)
 {
 	struct booking *b = batch_owner(ctx);
-	struct posting *p = (struct posting *)item;
+	struct part *p = (struct part *)item;
 	struct booking_job *job = p->job;
 
 	routes_end(b->routes, p);
-	if (why == LANE_UNAVAILABLE || p->kind == POSTING_PARK) {
+	if (why == LANE_UNAVAILABLE || p->kind == PART_PARK) {
 		/* what cannot even be parked is not acknowledged */
 		job->unavailable = true;
 	} else {
 		log_error("booking.refused", "feed=%s message=%.*s why=\"%s\"", job->feed != NULL ? job->feed->name : "unknown",
 		    (int)job->intake.message_id.n, job->intake.message_id.p, message);
 		struct refusal internal = {"internal", "the database refused it", NULL};
-		if (p->kind == POSTING_EVENT || p->kind == POSTING_ITEMS)
+		if (p->kind == PART_EVENT || p->kind == PART_ITEMS)
 			job->intake.refused = internal;
-		for (size_t i = 0; p->kind == POSTING_LINES && i < p->n; i++)
+		for (size_t i = 0; p->kind == PART_LINES && i < p->n; i++)
 			if (job->intake.lines[p->first + i].refused.reason == NULL)
 				job->intake.lines[p->first + i].refused = internal;
 	}
@@ -167,7 +167,7 @@ booking_on_later(evutil_socket_t fd, short events, void *arg)
 	STAILQ_CONCAT(&list, &b->finished);
 	while ((item = STAILQ_FIRST(&list)) != NULL) {
 		STAILQ_REMOVE_HEAD(&list, link);
-		struct posting *p = (struct posting *)item;
+		struct part *p = (struct part *)item;
 		p->job->pending--;
 		job_next_step(b, p->job);
 		if (turn_is_long(b->core->shared.turn) && !STAILQ_EMPTY(&list)) {	/* the rest in front of what has come meanwhile */
@@ -233,11 +233,11 @@ booking_submit(struct booking *b, struct booking_job *job)
 	job->weight = in->n_lines + in->n_events + in->n_items > 0 ? in->n_lines + in->n_events + in->n_items : 1;
 	b->weight += job->weight;
 
-	/* the first posting holds the job together while the others are made */
-	struct posting *hold = posting_new(job, POSTING_LINES, 0);
+	/* the first part holds the job together while the others are made */
+	struct part *hold = part_new(job, PART_LINES, 0);
 	job->pending++;
 	for (size_t i = 0; i < in->n_events && in->refused.reason == NULL; i++) {
-		struct posting *p = posting_new(job, POSTING_EVENT, 1);
+		struct part *p = part_new(job, PART_EVENT, 1);
 		p->first = i;
 		push(b, p, hash_visit(&in->visits[in->events[i].visit]));
 	}
@@ -247,13 +247,13 @@ booking_submit(struct booking *b, struct booking_job *job)
 			good += in->lines[i].refused.reason == NULL;
 		if (good == 0)
 			continue;
-		struct posting *p = posting_new(job, POSTING_LINES, good);
+		struct part *p = part_new(job, PART_LINES, good);
 		p->first = first;
 		p->n = i - first;
 		push(b, p, hash_visit(&in->visits[in->lines[first].visit]));
 	}
 	if (price_list_has_work(in))
-		push(b, posting_new(job, POSTING_ITEMS, in->n_items), hash_text(view_of("price list"), (uint64_t)job->feed->facility_id));
+		push(b, part_new(job, PART_ITEMS, in->n_items), hash_text(view_of("price list"), (uint64_t)job->feed->facility_id));
 	if (job->pending > 1) {
 		job->pending--;
 		return;

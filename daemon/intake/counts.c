@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "db/column.h"
 #include "intake/sequence.h"
-#include "intake/settle.h"
+#include "intake/outcomes.h"
 #include "proto/hl7/event_table.h"
 #include "proto/utf8.h"
 
@@ -149,7 +149,7 @@ name_of(const struct hl7_header *h, char type[TYPE])
 
 /* A name that the feed has no count of yet: one that we know, or what is counted instead. */
 static void
-settle_name(const struct message *m, char type[TYPE])
+type_name(const struct message *m, char type[TYPE])
 {
 	struct refusal ignored;
 
@@ -179,7 +179,7 @@ counts_note_message(const struct message *m)
 	if (outcome == NULL)
 		outcome = "accepted";
 	if (name_of(&m->header, type) && find(feed, type, outcome) == NULL)
-		settle_name(m, type);
+		type_name(m, type);
 	count(find_or_add(feed, type, outcome), m->header.control_id);
 	note_lines(feed, &m->job.intake);
 	if (m->result == BOOKING_DONE && m->header.sequence_number.n > 0)
@@ -212,7 +212,7 @@ counts_pending(const struct core *core)
 
 /* Told twice, a number is no other. */
 static void
-settle_numbers(struct feed_numbers *numbers, enum pg_verdict verdict)
+told_numbers(struct feed_numbers *numbers, enum pg_verdict verdict)
 {
 	if (verdict != PG_DONE && numbers->sent.n > 0) {
 		sequence_add(&numbers->sent, &numbers->came);
@@ -223,7 +223,7 @@ settle_numbers(struct feed_numbers *numbers, enum pg_verdict verdict)
 
 /* What is in the call is written; or rolled back, and to be told again. What was counted meanwhile stays. */
 static void
-settle(struct feed_counts *c, bool rolled_back)
+told_counts(struct feed_counts *c, bool rolled_back)
 {
 	size_t kept = 0;
 
@@ -244,13 +244,13 @@ settle(struct feed_counts *c, bool rolled_back)
 }
 
 static void
-settle_all(struct core *core, enum pg_verdict verdict)
+told_all(struct core *core, enum pg_verdict verdict)
 {
 	for (struct feed *f = directory_first(core->directory); f != NULL; f = f->next) {
 		if (f->counts != NULL)
-			settle(f->counts, verdict == PG_FAILED);
+			told_counts(f->counts, verdict == PG_FAILED);
 		if (f->numbers != NULL)
-			settle_numbers(f->numbers, verdict);
+			told_numbers(f->numbers, verdict);
 	}
 }
 
@@ -262,7 +262,7 @@ on_written(void *arg, const struct pg_outcome *outcome, const PGresult *result)
 	(void)result;
 	if (outcome->verdict == PG_FAILED)
 		log_error("job.failed", "job=counts sqlstate=%s why=\"%s\"", outcome->sqlstate, outcome->message);
-	settle_all(call->core, outcome->verdict);
+	told_all(call->core, outcome->verdict);
 	call->over(call->job, false);
 	free(call);
 }
@@ -334,7 +334,7 @@ counts_run(struct core *core, job_over_fn over, void *job)
 	struct counts_call *call = memory_new(sizeof(*call));
 	*call = (struct counts_call){core, over, job};
 	if (pool_call(core->pool, SQL_FEED_COUNTS, params, C_COLUMNS, on_written, call) != 0) {
-		settle_all(core, PG_FAILED);
+		told_all(core, PG_FAILED);
 		over(job, false);
 		free(call);
 	}

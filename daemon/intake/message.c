@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "intake/settle.h"
+#include "intake/outcomes.h"
 #include "proto/hl7/charset.h"
 #include "proto/hl7/events.h"
 #include "proto/hl7/items.h"

@@ -39,7 +39,7 @@ patient_visits_found(struct patient_visits *p, const char *numbers)
 }
 
 void
-patient_visit_settle(struct visit_ref *v)
+patient_visit_apply(struct visit_ref *v)
 {
 	if (!visit_is_by_patient(v) || v->found_no.n == 0)
 		return;

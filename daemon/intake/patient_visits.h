@@ -22,7 +22,7 @@ void patient_visits_free(struct patient_visits *p);
 void patient_visits_found(struct patient_visits *p, const char *numbers);
 
 /* The batch is committed: a visit that was found has its own number from now on, as if it had been sent. */
-void patient_visit_settle(struct visit_ref *v);
+void patient_visit_apply(struct visit_ref *v);
 
 /* Why there is none. */
 struct refusal patient_visit_refusal(const struct visit_ref *v, struct arena *a);

@@ -87,7 +87,7 @@ price_list_has_work(const struct intake *in)
 }
 
 void
-price_list_settle(struct intake *in)
+price_list_apply(struct intake *in)
 {
 	for (size_t k = 0; k < in->n_items && in->refused.reason == NULL; k++)
 		in->refused = in->items[k].refused;

@@ -10,6 +10,6 @@ int price_list_send(struct booking_job *job, struct pg *pg) __attribute__((warn_
 /* Is there an entry that can be kept? */
 bool price_list_has_work(const struct intake *in);
 /* The message is refused where an entry was, for that one's reason: the others are kept, and a replay says all of them again. */
-void price_list_settle(struct intake *in);
+void price_list_apply(struct intake *in);
 
 #endif

@@ -40,7 +40,7 @@ routes_free(struct routes *r)
 }
 
 static struct route *
-route_of(struct routes *r, const struct posting *p)
+route_of(struct routes *r, const struct part *p)
 {
 	return &r->slots[p->hash & (ROUTES - 1)];
 }
@@ -70,7 +70,7 @@ choose_lane(const struct routes *r, size_t weight, uint64_t key)
 }
 
 void
-routes_push(struct routes *r, struct posting *p, uint64_t hash)
+routes_push(struct routes *r, struct part *p, uint64_t hash)
 {
 	p->hash = p->item.key = hash;
 	struct route *route = route_of(r, p);
@@ -80,7 +80,7 @@ routes_push(struct routes *r, struct posting *p, uint64_t hash)
 }
 
 void
-routes_end(struct routes *r, const struct posting *p)
+routes_end(struct routes *r, const struct part *p)
 {
 	route_of(r, p)->in_work--;
 }
@@ -98,7 +98,7 @@ choose_other(const struct routes *r, unsigned than)
 	return best;
 }
 
-/* A posting is moved once: between lanes that are slow by turns it would never be sent. */
+/* A part is moved once: between lanes that are slow by turns it would never be sent. */
 void
 routes_relieve(struct routes *r, unsigned lane)
 {
@@ -110,18 +110,18 @@ routes_relieve(struct routes *r, unsigned lane)
 		return;
 	queued = lane_take_queue(r->lanes[lane]);
 	STAILQ_FOREACH(i, &queued, link) {
-		const struct posting *p = (const struct posting *)i;
+		const struct part *p = (const struct part *)i;
 		struct route *route = route_of(r, p);
 		route->queued++;
 		route->stays = route->stays || p->moved || i->weight > r->heavy;
 	}
 	STAILQ_FOREACH(i, &queued, link) {
-		struct route *route = route_of(r, (const struct posting *)i);
+		struct route *route = route_of(r, (const struct part *)i);
 		if (route->queued == route->in_work && !route->stays)
 			route->lane = other;
 	}
 	while ((i = STAILQ_FIRST(&queued)) != NULL) {
-		struct posting *p = (struct posting *)i;
+		struct part *p = (struct part *)i;
 		struct route *route = route_of(r, p);
 		STAILQ_REMOVE_HEAD(&queued, link);
 		route->queued = 0;

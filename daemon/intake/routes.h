@@ -11,10 +11,10 @@ struct routes;
 struct routes *routes_new(struct lane **lanes, unsigned n_lanes, size_t batch_lines);
 void routes_free(struct routes *r);
 
-/* Puts the posting on the lane of its visit, by the visit's hash. */
-void routes_push(struct routes *r, struct posting *p, uint64_t hash);
-/* The posting is off its lane: done, or given back. */
-void routes_end(struct routes *r, const struct posting *p);
+/* Puts the part on the lane of its visit, by the visit's hash. */
+void routes_push(struct routes *r, struct part *p, uint64_t hash);
+/* The part is off its lane: done, or given back. */
+void routes_end(struct routes *r, const struct part *p);
 /* The lane's batch in flight waits for something: what is queued after it goes to another lane, but for visits that have something in that batch. */
 void routes_relieve(struct routes *r, unsigned lane);
 

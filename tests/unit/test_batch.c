@@ -9,8 +9,8 @@ static struct batch *b;
 static struct pg *pg;
 static struct lane_list list;
 static struct message *m;
-static struct posting postings[64];
-static size_t n_postings;
+static struct part parts[64];
+static size_t n_parts;
 
 static void
 setup(void)
@@ -23,7 +23,7 @@ setup(void)
 	b = batch_new(NULL, EAST_8);
 	verdicts = NULL;
 	numbers_said = NULL;
-	n_postings = 0;
+	n_parts = 0;
 	STAILQ_INIT(&list);
 	m = message_new("M1");
 }
@@ -43,17 +43,17 @@ hash_of(const struct visit_ref *v)
 	return v->visit_no.n > 0 ? (uint64_t)v->visit_no.p[v->visit_no.n - 1] % 4 : 0;
 }
 
-static struct posting *
-add(struct message *of, enum posting_kind kind, size_t first, size_t n)
+static struct part *
+add(struct message *of, enum part_kind kind, size_t first, size_t n)
 {
-	struct posting *p = &postings[n_postings++];
+	struct part *p = &parts[n_parts++];
 	const struct intake *in = &of->job.intake;
 
-	ck_assert_uint_lt(n_postings, 64);
-	*p = (struct posting){.item = {.weight = n > 0 ? n : 1}, .job = &of->job, .kind = kind, .first = first, .n = n};
-	if (kind == POSTING_LINES)
+	ck_assert_uint_lt(n_parts, 64);
+	*p = (struct part){.item = {.weight = n > 0 ? n : 1}, .job = &of->job, .kind = kind, .first = first, .n = n};
+	if (kind == PART_LINES)
 		p->hash = hash_of(&in->visits[in->lines[first].visit]);
-	else if (kind == POSTING_EVENT)
+	else if (kind == PART_EVENT)
 		p->hash = hash_of(&in->visits[in->events[first].visit]);
 	STAILQ_INSERT_TAIL(&list, &p->item, link);
 	return p;
@@ -77,7 +77,7 @@ commit(void)
 		}
 	fake_forget(pg);
 	STAILQ_INIT(&list);
-	n_postings = 0;
+	n_parts = 0;
 }
 
 static const struct fake_call *
@@ -97,8 +97,8 @@ START_TEST(lines_in_their_order)
 	message_line(m, "V1", "A1");
 	message_line(m, "V1", "A2");
 	message_line(m, "V2", "B1");
-	add(m, POSTING_LINES, 0, 2);
-	add(m, POSTING_LINES, 2, 1);
+	add(m, PART_LINES, 0, 2);
+	add(m, PART_LINES, 2, 1);
 	ck_assert_str_eq(says(), "charges[A1,A2,B1]");
 	const struct fake_call *c = call_of(SQL_CHARGES_POST);
 	ck_assert_str_eq(fake_text(c, P_VISIT_NO), "V1,V2");
@@ -120,11 +120,11 @@ START_TEST(lines_and_events_by_turns)
 	message_line(m, "V1", "A1");
 	message_line(m, "V1", "A2");
 	message_line(m, "V2", "B1");
-	add(m, POSTING_EVENT, 0, 0);
-	add(m, POSTING_LINES, 0, 1);
-	add(m, POSTING_LINES, 2, 1);		/* another visit's: it goes with the first charges */
-	add(m, POSTING_EVENT, 1, 0);
-	add(m, POSTING_LINES, 1, 1);
+	add(m, PART_EVENT, 0, 0);
+	add(m, PART_LINES, 0, 1);
+	add(m, PART_LINES, 2, 1);		/* another visit's: it goes with the first charges */
+	add(m, PART_EVENT, 1, 0);
+	add(m, PART_LINES, 1, 1);
 	ck_assert_str_eq(says(), "hold[V1,V1,V2,V1,V1] one[B1] events[open:V1] one[A1] events[discharge:V1] one[A2]");
 	commit();
 	ck_assert_int_eq(m->events[0].outcome, OUTCOME_DONE);
@@ -140,7 +140,7 @@ START_TEST(events_alone_are_one_call)
 	message_event(m, EVENT_UPDATE, "V1");
 	message_event(m, EVENT_OPEN, "V2");
 	for (size_t i = 0; i < 3; i++)
-		add(m, POSTING_EVENT, i, 0);
+		add(m, PART_EVENT, i, 0);
 	ck_assert_str_eq(says(), "events[open,update,open:V1,V1,V2]");
 }
 END_TEST
@@ -150,8 +150,8 @@ START_TEST(charges_before_an_event)
 	message_line(m, "V1", "A1");
 	message_line(m, "V1", "A2");
 	message_event(m, EVENT_DISCHARGE, "V1");
-	add(m, POSTING_LINES, 0, 2);
-	add(m, POSTING_EVENT, 0, 0);
+	add(m, PART_LINES, 0, 2);
+	add(m, PART_EVENT, 0, 0);
 	ck_assert_str_eq(says(), "hold[V1,V1] charges[A1,A2] events[discharge:V1]");
 }
 END_TEST
@@ -164,7 +164,7 @@ START_TEST(a_payment_among_lines)
 	message_line(m, "V1", "A1");
 	message_line(m, "V1", "P1")->kind = LINE_PAYMENT;
 	message_line(m, "V1", "A2");
-	add(m, POSTING_LINES, 0, 3);
+	add(m, PART_LINES, 0, 3);
 	ck_assert_str_eq(says(), "hold[V1] one[A1] events[payment:V1] one[A2]");
 	ck_assert_str_eq(fake_text(call_of(SQL_VISIT_EVENTS), 16), "100");
 	ck_assert_str_eq(fake_text(call_of(SQL_VISIT_EVENTS), 17), "P1");
@@ -188,9 +188,9 @@ START_TEST(outcomes_by_line)
 	message_line(m, "V2", "B2");
 	message_line(m, "V3", "C1");
 	m->lines[0].refused.reason = "currency";	/* it is not sent */
-	add(m, POSTING_LINES, 2, 2);
-	add(m, POSTING_LINES, 0, 2);
-	add(m, POSTING_LINES, 4, 1);
+	add(m, PART_LINES, 2, 2);
+	add(m, PART_LINES, 0, 2);
+	add(m, PART_LINES, 4, 1);
 	ck_assert_str_eq(says(), "charges[B1,B2,A2,C1]");
 	verdicts = said;
 	commit();
@@ -217,7 +217,7 @@ START_TEST(events_by_their_place)
 	message_event(m, EVENT_UPDATE, "V2");
 	message_event(m, EVENT_OPEN, "V3");
 	for (size_t i = 0; i < 3; i++)
-		add(m, POSTING_EVENT, i, 0);
+		add(m, PART_EVENT, i, 0);
 	says();
 	verdicts = said;
 	commit();
@@ -233,7 +233,7 @@ START_TEST(one_line_alone)
 	struct charge_line *l = message_line(m, "V1", "A1");
 
 	l->code = VIEW_LITERAL("X1");
-	add(m, POSTING_LINES, 0, 1);
+	add(m, PART_LINES, 0, 1);
 	ck_assert_str_eq(says(), "one[A1]");
 	const struct fake_call *c = call_of(SQL_CHARGES_POST_ONE);
 	ck_assert_view(fake_bytes(c, 1), "V1");
@@ -251,13 +251,13 @@ END_TEST
 START_TEST(one_line_that_is_not_plain)
 {
 	message_line(m, "V1", "A1")->reverses = VIEW_LITERAL("A0");
-	add(m, POSTING_LINES, 0, 1);
+	add(m, PART_LINES, 0, 1);
 	ck_assert_str_eq(says(), "charges[A1]");
 	ck_assert_str_eq(fake_text(call_of(SQL_CHARGES_POST), P_REVERSES), "A0");
 	commit();
 	m->lines[0].reverses = VIEW_NONE;
 	m->visits[0].number_kind = "account";
-	add(m, POSTING_LINES, 0, 1);
+	add(m, PART_LINES, 0, 1);
 	ck_assert_str_eq(says(), "charges[A1]");
 	ck_assert_str_eq(fake_text(call_of(SQL_CHARGES_POST), P_NUMBER_KIND), "account");
 	ck_assert_str_eq(fake_text(call_of(SQL_CHARGES_POST), P_REVERSES), "-");
@@ -271,7 +271,7 @@ START_TEST(reversals_have_no_place)
 	message_line(m, "V1", "A1");
 	message_line(m, "V1", "A2")->reverses = VIEW_LITERAL("A1");
 	message_line(m, "V1", "A3");
-	add(m, POSTING_LINES, 0, 3);
+	add(m, PART_LINES, 0, 3);
 	says();
 	ck_assert_str_eq(fake_text(call_of(SQL_CHARGES_POST), P_PLACE), "1,-,2");
 	ck_assert_str_eq(fake_text(call_of(SQL_CHARGES_POST), P_REVERSES), "-,A1,-");
@@ -291,10 +291,10 @@ START_TEST(visits_that_read_alike)
 	others[1]->visits[0].number_kind = "account";
 	others[2]->visits[0].number_kind = "alternate";
 	message_line(m, "V1", "A1");
-	add(m, POSTING_LINES, 0, 1);
+	add(m, PART_LINES, 0, 1);
 	for (int i = 0; i < 3; i++)
-		add(others[i], POSTING_LINES, 0, 1);
-	add(m, POSTING_LINES, 0, 1);
+		add(others[i], PART_LINES, 0, 1);
+	add(m, PART_LINES, 0, 1);
 	says();
 	const struct fake_call *c = call_of(SQL_CHARGES_POST);
 	ck_assert_str_eq(fake_text(c, 0), "3,4,3,3");
@@ -318,7 +318,7 @@ START_TEST(items_once_a_day)
 	}
 	m->lines[2].charged_at = midnight + 16 * hour + hour / 2;
 	m->lines[5].charged_at = midnight + 16 * hour - 1;
-	add(m, POSTING_LINES, 0, 6);
+	add(m, PART_LINES, 0, 6);
 	says();
 	const struct fake_call *c = call_of(SQL_CHARGES_POST);
 	ck_assert_str_eq(fake_text(c, P_ITEM_CODE), "X,X,Y");
@@ -336,7 +336,7 @@ START_TEST(days_before_1970)
 	message_line(m, "V1", "A2")->code = VIEW_LITERAL("X");
 	m->lines[0].charged_at = -EAST_8 * INT64_C(1000000) - 1;
 	m->lines[1].charged_at = -EAST_8 * INT64_C(1000000);
-	add(m, POSTING_LINES, 0, 2);
+	add(m, PART_LINES, 0, 2);
 	says();
 	char days[32];
 	snprintf(days, sizeof(days), "%d,%d", -1 - 10957, -10957);
@@ -351,7 +351,7 @@ START_TEST(items_of_each_step)
 	message_line(m, "V1", "P1")->kind = LINE_PAYMENT;
 	message_line(m, "V1", "A3")->code = VIEW_LITERAL("X");
 	message_line(m, "V1", "A4")->code = VIEW_LITERAL("X");
-	add(m, POSTING_LINES, 0, 5);
+	add(m, PART_LINES, 0, 5);
 	ck_assert_str_eq(says(), "hold[V1] charges[A1,A2] events[payment:V1] charges[A3,A4]");
 	ck_assert_str_eq(fake_text(&pg->calls[1], P_ITEM), "1,1");
 	ck_assert_str_eq(fake_text(&pg->calls[3], P_ITEM_CODE), "X");
@@ -369,14 +369,14 @@ START_TEST(nothing_of_the_batch_before)
 	m->visits[0].number_kind = "account";
 	message_line(m, "V1", "P1")->kind = LINE_PAYMENT;
 	message_line(m, "V1", "A2")->code = VIEW_LITERAL("X");
-	add(m, POSTING_LINES, 0, 3);
+	add(m, PART_LINES, 0, 3);
 	says();
 	commit();
 	struct message *next = message_new("M2");
 	message_line(next, "V1", "B1");
 	message_line(next, "V2", "B2");
-	add(next, POSTING_LINES, 0, 1);
-	add(next, POSTING_LINES, 1, 1);
+	add(next, PART_LINES, 0, 1);
+	add(next, PART_LINES, 1, 1);
 	ck_assert_str_eq(says(), "charges[B1,B2]");
 	const struct fake_call *c = call_of(SQL_CHARGES_POST);
 	ck_assert_str_eq(fake_text(c, P_VISIT_NO), "V1,V2");
@@ -400,7 +400,7 @@ START_TEST(a_batch_grows)
 		message_line(m, visits[i], sources[i]);
 	}
 	for (size_t i = 0; i < 30; i++)
-		add(m, POSTING_LINES, i * 10, 10);
+		add(m, PART_LINES, i * 10, 10);
 	ck_assert_int_eq(batch_send(b, pg, &list), 0);
 	const struct fake_call *c = call_of(SQL_CHARGES_POST);
 	ck_assert_uint_eq(fake_count(c, P_SOURCE), 300);
@@ -416,7 +416,7 @@ static double
 seconds_of(size_t n)
 {
 	struct intake *in = &m->job.intake;
-	struct posting *all = memory_new(n * sizeof(*all));
+	struct part *all = memory_new(n * sizeof(*all));
 	clock_t begun, took;
 
 	in->visits = memory_new(n * sizeof(*in->visits));
@@ -426,7 +426,7 @@ seconds_of(size_t n)
 	for (size_t i = 0; i < n; i++) {
 		in->visits[i] = (struct visit_ref){.facility_id = 3, .visit_no = VIEW_LITERAL("P1"), .number_kind = PATIENT_KIND};
 		in->lines[i] = (struct charge_line){.ordinal = (int)i + 1, .visit = i, .source_line = VIEW_LITERAL("A")};
-		all[i] = (struct posting){.item = {.weight = 1}, .job = &m->job, .kind = POSTING_LINES, .first = i, .n = 1, .hash = 4711};
+		all[i] = (struct part){.item = {.weight = 1}, .job = &m->job, .kind = PART_LINES, .first = i, .n = 1, .hash = 4711};
 		STAILQ_INSERT_TAIL(&list, &all[i].item, link);
 	}
 	begun = clock();
@@ -465,10 +465,10 @@ START_TEST(a_patient_s_visit_is_asked_for_by_message)
 	message_line(m, "P1", "A3");
 	message_line(other, "P1", "C1");
 	m->visits[0].number_kind = other->visits[0].number_kind = "patient/inpatient";
-	add(m, POSTING_LINES, 0, 2);
-	add(m, POSTING_LINES, 2, 1);
-	add(m, POSTING_LINES, 3, 1);
-	add(other, POSTING_LINES, 0, 1);
+	add(m, PART_LINES, 0, 2);
+	add(m, PART_LINES, 2, 1);
+	add(m, PART_LINES, 3, 1);
+	add(other, PART_LINES, 0, 1);
 	ck_assert_str_eq(says(), "charges[A1,A2,B1,A3,C1]");
 	const struct fake_call *c = call_of(SQL_CHARGES_POST);
 	ck_assert_str_eq(fake_text(c, P_VISIT_NO), "P1,V2,P1");
@@ -492,10 +492,10 @@ START_TEST(what_is_held_for_a_patient_s_lines)
 	}
 	m->visits[0].number_kind = m->visits[2].number_kind = "patient";
 	message_event(m, EVENT_DISCHARGE, "V1");
-	add(m, POSTING_LINES, 0, 2);
-	add(m, POSTING_LINES, 2, 1);
-	add(m, POSTING_EVENT, 0, 0);
-	add(m, POSTING_LINES, 3, 150);
+	add(m, PART_LINES, 0, 2);
+	add(m, PART_LINES, 2, 1);
+	add(m, PART_EVENT, 0, 0);
+	add(m, PART_LINES, 3, 150);
 	ck_assert_int_eq(batch_send(b, pg, &list), 0);
 	const struct fake_call *c = call_of(SQL_VISITS_HOLD);
 	ck_assert_str_eq(fake_text(c, 1), "V1,V1");
@@ -525,9 +525,9 @@ START_TEST(entries_and_parks_come_last)
 	message_item(list_message, "W");
 	refused->job.intake.refused = (struct refusal){"not_hl7", "no header", NULL};
 	message_line(m, "V1", "A1");
-	add(refused, POSTING_PARK, 0, 0);
-	add(list_message, POSTING_ITEMS, 0, 0);
-	add(m, POSTING_LINES, 0, 1);
+	add(refused, PART_PARK, 0, 0);
+	add(list_message, PART_ITEMS, 0, 0);
+	add(m, PART_LINES, 0, 1);
 	ck_assert_str_eq(says(), "one[A1] park[not_hl7] items");
 	const struct fake_call *c = call_of(SQL_ITEMS_KEEP);
 	ck_assert_str_eq(fake_text(c, 0), "3");
@@ -552,7 +552,7 @@ START_TEST(what_is_parked)
 	m->lines[1].reverses = VIEW_LITERAL("A0");
 	message_line(m, "V2", "B1")->refused = (struct refusal){"conflict", "cut \xE4\xBD", NULL};
 	m->job.also = (struct refusal){"segment_order", "odd", NULL};
-	add(m, POSTING_PARK, 0, 0);
+	add(m, PART_PARK, 0, 0);
 	says();
 	const struct fake_call *c = call_of(SQL_QUARANTINE_PUT);
 	ck_assert_str_eq(fake_text(c, 0), "7");
@@ -574,9 +574,9 @@ START_TEST(a_connection_that_takes_nothing)
 	message_event(m, EVENT_OPEN, "V1");
 	message_line(m, "V1", "A1");
 	pg->ready = false;
-	add(m, POSTING_LINES, 0, 1);
+	add(m, PART_LINES, 0, 1);
 	ck_assert_int_eq(batch_send(b, pg, &list), -1);
-	add(m, POSTING_EVENT, 0, 0);
+	add(m, PART_EVENT, 0, 0);
 	ck_assert_int_eq(batch_send(b, pg, &list), -1);
 	pg->ready = true;
 	for (pg->refuses = 1; pg->refuses <= 3; pg->refuses++) {
@@ -603,7 +603,7 @@ START_TEST(values_of_events)
 	e->sex.deleted = true;
 	e->other_visit_no = VIEW_LITERAL("V9");
 	e->other_kind = "account";
-	add(m, POSTING_EVENT, 0, 0);
+	add(m, PART_EVENT, 0, 0);
 	says();
 	const struct fake_call *c = call_of(SQL_VISIT_EVENTS);
 	static const char *const expected[23] = {"update", "7", "3", "V1", "M1", NULL, NULL, "P1", "", "0", "", "inpatient", "-", "-", "V9", "-", "-", "-", "-",
@@ -615,7 +615,7 @@ START_TEST(values_of_events)
 	m->job.intake.sent_at = fake_now - 5000000;
 	STAILQ_INIT(&list);
 	fake_forget(pg);
-	add(m, POSTING_EVENT, 0, 0);
+	add(m, PART_EVENT, 0, 0);
 	says();
 	c = call_of(SQL_VISIT_EVENTS);
 	uint64_t sent, at;

@@ -2,7 +2,7 @@
 #include "check_booking.h"
 
 #include "core/core.h"
-#include "intake/settle.h"
+#include "intake/outcomes.h"
 
 enum { LANES = 2, BATCH_LINES = 8, HOLD_MS = 2000 };
 

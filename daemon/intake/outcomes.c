@@ -1,5 +1,5 @@
 /* From outcomes to refusals, and to what is counted. */
-#include "settle.h"
+#include "outcomes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +16,7 @@ charge_line_is_fine(const struct charge_line *l)
 
 /* An outcome that is not a booking becomes the line's refusal. The database says one of each line: of which it said nothing, nothing is promised. */
 static void
-line_settle(struct charge_line *l, const struct visit_ref *v, const struct feed *f, struct arena *a)
+line_apply(struct charge_line *l, const struct visit_ref *v, const struct feed *f, struct arena *a)
 {
 	const char *detail;
 
@@ -39,7 +39,7 @@ line_settle(struct charge_line *l, const struct visit_ref *v, const struct feed 
 
 /* An event that was not done is the refusal of its message: what else is in it was done, and is done once. */
 static void
-event_settle(struct intake *in, struct visit_event *e)
+event_apply(struct intake *in, struct visit_event *e)
 {
 	if (e->outcome == OUTCOME_NONE)
 		e->outcome = OUTCOME_INTERNAL;
@@ -49,22 +49,22 @@ event_settle(struct intake *in, struct visit_event *e)
 }
 
 void
-settle_posting(struct posting *p)
+outcomes_apply(struct part *p)
 {
 	struct intake *in = &p->job->intake;
 
-	if (p->kind == POSTING_LINES) {
+	if (p->kind == PART_LINES) {
 		struct visit_ref *v = &in->visits[in->lines[p->first].visit];
-		patient_visit_settle(v);
+		patient_visit_apply(v);
 		for (size_t i = 0; i < p->n; i++)
-			line_settle(&in->lines[p->first + i], v, p->job->feed, &in->arena);
-	} else if (p->kind == POSTING_EVENT) {
-		event_settle(in, &in->events[p->first]);
+			line_apply(&in->lines[p->first + i], v, p->job->feed, &in->arena);
+	} else if (p->kind == PART_EVENT) {
+		event_apply(in, &in->events[p->first]);
 	}
 }
 
 bool
-settle_has_refusals(const struct booking_job *job)
+outcomes_have_refusals(const struct booking_job *job)
 {
 	if (job->intake.refused.reason != NULL)
 		return true;
@@ -82,7 +82,7 @@ ending_of(const struct charge_line *l)
 }
 
 void
-settle_count(struct metrics *metrics, const struct booking_job *job)
+outcomes_count(struct metrics *metrics, const struct booking_job *job)
 {
 	const char *feed = job->feed != NULL ? job->feed->name : "unknown";
 	char labels[160];
