@@ -12,7 +12,7 @@
 #include "pg_inside.h"
 #include "schema_version.h"
 
-enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 1000, NEXT_SERVER_MS = 20, PREPARE_AGAIN_MS = 1000, PING_MS = 2000, LASTING_US = 2000000, LOOKED_UP_MS = 20 };
+enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 1000, NEXT_SERVER_MS = 20, PREPARE_AGAIN_MS = 1000, PING_MS = 2000, LOOKED_UP_MS = 20 };
 
 static void pg_on_io(evutil_socket_t fd, short events, void *arg);
 
@@ -39,10 +39,8 @@ pg_after(struct pg *pg, unsigned ms)
 /* The other servers at once, the same ones again after a while, longer each time; not all connections at one moment. From a server that let us in and does not
  * answer, the next one is asked first: it may be the primary by now, and this one an old one that waits for a standby for ever. */
 static void
-pg_connect_later(struct pg *pg, bool was_ready, int64_t for_us)
+pg_connect_later(struct pg *pg, bool was_ready)
 {
-	if (was_ready && for_us > LASTING_US)
-		pg->backoff_ms = BACKOFF_MIN_MS;
 	if (was_ready) {
 		pg->server = (servers_ours(pg->servers) + (pg->is_deaf ? 1 : 0)) % servers_count(pg->servers);
 		pg->tried = 0;
@@ -75,7 +73,6 @@ void
 pg_lose(struct pg *pg, const char *why)
 {
 	bool was_ready = pg->state == PG_READY;
-	int64_t for_us = clock_monotonic() - pg->state_since;
 	struct op *op;
 
 	if (servers_is_news(pg->servers, pg->server, why))
@@ -105,7 +102,7 @@ pg_lose(struct pg *pg, const char *why)
 	pg->conn = NULL;
 	pg->started[0] = '\0';
 	pg_outcome_reset(pg);
-	pg_connect_later(pg, was_ready, for_us);
+	pg_connect_later(pg, was_ready);
 }
 
 /* ------- preparing */
@@ -197,6 +194,7 @@ on_prepared(void *arg, const struct pg_outcome *outcome)
 		pg_after(pg, 0);
 		return;
 	}
+	pg->backoff_ms = BACKOFF_MIN_MS;
 	pg->tried = 0;
 	servers_is_well(pg->servers, pg->server);
 	pg_enter(pg, PG_READY);

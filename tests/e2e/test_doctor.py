@@ -52,7 +52,7 @@ def test_a_daemon_that_is_not_ready_is_told_of(house, own):
     try:
         wait_until(lambda: not own.is_ready(), "no beat to be committed")
         ((what, text),) = mends(own).items()
-        assert what == "daemon" and text.endswith(" it says: waiting for the database; see its log: all that doctor looks at is well")
+        assert what == "daemon" and text.endswith(" it says: the database does not book now; see its log: all that doctor looks at is well")
     finally:
         own.rows("drop function no() cascade")
     wait_until(own.is_ready, "the daemon to be ready")
