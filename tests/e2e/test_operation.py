@@ -196,7 +196,7 @@ def test_a_second_term_ends_at_once(own, visit):
     term(own)
     begun = time.monotonic()
     own.stop()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 4        # far less than a drain
     own.rows("rollback")
     connection.close()
     own.start()
