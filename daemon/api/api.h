@@ -70,6 +70,8 @@ struct pg_param api_facilities(const struct call *c);
 struct view api_query(struct call *c, const char *name);
 /* The same as a number from 0 to 18 digits; `fallback` where absent, -1 where it is none. */
 int64_t api_query_number(struct call *c, const char *name, int64_t fallback);
+/* Is it the number of a row, of 1 to 18 digits? A parameter of the path ends with NUL. */
+bool api_is_id(struct view v);
 /* The Idempotency-Key as text of the arena; false, and answered, when it is none that can be kept. Empty where absent. */
 bool api_idempotency_key(struct call *c, struct view *ret);
 /* True, or answered with 415: a body must say application/json. */

@@ -1,10 +1,8 @@
 /* Charges that look like duplicates: the list, and a person's word that one is none. */
-#include <string.h>
-
 #include "api/api.h"
 #include "proto/json/requests.h"
 
-enum { LIMIT = 100, LIMIT_MOST = 1000, ID_DIGITS = 18 };
+enum { LIMIT = 100, LIMIT_MOST = 1000 };
 
 void
 api_get_lookalikes(struct call *c)
@@ -32,7 +30,7 @@ api_post_lookalike_dismiss(struct call *c)
 
 	if (!api_wants_json(c))
 		return;
-	if (id.n == 0 || id.n > ID_DIGITS || strspn(id.p, "0123456789") != id.n) {
+	if (!api_is_id(id)) {
 		api_problem(c, "lookalike_unknown", NULL, NULL);
 	} else if (api_why_parse(c->request->body, c->arena, &why, &refused) != 0) {
 		api_refuse(c, &refused);

@@ -54,7 +54,7 @@ api_post_replay(struct call *c)
 {
 	struct view id = c->params[0];
 
-	if (id.n == 0 || id.n > 18 || strspn(id.p, "0123456789") != id.n) {
+	if (!api_is_id(id)) {
 		api_problem(c, "quarantine_unknown", NULL, NULL);
 		return;
 	}

@@ -1,10 +1,13 @@
 /* Answers: JSON, problems, and what an SQL function said. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/api.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "proto/problem.h"
+
+enum { NUMBER_DIGITS = 18 };	/* what a bigint holds, whatever they are */
 
 void
 api_reply_json(struct call *c, int status, struct view body)
@@ -83,16 +86,21 @@ api_reply_sql(struct call *c, enum statement s, const struct pg_param *params, i
 		api_problem(c, "unavailable", NULL, NULL);
 }
 
+bool
+api_is_id(struct view v)
+{
+	return v.n > 0 && v.n <= NUMBER_DIGITS && strspn(v.p, "0123456789") == v.n;
+}
+
 int64_t
 api_query_number(struct call *c, const char *name, int64_t fallback)
 {
-	enum { DIGITS = 18 };
 	struct view v = api_query(c, name);
 
 	for (size_t i = 0; i < v.n; i++)
 		if (v.p[i] < '0' || v.p[i] > '9')
 			return -1;
-	return v.n == 0 ? fallback : v.n > DIGITS ? -1 : strtoll(arena_printf(c->arena, "%.*s", (int)v.n, v.p), NULL, 10);
+	return v.n == 0 ? fallback : v.n > NUMBER_DIGITS ? -1 : strtoll(arena_printf(c->arena, "%.*s", (int)v.n, v.p), NULL, 10);
 }
 
 struct pg_param
